@@ -1,0 +1,81 @@
+package message
+
+import "sync/atomic"
+
+// Level says how far a message must get before its [Completion] is told that
+// all is well.
+type Level uint8
+
+// The levels, each further than the one before.
+const (
+	// Accepted: a channel took the message.
+	Accepted Level = iota + 1
+	// Stored: a broker has the message, an engine acknowledged it.
+	Stored
+	// Handled: everybody who took the message over is done with it.
+	Handled
+)
+
+// Completion is told exactly once how a message ended. Adapters make a receipt
+// or an error of it.
+//
+// The rule that makes it exact: a Completion is held by whoever is responsible
+// for the message. It begins held once, by the one who made it. Who takes a
+// message over and returns before its outcome is known (a channel that queues
+// it, a stage that delays it) calls Hold before Handle returns and Release when
+// the outcome is known. Code that finishes within Handle does neither: its
+// result is the value it returns. The completion function then runs
+//
+//   - with the error of the first Release that has one,
+//   - with nil when Reached names the level asked for,
+//   - with nil when the last holder released: nothing can happen any more,
+//
+// whichever comes first. All methods may be called from any goroutine, and on
+// a nil Completion, where they do nothing.
+type Completion struct {
+	level   Level
+	holders atomic.Int64
+	fired   atomic.Bool
+	done    func(error)
+}
+
+// NewCompletion returns a Completion that is held once by the caller, who must
+// Release it. done runs on the goroutine that completes the message and must
+// not block.
+func NewCompletion(level Level, done func(error)) *Completion {
+	c := &Completion{level: level, done: done}
+	c.holders.Store(1)
+	return c
+}
+
+// Hold makes the caller one more holder. It must come before the Handle call
+// that took the message over returns.
+func (c *Completion) Hold() {
+	if c != nil {
+		c.holders.Add(1)
+	}
+}
+
+// Release ends one hold with its outcome. An error completes at once.
+func (c *Completion) Release(err error) {
+	if c == nil {
+		return
+	}
+	last := c.holders.Add(-1) == 0
+	if err != nil || last {
+		c.complete(err)
+	}
+}
+
+// Reached reports that the message got as far as level.
+func (c *Completion) Reached(level Level) {
+	if c != nil && level >= c.level {
+		c.complete(nil)
+	}
+}
+
+func (c *Completion) complete(err error) {
+	if c.fired.CompareAndSwap(false, true) {
+		c.done(err)
+	}
+}
