@@ -1,0 +1,83 @@
+package transport
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Config says how a [Server] treats its connections.
+type Config struct {
+	// Handshake says who may connect. Zero means pages of the same origin and
+	// clients that are no browser.
+	Handshake Handshake
+	// MaxConnections is how many connections may be open at once; further ones
+	// are answered 503. Zero means 65,536; a negative number means no limit.
+	MaxConnections int
+	// OutboxBytes is how many bytes may wait for one client. Who lets more
+	// pile up is cut. A single frame may be larger when nothing else waits.
+	// Zero means 512 KiB.
+	OutboxBytes int
+	// WriteTimeout is how long a client may take nothing while something waits
+	// for it. On connections that cannot be written without blocking (TLS,
+	// pipes) it is how long one write of at most 64 KiB may take. Zero means
+	// 10 s.
+	WriteTimeout time.Duration
+	// Flushers is how many goroutines write to the sockets. Zero means half of
+	// GOMAXPROCS, at least one.
+	Flushers int
+	// Logger is told of refused handshakes. Zero means slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 65536
+	}
+	if c.OutboxBytes <= 0 {
+		c.OutboxBytes = 512 << 10
+	}
+	if c.WriteTimeout <= 0 {
+		c.WriteTimeout = 10 * time.Second
+	}
+	if c.Flushers <= 0 {
+		c.Flushers = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+// WebSocketConfig says how one WebSocket endpoint behaves.
+type WebSocketConfig struct {
+	// Subprotocols are the server's subprotocols, the preferred one first. A
+	// client that offers none of them is let in without one; see
+	// [Conn.Subprotocol]. Zero means none.
+	Subprotocols []string
+	// ReadBufferSize is the size in bytes of each connection's read buffer. It
+	// limits nothing. Zero means 1,024.
+	ReadBufferSize int
+	// MessageBytes is the largest WebSocket message that is read, its
+	// fragments counted together. Zero means 64 KiB; a negative number means
+	// no limit.
+	MessageBytes int64
+	// IdleTimeout is how long a client may be silent. After half of it the
+	// client is pinged, and its pong counts, so only those are closed that are
+	// gone; pings this often also keep proxies from closing. Zero means 50 s;
+	// a negative duration means no pings and no limit.
+	IdleTimeout time.Duration
+}
+
+func (c WebSocketConfig) withDefaults() WebSocketConfig {
+	if c.ReadBufferSize <= 0 {
+		c.ReadBufferSize = 1024
+	}
+	if c.MessageBytes == 0 {
+		c.MessageBytes = 64 << 10
+	}
+	if c.IdleTimeout == 0 {
+		c.IdleTimeout = 50 * time.Second
+	}
+	return c
+}

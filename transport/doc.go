@@ -1,0 +1,2 @@
+// Package transport is what every network adapter shares.
+package transport

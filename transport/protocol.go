@@ -1,0 +1,24 @@
+package transport
+
+// Protocol is what an adapter puts on a connection. Its methods are called one
+// at a time, in order, on the connection's reader goroutine.
+type Protocol interface {
+	// Receive is given what the client sent, in order and split anywhere. The
+	// bytes are valid during the call only. It may block, which is
+	// backpressure on this client alone. An error closes the connection with
+	// it as the reason; nothing is received after that, nor after Conn.Close.
+	Receive(p []byte) error
+	// Closed is called exactly once, last, when the connection has ended and
+	// Receive has returned. The reason is nil after an orderly end: the client
+	// said goodbye or Conn.Close was given nil.
+	Closed(reason error)
+}
+
+// Drainer is implemented by a [Protocol] that has something to finish when the
+// server shuts down. Connections of other protocols are closed at once.
+type Drainer interface {
+	// Drain is called at most once, from the goroutine of [Server.Shutdown],
+	// while Receive may be running, and must not block. The protocol takes
+	// nothing new, finishes what it accepted and then calls Conn.Close.
+	Drain()
+}
