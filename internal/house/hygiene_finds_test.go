@@ -8,6 +8,7 @@ import (
 func TestUnformattedFinds(t *testing.T) {
 	mustFind(t, unformatted, []planted{
 		{"spaces", map[string]string{"a/a.go": "package a\n\nvar  x int\n"}, "a/a.go: not as gofmt writes it"},
+		{"no Go", map[string]string{"a/a.go": "package a\n\nfunc {\n"}, "a/a.go:3:6: expected"},
 		{"clean", map[string]string{"a/a.go": "package a\n\nvar x int\n"}, ""},
 		{"test data", map[string]string{"a/testdata/a.go": "package  a"}, ""},
 	})
@@ -47,7 +48,7 @@ func TestSkipsFinds(t *testing.T) {
 	mustFind(t, skips, []planted{
 		{"test", map[string]string{"a/a_test.go": text}, "a/a_test.go:2"},
 		{"another method", map[string]string{"a/a_test.go": "package a\nfunc TestX() { x.SkipTo(1) }\n"}, ""},
-		{"example", map[string]string{"examples/a/a_test.go": text}, ""},
+		{"helper", map[string]string{"examples/internal/need/need.go": text}, ""},
 	})
 }
 

@@ -21,9 +21,9 @@ func TestNoSleeps(t *testing.T)       { mustHold(t, sleeps(repository(t))) }
 func TestNoSkips(t *testing.T)        { mustHold(t, skips(repository(t))) }
 func TestGoroutineLeaks(t *testing.T) { mustHold(t, leaksUnchecked(repository(t))) }
 
-// unformatted finds files that gofmt would change.
+// unformatted finds files that gofmt would change, and those that are no Go.
 func unformatted(t *tree) []string {
-	var problems []string
+	problems := slices.Clone(t.broken)
 	for _, s := range t.sources {
 		if text, err := format.Source(s.text); err != nil || !bytes.Equal(text, s.text) {
 			problems = append(problems, s.path+": not as gofmt writes it")
@@ -76,12 +76,12 @@ func sleeps(t *tree) []string {
 	return problems
 }
 
-// skips finds tests that may skip themselves. Only the examples have some: those need a browser or npm, and with
-// CI=true they fail instead.
+// skips finds tests that may skip themselves. Those of the examples that need a browser or npm ask
+// examples/internal/need, which skips them on a machine without, and fails them with CI=true.
 func skips(t *tree) []string {
 	var problems []string
 	for _, s := range t.sources {
-		if !s.isTest() || strings.HasPrefix(s.path, "examples/") {
+		if !s.isTest() {
 			continue
 		}
 		for n := range ast.Preorder(s.syntax) {

@@ -40,6 +40,7 @@ type tree struct {
 	fset    *token.FileSet
 	paths   []string // every file
 	sources []source // every Go file that belongs to a package, not those under testdata
+	broken  []string // why the others could not be parsed
 }
 
 func readTree(fsys fs.FS) (*tree, error) {
@@ -75,7 +76,8 @@ func (t *tree) parse(name string) error {
 	}
 	syntax, err := parser.ParseFile(t.fset, name, text, parser.ParseComments)
 	if err != nil {
-		return err
+		t.broken = append(t.broken, err.Error())
+		return nil
 	}
 	t.sources = append(t.sources, source{name, text, syntax})
 	return nil

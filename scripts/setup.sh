@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Looks for what the tests use besides Go, and installs what is missing when run as root on Debian or its children.
+# Elsewhere it says what will be left out; with CI=true that is a failure.
+set -euo pipefail
+
+apt=()     # Debian packages to install
+missing=() # what they are for
+
+# need <what for> <Debian packages> <programs, one of which is enough>
+need() {
+	local what=$1 packages=$2 program
+	shift 2
+	for program in "$@"; do
+		if command -v "$program" >/dev/null; then return; fi
+	done
+	missing+=("$what")
+	read -ra packages <<<"$packages"
+	apt+=("${packages[@]}")
+}
+
+look() {
+	apt=() missing=()
+	need "a C compiler (for the race detector)" "gcc libc6-dev" gcc clang
+	need "Chromium (for the browser tests)" "chromium" chromium chromium-browser google-chrome
+	need "node (for the tests with JavaScript clients)" "nodejs" node
+	need "npm (for the tests with JavaScript clients)" "npm" npm
+}
+
+look
+if [[ ${#missing[@]} -eq 0 ]]; then
+	echo "setup: nothing to install"
+	exit
+fi
+if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+	echo "setup: installing with apt-get: ${apt[*]}"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -qq update </dev/null || true # the install below says whether it mattered
+	apt-get -qq install -y --no-install-recommends "${apt[@]}" </dev/null >/dev/null || true
+	look
+fi
+if [[ ${#missing[@]} -eq 0 ]]; then exit; fi
+for what in "${missing[@]}"; do
+	echo "setup: missing: $what; its tests will be left out"
+done
+if [[ ${CI:-} == true ]]; then
+	echo "setup: CI=true, so nothing may be left out" >&2
+	exit 1
+fi
