@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Looks for what the tests use besides Go, and installs what is missing when run as root on Debian or its children.
-# Elsewhere it says what will be left out; with CI=true that is a failure.
+# Looks for what the tests use besides Go, and installs what is missing when run as root on Debian
+# or its children. Elsewhere it says what will be left out; with CI=true that is a failure.
 set -euo pipefail
 
 apt=()     # Debian packages to install
-missing=() # what they are for
+missing=() # what is not there, and what that costs
 
-# need <what for> <Debian packages> <programs, one of which is enough>
+# need <what it says without> <Debian packages> <programs, one of which is enough>
 need() {
 	local what=$1 packages=$2 program
 	shift 2
@@ -20,10 +20,10 @@ need() {
 
 look() {
 	apt=() missing=()
-	need "a C compiler (for the race detector)" "gcc libc6-dev" gcc clang
-	need "Chromium (for the browser tests)" "chromium" chromium chromium-browser google-chrome
-	need "node (for the tests with JavaScript clients)" "nodejs" node
-	need "npm (for the tests with JavaScript clients)" "npm" npm
+	need "no C compiler, so no race detector" "gcc libc6-dev" "${CC:-gcc}"
+	need "no Chromium, so no browser tests" "chromium" chromium chromium-browser google-chrome
+	need "no node, so no tests with JavaScript clients" "nodejs" node
+	need "no npm, so no tests with JavaScript clients" "npm" npm
 }
 
 look
@@ -40,7 +40,7 @@ if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
 fi
 if [[ ${#missing[@]} -eq 0 ]]; then exit; fi
 for what in "${missing[@]}"; do
-	echo "setup: missing: $what; its tests will be left out"
+	echo "setup: $what"
 done
 if [[ ${CI:-} == true ]]; then
 	echo "setup: CI=true, so nothing may be left out" >&2

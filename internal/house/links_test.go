@@ -22,12 +22,11 @@ func deadLinks(t *tree) []string {
 		if err != nil {
 			return append(problems, err.Error())
 		}
-		fenced := false
-		for i, line := range strings.Split(string(text), "\n") {
-			if strings.HasPrefix(strings.TrimSpace(line), "```") {
-				fenced = !fenced
-			}
-			if fenced {
+		lines := strings.SplitAfter(string(text), "\n")
+		for i := 0; i < len(lines); i++ {
+			line := strings.TrimSpace(lines[i])
+			if strings.HasPrefix(line, "```") {
+				_, i = upTo(fence(line), lines, i+1)
 				continue
 			}
 			for _, match := range link.FindAllStringSubmatch(codeSpan.ReplaceAllString(line, ""), -1) {

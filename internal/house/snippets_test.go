@@ -54,7 +54,7 @@ func snippets(page, text string) []snippet {
 			found = append(found, next)
 			next = snippet{page: page}
 		case strings.HasPrefix(line, "```"):
-			_, i = upTo("```", lines, i+1)
+			_, i = upTo(fence(line), lines, i+1)
 			next = snippet{page: page}
 		case line != "":
 			next = snippet{page: page}
@@ -71,6 +71,9 @@ func upTo(end string, lines []string, first int) (string, int) {
 	}
 	return strings.Join(lines[first:last], ""), last
 }
+
+// fence returns the backticks that a line begins with: as many close the block that it opens.
+func fence(line string) string { return line[:len(line)-len(strings.TrimLeft(line, "`"))] }
 
 var packageClause = regexp.MustCompile(`(?m)^package \w+`)
 
@@ -111,6 +114,7 @@ func TestSnippetsFinds(t *testing.T) {
 		{"syntax", map[string]string{"README.md": "Text.\n```go\nx := (\n```\n"}, "README.md:3:"},
 		{"no such package", map[string]string{"README.md": "```go\npackage main\n\nimport _ \"example.com/none\"\n```\n"}, "README.md:4: could not import example.com/none"},
 		{"text", map[string]string{"README.md": "```text\nx := ...\n```\n"}, ""},
+		{"in a longer fence", map[string]string{"README.md": "````text\n```go\nx := ...\n```\n````\n"}, ""},
 		{"other pages", map[string]string{"CHANGELOG.md": "```go\nx := ...\n```\n"}, ""},
 	}
 	mustFind(t, func(t *tree) []string { return brokenSnippets(t, root) }, cases)
