@@ -78,7 +78,7 @@ func (r room) refusesRoom(s source, to string) string {
 	}
 	if s.isTest() {
 		row, ok := rowOf(to)
-		if to == s.dir() || to == "messagetest" || ok && row.floor <= r.floor && !strings.HasPrefix(to, "internal/") {
+		if to == s.dir() || to == "messagetest" || ok && row.floor <= r.floor {
 			return ""
 		}
 		return "tests import their own floor, those below and messagetest"
