@@ -8,7 +8,7 @@ MODULES   = $(shell go list -m -f '{{.Dir}}' | sort -r)
 # The race detector needs cgo, which Go turns off where there is no C compiler.
 RACE      = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # The packages with tests that count allocations, which the race detector disturbs.
-ALLOCS    = $(shell grep -rl --include='*_test.go' AllocsPerRun . | xargs -r -n 1 dirname | sort -u)
+ALLOCS    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules AllocsPerRun . | xargs -r -n 1 dirname | sort -u)
 TESTFLAGS = -shuffle=on -p 2 -timeout 15m
 FUZZTIME ?= 5s
 BENCH    ?= .
