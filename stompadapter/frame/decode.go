@@ -8,8 +8,8 @@ import (
 
 // Decoder takes the octets of one connection, split in any way, and returns
 // the frames in them. The same octets give the same frames, and the same error
-// in the end, however they are split, and each octet is looked at once. Make
-// one with [NewDecoder]; it belongs to one goroutine at a time.
+// in the end, however they are split, and the work grows with the octets alone.
+// Make one with [NewDecoder]; it belongs to one goroutine at a time.
 //
 // Between frames a Decoder holds nothing of what it was fed.
 type Decoder struct {

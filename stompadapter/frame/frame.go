@@ -20,25 +20,25 @@ type Command string
 
 // The commands that a client sends.
 const (
-	Connect     Command = "CONNECT"
-	Stomp       Command = "STOMP" // the same as Connect, from 1.1 on
-	Send        Command = "SEND"
-	Subscribe   Command = "SUBSCRIBE"
-	Unsubscribe Command = "UNSUBSCRIBE"
-	Ack         Command = "ACK"
-	Nack        Command = "NACK"
-	Begin       Command = "BEGIN"
-	Commit      Command = "COMMIT"
-	Abort       Command = "ABORT"
-	Disconnect  Command = "DISCONNECT"
+	Connect     Command = "CONNECT"     // begins a session
+	Stomp       Command = "STOMP"       // the same, from 1.1 on
+	Send        Command = "SEND"        // publishes its body to a destination
+	Subscribe   Command = "SUBSCRIBE"   // asks for the messages of a destination
+	Unsubscribe Command = "UNSUBSCRIBE" // ends a subscription
+	Ack         Command = "ACK"         // a message was consumed
+	Nack        Command = "NACK"        // a message was not consumed; from 1.1 on
+	Begin       Command = "BEGIN"       // begins a transaction
+	Commit      Command = "COMMIT"      // ends a transaction, all of it
+	Abort       Command = "ABORT"       // ends a transaction, nothing of it
+	Disconnect  Command = "DISCONNECT"  // ends the session
 )
 
 // The commands that a server sends.
 const (
-	Connected Command = "CONNECTED"
-	Message   Command = "MESSAGE"
-	Receipt   Command = "RECEIPT"
-	Error     Command = "ERROR"
+	Connected Command = "CONNECTED" // the session has begun
+	Message   Command = "MESSAGE"   // a message of a subscription
+	Receipt   Command = "RECEIPT"   // a frame was processed
+	Error     Command = "ERROR"     // something went wrong; the session ends
 )
 
 // maxCommand bounds the command line: the longest command has 11 octets.

@@ -156,12 +156,12 @@ func (d *Decoder) readContentLength(value []byte) *message.Error {
 	switch h := &d.head; {
 	case !ok:
 		return invalid("content-length is not a number of octets")
-	case n > d.maxFrame():
+	case n > int64(d.maxFrame()):
 		return d.frameTooLarge()
-	case h.length >= 0 && h.length != n:
+	case h.length >= 0 && h.length != int(n):
 		return invalid("two different content-length headers")
 	default:
-		h.length = n
+		h.length = int(n)
 		return nil
 	}
 }

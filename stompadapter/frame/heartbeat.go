@@ -38,8 +38,9 @@ func ParseHeartBeat(s string) (HeartBeat, error) {
 }
 
 func parseMillis(s string) (time.Duration, bool) {
-	n, ok := parseDigits(s, int(maxHeartBeat/time.Millisecond))
-	return time.Duration(n) * time.Millisecond, ok && len(s) <= 10 && n <= int(maxHeartBeat/time.Millisecond)
+	const most = int64(maxHeartBeat / time.Millisecond)
+	n, ok := parseDigits(s, most)
+	return time.Duration(n) * time.Millisecond, ok && n <= most
 }
 
 // String returns the value for a heart-beat header. Fractions of a millisecond
@@ -70,14 +71,14 @@ func (h HeartBeat) Negotiate(peer HeartBeat) (send, receive time.Duration) {
 
 // parseDigits parses a number that consists of ASCII digits alone. Numbers
 // above limit are returned as some number above limit, whatever their length.
-func parseDigits[S string | []byte](s S, limit int) (n int, ok bool) {
+func parseDigits[S string | []byte](s S, limit int64) (n int64, ok bool) {
 	for i := range len(s) {
 		c := s[i] - '0'
 		if c > 9 {
 			return 0, false
 		}
 		if n <= limit {
-			n = n*10 + int(c)
+			n = n*10 + int64(c)
 		}
 	}
 	return n, len(s) > 0

@@ -8,9 +8,9 @@ type Version uint8
 
 // The versions, oldest first, so that they compare.
 const (
-	V10 Version = iota + 1
-	V11
-	V12
+	V10 Version = iota + 1 // STOMP 1.0
+	V11                    // STOMP 1.1
+	V12                    // STOMP 1.2
 )
 
 // Versions lists the supported versions as the accept-version and version
