@@ -25,8 +25,10 @@ func (f HandlerFunc[T]) Handle(ctx context.Context, m Message[T]) error { return
 // [ErrDropped] drops the message, any other error refuses it and reaches the
 // sender, nil means that the message was handled here.
 //
-// The function is called once, when the interceptor is mounted; the handler it
-// returns is called for every message and from any goroutine.
+// The function is called when the interceptor is mounted, and again when what
+// surrounds it changes: state that lasts from message to message belongs into
+// what made the interceptor. The handler it returns is called for every message
+// and from any goroutine.
 type Interceptor[T any] func(next Handler[T]) Handler[T]
 
 // RawHandler takes messages whose payload is still encoded.

@@ -1,0 +1,229 @@
+package channel
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	stallTick  = time.Millisecond // the ready queue stood still for so long: workers are blocked
+	idleExpiry = 10 * time.Second // after which a worker above the usual number goes
+	idleTicks  = 4                // how finely idleExpiry is measured
+)
+
+// worker is one goroutine of a crew.
+type worker struct {
+	wake   chan struct{}
+	parked uint // the crew's age when it went idle
+}
+
+// rouse wakes an idle worker; nil is nobody.
+func (w *worker) rouse() {
+	if w != nil {
+		w.wake <- struct{}{} // buffered, and only who took it off the idle list sends
+	}
+}
+
+// crew runs the workers of an executor on entries of type E. There are size of
+// them while handlers do not block; when the ready queue stands still more are
+// started, twice as many at each tick, so that a few hundred blocked handlers
+// hold the others up for some milliseconds only.
+type crew[E any] struct {
+	size, limit int
+	// hire returns the work of a new worker: it handles an entry and reports
+	// whether the entry must become ready again.
+	hire func() func(E) (more bool)
+
+	mu       sync.Mutex
+	ready    fifo[E]
+	idle     []*worker // the last to go idle is the first to work again
+	count    int
+	waking   bool   // a woken worker has not looked at the queue yet: no need for another
+	moved    uint64 // entries that left the ready queue
+	seen     uint64 // moved at the last tick
+	watching bool
+	watch    *time.Timer
+	reaping  bool
+	reap     *time.Timer
+	age      uint // in ticks of the reaper
+	stopped  bool
+	wg       sync.WaitGroup
+}
+
+// push makes e ready. It never blocks.
+func (c *crew[E]) push(e E) {
+	c.mu.Lock()
+	c.ready.push(e)
+	w := c.muster()
+	c.mu.Unlock()
+	w.rouse()
+}
+
+// muster sees to it that somebody comes for what is ready, and returns the
+// worker to rouse once the lock is given back, or nil.
+func (c *crew[E]) muster() *worker {
+	switch n := len(c.idle); {
+	case c.waking:
+		return nil // it will muster the next one
+	case n > 0:
+		w := c.idle[n-1]
+		c.idle[n-1] = nil
+		c.idle = c.idle[:n-1]
+		c.waking = true
+		return w
+	case c.count < c.size:
+		c.waking = true
+		c.start()
+	default:
+		c.arm()
+	}
+	return nil
+}
+
+// start adds a worker. The lock is held.
+func (c *crew[E]) start() {
+	if c.stopped {
+		return
+	}
+	c.count++
+	c.wg.Go(c.run)
+	if c.count > c.size && !c.reaping {
+		c.reaping = true
+		c.reap = time.AfterFunc(idleExpiry/idleTicks, c.dismissIdle)
+	}
+}
+
+// arm makes sure that a queue which stands still is noticed. The lock is held.
+func (c *crew[E]) arm() {
+	if c.watching || c.stopped {
+		return
+	}
+	c.watching, c.seen = true, c.moved
+	if c.watch == nil {
+		c.watch = time.AfterFunc(stallTick, c.tick)
+	} else {
+		c.watch.Reset(stallTick)
+	}
+}
+
+func (c *crew[E]) tick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ready.n == 0 || c.stopped || c.count >= c.limit {
+		c.watching = false
+		return
+	}
+	if c.moved == c.seen && len(c.idle) == 0 {
+		for range min(c.ready.n, c.count, c.limit-c.count) {
+			c.start()
+		}
+	}
+	c.seen = c.moved
+	c.watch.Reset(stallTick)
+}
+
+// dismissIdle sends those home that are above the usual number and had nothing
+// to do for idleExpiry.
+func (c *crew[E]) dismissIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.age++
+	gone := 0
+	for gone < len(c.idle) && c.count > c.size && c.age-c.idle[gone].parked > idleTicks {
+		c.count--
+		close(c.idle[gone].wake)
+		gone++
+	}
+	c.idle = append(c.idle[:0], c.idle[gone:]...)
+	if c.count > c.size && !c.stopped {
+		c.reap.Reset(idleExpiry / idleTicks)
+	} else {
+		c.reaping = false
+	}
+}
+
+func (c *crew[E]) run() {
+	w := &worker{wake: make(chan struct{}, 1)}
+	work := c.hire()
+	for e, ok := c.next(w); ok; {
+		if work(e) {
+			e = c.swap(e)
+		} else {
+			e, ok = c.next(w)
+		}
+	}
+}
+
+// swap puts e behind what is ready and returns the first of it, which is e
+// itself when there is nothing else.
+func (c *crew[E]) swap(e E) E {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moved++
+	if c.ready.n == 0 {
+		return e
+	}
+	c.ready.push(e)
+	e, _ = c.ready.pop()
+	return e
+}
+
+// next returns a ready entry and waits for one; false sends the worker home.
+func (c *crew[E]) next(w *worker) (e E, ok bool) {
+	for {
+		c.mu.Lock()
+		c.waking = false
+		if e, ok = c.ready.pop(); ok {
+			c.moved++
+			var another *worker
+			if c.ready.n > 0 {
+				another = c.muster()
+			}
+			c.mu.Unlock()
+			another.rouse()
+			return e, true
+		}
+		if c.stopped {
+			c.count--
+			c.mu.Unlock()
+			return e, false
+		}
+		w.parked = c.age
+		c.idle = append(c.idle, w)
+		c.mu.Unlock()
+		if _, ok := <-w.wake; !ok {
+			return e, false
+		}
+	}
+}
+
+// dropOldest takes the entry that has waited longest away.
+func (c *crew[E]) dropOldest() (e E, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ready.pop()
+}
+
+// stop sends all workers home once nothing is ready, and waits for them.
+func (c *crew[E]) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	for _, t := range []*time.Timer{c.watch, c.reap} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	c.count -= len(c.idle)
+	for _, w := range c.idle {
+		close(w.wake)
+	}
+	c.idle = nil
+	c.mu.Unlock()
+	c.wg.Wait()
+}
+
+func (c *crew[E]) workers() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count
+}

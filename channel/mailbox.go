@@ -1,0 +1,140 @@
+package channel
+
+import (
+	"slices"
+	"sync"
+)
+
+const keepBuffer = 256 // larger buffers are given back
+
+// buffer holds items in order. Mailboxes and workers swap theirs, so that a
+// batch changes hands without a copy.
+type buffer[T any] struct {
+	items []item[T]
+	head  int
+}
+
+func (b *buffer[T]) len() int { return len(b.items) - b.head }
+
+func (b *buffer[T]) push(it item[T]) {
+	if b.head > 0 && len(b.items) == cap(b.items) {
+		n := copy(b.items, b.items[b.head:])
+		clear(b.items[n:])
+		b.items, b.head = b.items[:n], 0
+	}
+	b.items = append(b.items, it)
+}
+
+func (b *buffer[T]) pop() item[T] {
+	it := b.items[b.head]
+	b.items[b.head] = item[T]{}
+	b.head++
+	if b.head == len(b.items) {
+		b.items, b.head = b.items[:0], 0
+	}
+	return it
+}
+
+// reset empties the buffer; what a burst left behind is given back.
+func (b *buffer[T]) reset() {
+	clear(b.items)
+	b.items, b.head = b.items[:0], 0
+	if cap(b.items) > keepBuffer {
+		b.items = nil
+	}
+}
+
+// mailbox holds the messages of one key that wait. Its shard's lock guards it.
+type mailbox[T any] struct {
+	shard     *shard[T]
+	key       string
+	waiting   *buffer[T] // nil while empty
+	scheduled bool       // it is on the ready queue or with a worker
+	senders   waitlist   // blocked until there is room
+}
+
+func (b *mailbox[T]) len() int {
+	if b == nil || b.waiting == nil {
+		return 0
+	}
+	return b.waiting.len()
+}
+
+// shard is a part of the mailboxes, by hash of their key.
+type shard[T any] struct {
+	mu      sync.Mutex
+	boxes   map[string]*mailbox[T]
+	buffers *sync.Pool
+	_       [64]byte // shards of one array must not share a cache line
+}
+
+func (s *shard[T]) add(key string) *mailbox[T] {
+	b := &mailbox[T]{shard: s, key: key}
+	s.boxes[key] = b
+	return b
+}
+
+func (s *shard[T]) push(b *mailbox[T], it *item[T]) {
+	if b.waiting == nil {
+		b.waiting = s.buffers.Get().(*buffer[T])
+	}
+	b.waiting.push(*it)
+}
+
+// take moves up to n waiting items into batch, which is empty, and lets blocked
+// senders try again.
+func (s *shard[T]) take(b *mailbox[T], batch *buffer[T], n int) *buffer[T] {
+	switch waiting := b.len(); {
+	case waiting == 0:
+		return batch
+	case waiting <= n:
+		batch, b.waiting = b.waiting, batch
+	default:
+		for range n {
+			batch.push(b.waiting.pop())
+		}
+	}
+	b.senders.wakeAll()
+	s.rest(b)
+	return batch
+}
+
+// rest gives back what an empty mailbox holds.
+func (s *shard[T]) rest(b *mailbox[T]) {
+	if b.waiting != nil && b.waiting.len() == 0 {
+		b.waiting.reset()
+		s.buffers.Put(b.waiting)
+		b.waiting = nil
+	}
+}
+
+// retire forgets a mailbox that became idle when enough idle ones are kept.
+func (s *shard[T]) retire(b *mailbox[T]) {
+	if len(s.boxes) > keepIdle {
+		delete(s.boxes, b.key)
+	}
+}
+
+// waitlist is a list of goroutines that wait. Its owner's lock guards it.
+type waitlist struct {
+	list []chan struct{}
+}
+
+func (w *waitlist) add() chan struct{} {
+	ch := make(chan struct{})
+	w.list = append(w.list, ch)
+	return ch
+}
+
+func (w *waitlist) remove(ch chan struct{}) {
+	if i := slices.Index(w.list, ch); i >= 0 {
+		w.list = slices.Delete(w.list, i, i+1)
+	}
+}
+
+func (w *waitlist) wakeAll() {
+	for _, ch := range w.list {
+		close(ch)
+	}
+	w.list = nil
+}

@@ -1,0 +1,45 @@
+package channel
+
+import "github.com/headrace/headrace/message"
+
+// pool handles messages in any order: each is ready as soon as it is accepted.
+type pool[T any] struct {
+	crew[item[T]]
+	e *Executor[T]
+}
+
+func newPool[T any](e *Executor[T]) *pool[T] {
+	p := &pool[T]{e: e}
+	p.size, p.limit = e.config.Workers, e.config.MaxWorkers
+	p.hire = func() func(item[T]) bool {
+		return func(it item[T]) bool {
+			var t tally
+			t.count(e.handle(&it))
+			e.leave(1, t)
+			return false
+		}
+	}
+	return p
+}
+
+func (p *pool[T]) offer(_ string, it item[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+	if err := p.e.room.enter(); err != nil {
+		if err == ErrClosed || p.e.config.Overflow == Reject {
+			return nil, nil, err
+		}
+		if p.e.config.Overflow == Block {
+			return p.e.room.wait(), nil, nil
+		}
+		oldest, ok := p.dropOldest()
+		if !ok {
+			return nil, nil, ErrFull // all of them are being handled
+		}
+		p.e.counters.dropped.Add(1)
+		dropped = oldest.m.Done
+	}
+	it.m.Done.Hold()
+	p.push(it)
+	return nil, dropped, nil
+}
+
+func (p *pool[T]) forget(_ string, wait chan struct{}) { p.e.room.forget(wait) }

@@ -1,0 +1,78 @@
+package channel
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// room counts the messages under way against a limit, and is the one gate that
+// closes: after close nobody enters, and whoever leaves last knows it.
+type room struct {
+	limit   int64
+	state   atomic.Int64 // how many are in, and roomClosed
+	waiting atomic.Int64
+
+	mu      sync.Mutex
+	senders waitlist
+}
+
+const roomClosed = 1 << 62
+
+// enter takes a place. It returns [ErrFull] or [ErrClosed] when there is none.
+func (r *room) enter() error {
+	for {
+		n := r.state.Load()
+		switch {
+		case n&roomClosed != 0:
+			return ErrClosed
+		case n >= r.limit:
+			return ErrFull
+		case r.state.CompareAndSwap(n, n+1):
+			return nil
+		}
+	}
+}
+
+// leave gives n places back and reports whether nobody is left and nobody can
+// come.
+func (r *room) leave(n int) (over bool) {
+	left := r.state.Add(-int64(n))
+	if r.waiting.Load() > 0 {
+		r.mu.Lock()
+		r.wake()
+		r.mu.Unlock()
+	}
+	return left == roomClosed
+}
+
+// close lets nobody in any more and reports whether nobody is in.
+func (r *room) close() (over bool) {
+	return r.state.Or(roomClosed)&^roomClosed == 0
+}
+
+// wait returns what is closed when it is worth another try.
+func (r *room) wait() chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ch := r.senders.add()
+	r.waiting.Add(1)
+	if r.used() < r.limit { // a place was given back meanwhile: its owner saw nobody
+		r.wake()
+	}
+	return ch
+}
+
+func (r *room) wake() {
+	r.senders.wakeAll()
+	r.waiting.Store(0)
+}
+
+// forget takes ch off the list of those who wait.
+func (r *room) forget(ch chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.senders.remove(ch)
+	r.waiting.Store(int64(len(r.senders.list)))
+}
+
+func (r *room) used() int64 { return r.state.Load() &^ roomClosed }
