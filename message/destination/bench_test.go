@@ -1,0 +1,132 @@
+package destination_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/headrace/headrace/message/destination"
+)
+
+var sizes = []int{10, 1_000, 100_000}
+
+// workload returns n patterns, 90% exact, 5% with "*" and 5% with "**", and
+// destinations that match one of each.
+func workload(n int, deep string) (patterns, dests []string) {
+	special := max(1, n/20)
+	for i := range n - 2*special {
+		patterns = append(patterns, fmt.Sprintf("/topic/price/stock-%d/last", i))
+	}
+	for i := range special {
+		patterns = append(patterns, fmt.Sprintf("/topic/*/stock-%d/last", i), fmt.Sprintf(deep, i))
+		dests = append(dests, fmt.Sprintf("/topic/price/stock-%d/last", i))
+	}
+	rand.Shuffle(len(patterns), func(i, j int) { patterns[i], patterns[j] = patterns[j], patterns[i] })
+	rand.Shuffle(len(dests), func(i, j int) { dests[i], dests[j] = dests[j], dests[i] })
+	return patterns, dests
+}
+
+var shapes = []struct{ name, deep string }{
+	{"tail", "/topic/price/stock-%d/**"},
+	{"inner", "/topic/**/stock-%d/last"},
+}
+
+func parse(tb testing.TB, text string) destination.Pattern {
+	tb.Helper()
+	p, err := destination.Parse(text, destination.Slash)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// lookUps makes a function that looks up the destinations in turn, n times, and
+// returns how many values it met.
+func indexLookUps(tb testing.TB, patterns, dests []string) func(n int) int {
+	ix := destination.NewIndex[int](destination.Slash)
+	for i, p := range patterns {
+		ix.Add(parse(tb, p), i)
+	}
+	return func(n int) (met int) {
+		for i := range n {
+			for range ix.Match(dests[i%len(dests)]) {
+				met++
+			}
+		}
+		return met
+	}
+}
+
+func trieLookUps(patterns, dests []string) func(n int) int {
+	t := new(trie)
+	for i, p := range patterns {
+		t.add(p, i)
+	}
+	return func(n int) (met int) {
+		for i := range n {
+			t.match(dests[i%len(dests)], false, func(int) { met++ })
+		}
+		return met
+	}
+}
+
+func BenchmarkIndexMatch(b *testing.B) {
+	for _, shape := range shapes {
+		for _, n := range sizes {
+			patterns, dests := workload(n, shape.deep)
+			b.Run(fmt.Sprintf("%s/trie/%d", shape.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				run := trieLookUps(patterns, dests)
+				b.ResetTimer()
+				if met := run(b.N); met != 3*b.N {
+					b.Fatalf("met %d values in %d look-ups", met, b.N)
+				}
+			})
+			b.Run(fmt.Sprintf("%s/index/%d", shape.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				run := indexLookUps(b, patterns, dests)
+				b.ResetTimer()
+				if met := run(b.N); met != 3*b.N {
+					b.Fatalf("met %d values in %d look-ups", met, b.N)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkIndexRatio reports the time of a look-up over that of the hand-made trie:
+// the median and the quartiles of interleaved pairs.
+func BenchmarkIndexRatio(b *testing.B) {
+	for _, shape := range shapes {
+		for _, n := range sizes {
+			b.Run(fmt.Sprintf("%s/%d", shape.name, n), func(b *testing.B) {
+				patterns, dests := workload(n, shape.deep)
+				index, trie := indexLookUps(b, patterns, dests), trieLookUps(patterns, dests)
+				for b.Loop() {
+					reportRatio(b, func() { index(50_000) }, func() { trie(50_000) })
+				}
+			})
+		}
+	}
+}
+
+func reportRatio(b *testing.B, subject, anchor func()) {
+	subject()
+	anchor()
+	var ratios []float64
+	for range 15 {
+		ratios = append(ratios, float64(timed(subject))/float64(timed(anchor)))
+	}
+	slices.Sort(ratios)
+	b.ReportMetric(ratios[3], "q1")
+	b.ReportMetric(ratios[7], "median")
+	b.ReportMetric(ratios[11], "q3")
+}
+
+func timed(f func()) time.Duration {
+	start := time.Now()
+	f()
+	return time.Since(start)
+}
