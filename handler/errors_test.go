@@ -1,0 +1,183 @@
+package handler_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+)
+
+type tradeError struct{ symbol string }
+
+func (e *tradeError) Error() string { return "cannot trade " + e.symbol }
+
+type temporary struct{}
+
+func (temporary) Error() string { return "temporary" }
+func (temporary) Busy() bool    { return true }
+
+// failing returns a router whose endpoint "/x" fails with err.
+func failing(c handler.Config, err error) (*handler.Router, *broker) {
+	r, sent := newRouter(c)
+	handler.Handle(r, "/x", func(context.Context, string) (string, error) { return "", err })
+	return r, sent
+}
+
+// naming answers the errors of type E with the name of the handler.
+func naming[E error](r *handler.Router, name string) {
+	handler.OnError(r, func(_ context.Context, e E) (string, error) { return name + ": " + e.Error(), nil })
+}
+
+func TestErrorWithoutHandlerIsReturnedAsItIs(t *testing.T) {
+	r, sent := failing(handler.Config{}, errBoom)
+	naming[*tradeError](r, "trade")
+	expect(t, "error", send(r, "/app/x", ""), errBoom)
+	expect(t, "sent", sent.lines(), "")
+}
+
+func TestErrorHandlerByType(t *testing.T) {
+	trade := &tradeError{"ACME"}
+	for _, c := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"itself", trade, "trade: cannot trade ACME"},
+		{"wrapped", fmt.Errorf("a: %w", fmt.Errorf("b: %w", trade)), "trade: cannot trade ACME"},
+		{"joined", errors.Join(errBoom, trade), "trade: cannot trade ACME"},
+		{"cause of an authored one", message.Errorf(message.CodeDenied, "no").WithCause(trade), "trade: cannot trade ACME"},
+		{"interface", fmt.Errorf("a: %w", temporary{}), "busy: temporary"},
+		{"the rest", errBoom, "any: " + errBoom.Error()},
+		{"first of two", errors.Join(message.Errorf(message.CodeDenied, "no"), trade), "trade: cannot trade ACME"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, sent := failing(handler.Config{}, c.err)
+			naming[interface {
+				error
+				Busy() bool
+			}](r, "busy")
+			naming[error](r, "any") // catches all, and yet the concrete types come before it
+			naming[*tradeError](r, "trade")
+			naming[*message.Error](r, "authored")
+			mustHandle(t, send(r, "/app/x", ""))
+			expect(t, "sent", sent.lines(), "/topic/x "+c.want)
+		})
+	}
+}
+
+func TestErrorHandlerReplyOptions(t *testing.T) {
+	r, sent := failing(handler.Config{}, &tradeError{"ACME"})
+	handler.OnError(r, func(_ context.Context, e *tradeError) (map[string]string, error) {
+		return map[string]string{"symbol": e.symbol}, nil
+	}, handler.SendTo("/topic/errors"), handler.SendToSession("/queue/errors"))
+	kim := session("kim")
+	mustHandle(t, sendAs(kim, r, "/app/x", ""))
+	const problem = ` {"symbol":"ACME"}`
+	expect(t, "sent", sent.lines(), "/user/"+kim.ID()+"/queue/errors"+problem+"\n/topic/errors"+problem)
+}
+
+func TestErrorHandlerNoReply(t *testing.T) {
+	r, sent := failing(handler.Config{}, errBoom)
+	handler.OnError(r, func(context.Context, error) (string, error) { return "", handler.ErrNoReply })
+	mustHandle(t, send(r, "/app/x", ""))
+	expect(t, "sent", sent.lines(), "")
+}
+
+func TestErrorHandlerSeesInputInterceptorsAndRouting(t *testing.T) {
+	r, sent := newRouter(handler.Config{})
+	refuse := func(message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(context.Context, message.Raw) error {
+			return message.Errorf(message.CodeDenied, "not for you")
+		})
+	}
+	told[trade](r, "/input")
+	handler.Handle(r, "/denied", echo("denied"), handler.Interceptors(refuse))
+	handler.OnError(r, func(_ context.Context, e *message.Error) (string, error) { return string(e.Code), nil }, handler.SendTo("/topic/errors"))
+	for dest, want := range map[string]message.Code{
+		"/app/input":   message.CodeInvalid,
+		"/app/denied":  message.CodeDenied,
+		"/app/nowhere": message.CodeNotFound,
+	} {
+		mustHandle(t, send(r, dest, "{"))
+		expect(t, dest, sent.lines(), "/topic/errors "+string(want))
+	}
+	expect(t, "not the router's", code(send(r, "/other", "")), message.CodeNotFound)
+}
+
+func TestPanicIsAnErrorOfItsMessage(t *testing.T) {
+	r, _ := newRouter(handler.Config{})
+	handler.Handle(r, "/x", func(_ context.Context, in string) (string, error) {
+		if in == "error" {
+			panic(&tradeError{"ACME"})
+		}
+		panic(in)
+	})
+	err := send(r, "/app/x", "secret")
+	p, ok := errors.AsType[*message.PanicError](err)
+	if !ok || p.Value != "secret" || !strings.Contains(string(p.Stack), "errors_test.go") {
+		t.Fatalf("error %#v has not the panic and its stack", err)
+	}
+	expect(t, "the client learns", message.Public(err).Message, "internal error")
+}
+
+func TestPanicIsAnswered(t *testing.T) {
+	var log bytes.Buffer
+	r, sent := newRouter(handler.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	handler.Handle(r, "/x", func(_ context.Context, in string) (string, error) { panic(in) })
+	naming[*message.PanicError](r, "panic")
+	mustHandle(t, send(r, "/app/x", "oops"))
+	expect(t, "sent", sent.lines(), "/topic/x panic: panic: oops")
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "errors_test.go") {
+		t.Errorf("the log has no stack: %s", log.String())
+	}
+}
+
+func TestErrorHandlerThatFails(t *testing.T) {
+	other := errors.New("other")
+	for _, c := range []struct {
+		name string
+		f    func(context.Context, error) (string, error)
+		want []error
+	}{
+		{"passes it on", func(_ context.Context, e error) (string, error) { return "", e }, []error{errBoom}},
+		{"wraps it", func(_ context.Context, e error) (string, error) { return "", fmt.Errorf("%w: %w", other, e) }, []error{errBoom, other}},
+		{"fails otherwise", func(context.Context, error) (string, error) { return "", other }, []error{errBoom, other}},
+		{"panics", func(context.Context, error) (string, error) { panic(other) }, []error{errBoom, other}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, sent := failing(handler.Config{}, errBoom)
+			handler.OnError(r, c.f)
+			err := send(r, "/app/x", "")
+			for _, want := range c.want {
+				if !errors.Is(err, want) {
+					t.Errorf("%v has lost %v", err, want)
+				}
+			}
+			expect(t, "told once", strings.Count(fmt.Sprint(err), errBoom.Error()), 1)
+			expect(t, "sent", sent.lines(), "")
+		})
+	}
+}
+
+func TestAnsweredErrorIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r, _ := failing(handler.Config{Logger: logger}, errBoom)
+	naming[error](r, "any")
+	mustHandle(t, send(r, "/app/x", "payload"))
+	expect(t, "lines", strings.Count(log.String(), "\n"), 1)
+	for _, part := range []string{"level=DEBUG", "destination=/app/x", errBoom.Error()} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("log has no %q: %s", part, log.String())
+		}
+	}
+	if strings.Contains(log.String(), "payload") {
+		t.Errorf("the log has the payload: %s", log.String())
+	}
+}

@@ -1,0 +1,22 @@
+package handler
+
+// Request is the input of endpoints that want more than the payload: the path
+// variables, the header, the session and the user of the message.
+//
+//	func quote(ctx context.Context, req handler.Request[Ask]) (Quote, error) {
+//		return price(req.PathValue("symbol"), req.Payload.Amount, req.User())
+//	}
+type Request[P any] struct {
+	// Call is the message and what its destination says. It is never nil in a
+	// request that a router made.
+	*Call
+	// Payload is the payload as [Payload] reads it.
+	Payload P
+}
+
+// Bind implements [Binder].
+func (r *Request[P]) Bind(c *Call) (err error) {
+	r.Call = c
+	r.Payload, err = Payload[P](c)
+	return err
+}

@@ -1,0 +1,96 @@
+package handler_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+)
+
+// here returns the place of its caller, some lines away, as panics name it.
+func here(away int) string {
+	_, file, line, _ := runtime.Caller(1)
+	return fmt.Sprintf("%s:%d", file, line+away)
+}
+
+func TestRegistrationOfEquivalentPatternsPanics(t *testing.T) {
+	for _, c := range []struct{ first, second string }{
+		{"/greeting", "/greeting"},
+		{"/greeting", "greeting"},
+		{"/trade/{symbol}", "/trade/{s}"},
+		{"/trade/{n:[0-9]+}/x", "/trade/{m:[0-9]+}/x"},
+		{"/all/**", "/all/**/**"},
+	} {
+		r, _ := newRouter(handler.Config{})
+		first := here(1)
+		handler.Handle(r, c.first, echo("first"))
+		second := here(2)
+		text := panicOf(t, func() {
+			handler.Consume(r, c.second, func(context.Context, string) error { return nil })
+		})
+		expect(t, c.second, text, fmt.Sprintf("handler: pattern %q at %s matches the same destinations as %q at %s", c.second, second, c.first, first))
+		expect(t, "routes", len(r.Routes()), 1)
+	}
+}
+
+func TestRegistrationPanics(t *testing.T) {
+	upper := func(_ context.Context, in string) (string, error) { return strings.ToUpper(in), nil }
+	for _, c := range []struct {
+		name string
+		wire func(r *handler.Router)
+		want string
+	}{
+		{"malformed pattern", func(r *handler.Router) { handler.Handle(r, "/a/{b", upper) }, "'{' without '}'"},
+		{"unknown variable", func(r *handler.Router) { handler.Handle(r, "/a/{b}", upper, handler.SendTo("/topic/{c}")) }, "no variable {c}"},
+		{"unknown variable for the user", func(r *handler.Router) { handler.Handle(r, "/a/{b}", upper, handler.SendToUser("/queue/{c}")) }, "no variable {c}"},
+		{"unknown variable for the session", func(r *handler.Router) { handler.Handle(r, "/a", upper, handler.SendToSession("/queue/{b}")) }, "no variable {b}"},
+		{"variable without a name", func(r *handler.Router) { handler.Handle(r, "/a/{b}", upper, handler.SendTo("/topic/{}")) }, "no variable {}"},
+		{"open variable", func(r *handler.Router) { handler.Handle(r, "/a/{b}", upper, handler.SendTo("/topic/{b")) }, "'{' without '}'"},
+		{"variable of an error", func(r *handler.Router) {
+			handler.OnError(r, func(context.Context, error) (string, error) { return "", nil }, handler.SendTo("/topic/{b}"))
+		}, "no variable {b}"},
+		{"pointer to what fills itself", func(r *handler.Router) {
+			handler.Consume(r, "/a", func(context.Context, *handler.Request[string]) error { return nil })
+		}, "without the *"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, _ := newRouter(handler.Config{})
+			text := panicOf(t, func() { c.wire(r) })
+			if !strings.Contains(text, c.want) || !strings.Contains(text, "route_test.go:") {
+				t.Errorf("panic %q does not say %q and where", text, c.want)
+			}
+			expect(t, "routes", len(r.Routes()), 0)
+		})
+	}
+}
+
+func TestRegistrationOfErrorHandlersTwicePanics(t *testing.T) {
+	r, _ := newRouter(handler.Config{})
+	first := here(1)
+	handler.OnError(r, func(context.Context, *message.Error) (string, error) { return "", nil })
+	second := here(2)
+	text := panicOf(t, func() {
+		handler.OnError(r, func(context.Context, *message.Error) (int, error) { return 0, nil })
+	})
+	expect(t, "panic", text, "handler: errors of type *message.Error are handled twice: at "+first+" and at "+second)
+}
+
+func TestRoutesListsWhatIsWired(t *testing.T) {
+	r, _ := newRouter(handler.Config{})
+	at := here(1)
+	handler.Handle(r, "/z/{x}", echo("z"))
+	handler.Consume(r, "a", func(context.Context, string) error { return nil })
+	routes := r.Routes()
+	if len(routes) != 2 || routes[0] != (handler.Route{Pattern: "/z/{x}", Source: at}) || routes[1].Pattern != "a" {
+		t.Errorf("routes: %v", routes)
+	}
+	routes[0].Pattern = "changed"
+	if slices.Equal(routes, r.Routes()) {
+		t.Error("the list is the router's own")
+	}
+}
