@@ -1,0 +1,72 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/headrace/headrace/message"
+)
+
+// delivery sends messages to subscriptions through the outbound handler.
+type delivery struct {
+	outbound  message.RawHandler
+	logger    *slog.Logger
+	idPrefix  string
+	lastID    atomic.Uint64
+	published atomic.Uint64
+	delivered atomic.Uint64
+	failed    atomic.Uint64
+}
+
+func (d *delivery) init(outbound message.RawHandler, logger *slog.Logger) {
+	if outbound == nil {
+		panic("broker: the outbound handler is nil")
+	}
+	d.outbound, d.logger = outbound, logger
+	d.idPrefix = strings.ToLower(rand.Text()[:8]) + "-"
+}
+
+// prepare returns the message that all subscriptions of one publication share:
+// the id is set once, so that they share one header too.
+func (d *delivery) prepare(m message.Raw) message.Raw {
+	d.published.Add(1)
+	var buf [32]byte
+	id := strconv.AppendUint(append(buf[:0], d.idPrefix...), d.lastID.Add(1), 36)
+	return message.Raw{
+		Destination: m.Destination,
+		Header:      m.Header.With(message.HeaderMessageID, string(id)),
+		Payload:     m.Payload,
+	}
+}
+
+// to delivers one message. A panic of an outbound interceptor is an error of
+// this delivery only.
+func (d *delivery) to(ctx context.Context, m message.Raw) {
+	if err := d.protect(ctx, m); err != nil {
+		d.failed.Add(1)
+		return
+	}
+	d.delivered.Add(1)
+}
+
+func (d *delivery) protect(ctx context.Context, m message.Raw) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p := message.NewPanicError(v)
+			d.log().ErrorContext(ctx, "delivery panicked", "destination", m.Destination, "session", m.Session.ID(), "error", p, "stack", string(p.Stack))
+			err = p
+		}
+	}()
+	return d.outbound.Handle(ctx, m)
+}
+
+func (d *delivery) log() *slog.Logger {
+	if d.logger != nil {
+		return d.logger
+	}
+	return slog.Default()
+}
