@@ -1,0 +1,148 @@
+package headrace
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/channel"
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/codec"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// Config describes a [Node]. The zero value is a node with the prefixes /app,
+// /topic, /queue and /user, an embedded broker, and messages of one session
+// handled in order.
+type Config struct {
+	// AppPrefix begins the destinations of the Router. Zero means "/app".
+	AppPrefix string
+	// BrokerPrefixes begin the destinations of the broker; replies without a
+	// destination go below the first. Zero means "/topic" and "/queue".
+	BrokerPrefixes []string
+	// UserPrefix begins the destinations of users. Zero means "/user".
+	UserPrefix string
+	// Separator divides destinations for patterns. Zero means "/".
+	Separator destination.Separator
+	// Codecs read and write payloads. Zero (nil) means the built-in ones.
+	Codecs *codec.Set
+	// UnorderedInbound lets messages of one session be handled side by side.
+	// Zero means in order.
+	UnorderedInbound bool
+	// Workers is how many handlers run at once while none blocks. Zero means
+	// 2 x GOMAXPROCS.
+	Workers int
+	// Logger is told of failures that nobody waits for. Zero (nil) means
+	// slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.AppPrefix == "" {
+		c.AppPrefix = "/app"
+	}
+	if len(c.BrokerPrefixes) == 0 {
+		c.BrokerPrefixes = []string{"/topic", "/queue"}
+	}
+	if c.UserPrefix == "" {
+		c.UserPrefix = "/user"
+	}
+	return c
+}
+
+// Node is three channels, a router, a template and an embedded broker, wired.
+// Its fields are made by [New]; interceptors are mounted on the channels.
+type Node struct {
+	// Inbound takes what clients send. Adapters send into it.
+	Inbound *channel.ExecutorChannel[[]byte]
+	// Outbound takes what clients are sent, one message per subscription, on
+	// the publisher's goroutine.
+	Outbound *channel.DirectChannel[[]byte]
+	// BrokerChannel takes what the application publishes: replies and what
+	// Template sends.
+	BrokerChannel *channel.DirectChannel[[]byte]
+	// Router handles the messages below Config.AppPrefix.
+	Router *handler.Router
+	// Template sends from anywhere in the program.
+	Template *handler.Template
+	// Broker delivers what is sent below Config.BrokerPrefixes.
+	Broker *broker.Memory
+	// Users delivers what is sent below Config.UserPrefix.
+	Users *broker.Users
+	// Events tells what sessions do, on the goroutine that does it.
+	Events *channel.DirectChannel[broker.Event]
+
+	split split
+}
+
+// New returns a node that is ready for adapters. Shutdown or Close ends it; [Node.Serve]
+// does so by itself.
+func New(config Config) *Node {
+	config = config.withDefaults()
+	checkPrefixes(config)
+	n := &Node{
+		Outbound:      new(channel.DirectChannel[[]byte]),
+		BrokerChannel: new(channel.DirectChannel[[]byte]),
+		Events:        new(channel.DirectChannel[broker.Event]),
+	}
+	n.Inbound = channel.NewExecutorChannel(channel.Config[[]byte]{
+		Name:      "inbound",
+		Workers:   config.Workers,
+		Unordered: config.UnorderedInbound,
+		Logger:    config.Logger,
+	})
+	n.Broker = broker.NewMemory(n.Outbound, broker.Config{Separator: config.Separator, Events: n.Events, Logger: config.Logger})
+	n.Users = broker.NewUsers(n.Outbound, broker.UsersConfig{Prefix: config.UserPrefix, Logger: config.Logger})
+	n.Router = handler.NewRouter(n.BrokerChannel, handler.Config{
+		Prefix:      config.AppPrefix,
+		ReplyPrefix: config.BrokerPrefixes[0],
+		UserPrefix:  config.UserPrefix,
+		Separator:   config.Separator,
+		Codecs:      config.Codecs,
+		Logger:      config.Logger,
+	})
+	n.Template = handler.NewTemplate(n.BrokerChannel, handler.TemplateConfig{UserPrefix: config.UserPrefix, Codecs: config.Codecs})
+	n.split = split{config: config, node: n}
+	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
+	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
+	n.Outbound.Subscribe(message.HandlerFunc[[]byte](deliver))
+	return n
+}
+
+// checkPrefixes refuses prefixes that claim each other's destinations.
+func checkPrefixes(c Config) {
+	all := append([]string{c.AppPrefix, c.UserPrefix}, c.BrokerPrefixes...)
+	for i, a := range all {
+		for _, b := range slices.Concat(all[:i], all[i+1:]) {
+			if below(a, b) {
+				panic("headrace: the prefixes " + a + " and " + b + " overlap")
+			}
+		}
+	}
+}
+
+// below reports whether a destination is the prefix or continues it with a new
+// segment: "/topics" is not below "/topic".
+func below(destination, prefix string) bool {
+	rest, ok := strings.CutPrefix(destination, prefix)
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '.' || strings.HasSuffix(prefix, "/") || strings.HasSuffix(prefix, "."))
+}
+
+// deliver is the end of Outbound.
+func deliver(ctx context.Context, m message.Raw) error {
+	if m.Session == nil {
+		return message.Errorf(message.CodeInvalid, "the message has no session to deliver to")
+	}
+	return m.Session.Deliver(ctx, m)
+}
+
+// Shutdown refuses new messages and waits until what was accepted is handled,
+// as long as ctx lasts. Adapters are shut down before it.
+func (n *Node) Shutdown(ctx context.Context) error { return n.Inbound.Shutdown(ctx) }
+
+// Close abandons what waits and ends the node's goroutines. Adapters are closed
+// before it.
+func (n *Node) Close() { n.Inbound.Close() }

@@ -1,0 +1,68 @@
+package headrace
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Adapter is what Serve needs to know of a network adapter.
+type Adapter interface {
+	// Shutdown takes no more from clients, waits until what it took is handled
+	// and answered, and ends the sessions. It returns ctx's error when that
+	// ends first.
+	Shutdown(ctx context.Context) error
+	// Close ends all sessions at once.
+	Close()
+}
+
+// drainTime is how long Serve waits for what was accepted.
+const drainTime = 30 * time.Second
+
+// Serve listens on server.Addr and serves until ctx ends or the server fails.
+// Then it drains: no new connections, the adapters finish and answer what their
+// clients sent, the node handles the rest; what takes more than 30 s is cut. It
+// returns nil after a complete drain. The node cannot be used afterwards.
+//
+// Whoever needs the address that was chosen for port 0 sets server.BaseContext,
+// which is given the listener.
+func (n *Node) Serve(ctx context.Context, server *http.Server, adapters ...Adapter) error {
+	defer n.Close()
+	defer func() {
+		_ = server.Close() // what the drain left; nothing can be done about its error
+		for _, a := range adapters {
+			a.Close()
+		}
+	}()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", server.Addr)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	// The drain must outlast ctx, which has ended.
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	return errors.Join(err, n.drain(drain, server, adapters))
+}
+
+// drain ends intake first and the node last, so that what was accepted is
+// handled and its answers go out.
+func (n *Node) drain(ctx context.Context, server *http.Server, adapters []Adapter) error {
+	ended := make(chan error, len(adapters)+1)
+	go func() { ended <- server.Shutdown(ctx) }()
+	for _, a := range adapters {
+		go func() { ended <- a.Shutdown(ctx) }()
+	}
+	var errs error
+	for range cap(ended) {
+		errs = errors.Join(errs, <-ended)
+	}
+	return errors.Join(errs, n.Shutdown(ctx))
+}
