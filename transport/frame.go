@@ -14,8 +14,9 @@ const FramingWebSocket Framing = 0
 // Frame is a piece of outgoing data in its wire form. It never changes, so any
 // number of connections may share it.
 type Frame struct {
-	wire []byte
-	last bool // nothing follows: the connection closes once it is sent
+	wire    []byte
+	control bool // says nothing that a protocol would hear
+	last    bool // nothing follows: the connection closes once it is sent
 }
 
 // NewFrame encodes payload, which is copied. With FramingWebSocket it becomes
@@ -31,8 +32,9 @@ func NewFrame(framing Framing, payload []byte) *Frame {
 	return &Frame{wire: webSocketFrame(opcode, payload)}
 }
 
-// Len returns the frame's size on the wire in bytes.
-func (f *Frame) Len() int { return len(f.wire) }
+func controlFrame(opcode byte, payload []byte) *Frame {
+	return &Frame{wire: webSocketFrame(opcode, payload), control: true}
+}
 
 // The WebSocket opcodes that are sent (RFC 6455, section 11.8).
 const (

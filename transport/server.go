@@ -2,25 +2,204 @@ package transport
 
 import (
 	"context"
-	"net/http"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headrace/headrace/message"
 )
 
-// Server is what all endpoints of one adapter share.
-type Server struct{}
+// Server is what all endpoints of one adapter share: the handshake, the
+// goroutines that write, the table of connections and its end. Its methods may
+// be called from any goroutine.
+type Server struct {
+	config  Config
+	origins originPolicy
+	proxies trustedProxies
+	began   time.Time
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
 
-// NewServer returns a server.
-func NewServer(c Config) *Server { return &Server{} }
+	refused  atomic.Uint64
+	turn     atomic.Uint32
+	flushers []*flusher
+	flushing sync.WaitGroup // the flushers
+	tasks    sync.WaitGroup // handshakes, readers, spills and closings
 
-// WebSocket returns the handler of one endpoint.
-func (s *Server) WebSocket(c WebSocketConfig, open func(*Conn) Protocol) http.Handler {
-	panic("not yet")
+	mu       sync.Mutex
+	started  bool
+	draining bool
+	closed   bool
+	admitted int // connections, and handshakes that may become one
+	total    uint64
+	conns    map[*Conn]struct{}
+	ends     map[message.Code]uint64
+	empty    chan struct{} // closed when draining and nobody is admitted
 }
 
-// Shutdown drains.
-func (s *Server) Shutdown(ctx context.Context) error { panic("not yet") }
+// NewServer returns a server, which the caller ends with [Server.Shutdown] or
+// [Server.Close]. It panics if an allowed origin is malformed.
+func NewServer(c Config) *Server {
+	s := &Server{
+		config:  c.withDefaults(),
+		origins: newOriginPolicy(c.Handshake),
+		proxies: trustedProxies(c.Handshake.TrustedProxies),
+		began:   time.Now(),
+		conns:   make(map[*Conn]struct{}),
+		ends:    make(map[message.Code]uint64),
+		empty:   make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for range s.config.Flushers {
+		s.flushers = append(s.flushers, newFlusher(s))
+	}
+	return s
+}
 
-// Close cuts.
-func (s *Server) Close() { panic("not yet") }
+// now is the time since the server began: a clock that fits an atomic.
+func (s *Server) now() int64 { return int64(time.Since(s.began)) }
 
-// Stats returns a snapshot.
-func (s *Server) Stats() Stats { panic("not yet") }
+// deal returns the flusher of the next connection.
+func (s *Server) deal() *flusher {
+	return s.flushers[s.turn.Add(1)%uint32(len(s.flushers))]
+}
+
+var errFull = message.Errorf(message.CodeUnavailable, "too many connections")
+
+// reserve admits one more connection, whose place release gives back.
+func (s *Server) reserve() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch limit := s.config.MaxConnections; {
+	case s.draining:
+		return ErrShutdown
+	case limit > 0 && s.admitted >= limit:
+		return errFull
+	}
+	s.start()
+	s.admitted++
+	s.tasks.Add(1)
+	return nil
+}
+
+// start starts the flushers with the first connection: a server that was made
+// and never used needs no end.
+func (s *Server) start() {
+	if s.started {
+		return
+	}
+	s.started = true
+	for _, f := range s.flushers {
+		s.flushing.Go(f.run)
+	}
+}
+
+func (s *Server) release() {
+	s.mu.Lock()
+	s.admitted--
+	if s.draining && s.admitted == 0 {
+		close(s.empty)
+	}
+	s.mu.Unlock()
+	s.tasks.Done()
+}
+
+// add puts a connection into the table. One that comes while the server ends
+// shares the fate of the others.
+func (s *Server) add(c *Conn) {
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.total++
+	draining, closed := s.draining, s.closed
+	s.mu.Unlock()
+	switch {
+	case closed:
+		c.drop(ErrShutdown, reset)
+	case draining:
+		c.drain()
+	}
+}
+
+func (s *Server) remove(c *Conn, reason error) {
+	var code message.Code
+	if reason != nil {
+		code = message.Public(reason).Code
+	}
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.ends[code]++
+	s.mu.Unlock()
+	s.release()
+}
+
+// all returns the open connections.
+func (s *Server) all() []*Conn {
+	conns := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// Shutdown ends the server in an orderly way: new connections are answered
+// 503, protocols that are a [Drainer] are told to drain, the connections of
+// others are closed with [ErrShutdown]. It waits until all connections have
+// ended and then does what Close does. When ctx is over first, it returns an
+// error that wraps the context's cause, and the connections that are left go
+// on until Close.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	var conns []*Conn
+	if !s.draining {
+		s.draining = true
+		conns = s.all()
+		if s.admitted == 0 {
+			close(s.empty)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.drain()
+	}
+	select {
+	case <-s.empty:
+		s.Close()
+		return nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		left := s.admitted
+		s.mu.Unlock()
+		return fmt.Errorf("transport: %d connections still open: %w", left, context.Cause(ctx))
+	}
+}
+
+func (c *Conn) drain() {
+	if d, ok := c.protocol.(Drainer); ok {
+		d.Drain()
+		return
+	}
+	c.Close(ErrShutdown)
+}
+
+// Close cuts all connections, ends the context of [Conn.Info] and joins all
+// goroutines: it waits for Receive and Closed of every protocol to return, so
+// it must not be called from them. Further calls wait as well.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if !s.draining && s.admitted == 0 {
+		close(s.empty)
+	}
+	s.draining, s.closed = true, true
+	conns := s.all()
+	s.mu.Unlock()
+	s.cancel()
+	for _, c := range conns {
+		c.drop(ErrShutdown, reset)
+	}
+	s.tasks.Wait()
+	for _, f := range s.flushers {
+		f.stop()
+	}
+	s.flushing.Wait()
+}

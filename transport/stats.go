@@ -1,6 +1,10 @@
 package transport
 
-import "github.com/headrace/headrace/message"
+import (
+	"maps"
+
+	"github.com/headrace/headrace/message"
+)
 
 // Stats is a snapshot of a server's counters.
 type Stats struct {
@@ -10,14 +14,35 @@ type Stats struct {
 	Total uint64
 	// Refused is how many handshakes were refused, for whatever reason.
 	Refused uint64
-	// Closed is how many connections ended, by the code of the reason. An
-	// orderly end counts under "", slow consumers under message.CodeFull,
-	// silent clients under message.CodeTimeout.
+	// Closed is how many connections ended, by the code of the reason: "" for
+	// an orderly end, message.CodeFull for slow consumers, CodeTimeout for
+	// silent clients, CodeUnavailable for lost connections and for those that
+	// the server ended.
 	Closed map[message.Code]uint64
-	// Frames is how many frames were taken for sending.
+	// Frames is how many frames were written.
 	Frames uint64
-	// Bytes is how many bytes were written.
+	// Bytes is how many bytes were written, without the handshakes.
 	Bytes uint64
 	// QueuedBytes is how many bytes wait for clients now.
 	QueuedBytes int
+}
+
+// Stats returns a snapshot of the counters. It locks each connection for a
+// moment.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	conns := s.all()
+	st := Stats{Open: len(conns), Total: s.total, Closed: maps.Clone(s.ends)}
+	s.mu.Unlock()
+	st.Refused = s.refused.Load()
+	for _, f := range s.flushers {
+		st.Frames += f.frames.Load()
+		st.Bytes += f.bytes.Load()
+	}
+	for _, c := range conns {
+		c.out.mu.Lock()
+		st.QueuedBytes += c.out.bytes
+		c.out.mu.Unlock()
+	}
+	return st
 }

@@ -1,0 +1,204 @@
+package transport
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// outboxState says who looks after an outbox.
+type outboxState uint8
+
+const (
+	outboxIdle    outboxState = iota // nothing waits, or a flusher is writing the last of it
+	outboxDirty                      // on its flusher's list
+	outboxSpilled                    // a goroutine of its own writes, blocking
+	outboxClosed                     // the socket is closed or about to be
+)
+
+// outbox holds the frames that wait for one connection. The order of put calls
+// is the order on the wire because at any time only one goroutine writes: the
+// flusher, or the spill goroutine while the socket takes no more.
+//
+// The lock is never held over a write: publishers would queue up behind the
+// system calls, which was measured to cost four to twelve times the CPU.
+type outbox struct {
+	conn    *Conn
+	flusher *flusher
+	limit   int                         // bytes that may wait
+	timeout time.Duration               // for any progress of a blocking write
+	try     func(p []byte) (int, error) // writes what fits without blocking; nil if that is impossible
+	write   func(p []byte) (int, error) // blocks until some of p, or with an error, is written
+
+	mu      sync.Mutex
+	state   outboxState
+	closing bool // the last frame is in the queue: no more are taken
+	queue   []*Frame
+	offset  int // bytes of queue[0] that are already written
+	bytes   int // in the queue, not yet with the kernel
+}
+
+// put queues a frame. It does not block.
+func (o *outbox) put(f *Frame) error {
+	o.mu.Lock()
+	if o.closing || o.state == outboxClosed {
+		o.mu.Unlock()
+		return o.conn.refusal()
+	}
+	if o.bytes > 0 && o.bytes+len(f.wire) > o.limit {
+		o.mu.Unlock()
+		o.conn.drop(errSlow.WithCause(errOverBudget), reset)
+		return ErrSlow
+	}
+	woken := o.push(f)
+	o.mu.Unlock()
+	if woken {
+		o.flusher.add(o)
+	}
+	return nil
+}
+
+// push appends a frame and reports whether the outbox must go onto its
+// flusher's list. The lock is held.
+func (o *outbox) push(f *Frame) (woken bool) {
+	o.queue = append(o.queue, f)
+	o.bytes += len(f.wire)
+	if o.state != outboxIdle {
+		return false
+	}
+	o.state = outboxDirty
+	return true
+}
+
+// flush writes what waits, on the flusher's goroutine, with its buffers.
+func (o *outbox) flush(f *flusher) {
+	o.mu.Lock()
+	if o.state != outboxDirty {
+		o.mu.Unlock() // a stale entry of the list
+		return
+	}
+	if o.try == nil {
+		o.spilled()
+		o.mu.Unlock()
+		return
+	}
+	b := batch{frames: o.queue}
+	o.queue, f.spare = f.spare, nil
+	o.bytes, o.state = 0, outboxIdle
+	o.mu.Unlock()
+
+	for !b.done() {
+		p := b.next(f.buf)
+		n, err := o.try(p)
+		f.wrote(b.advance(n), n)
+		if err != nil {
+			o.conn.drop(lost(err), reset)
+			return
+		}
+		if n < len(p) {
+			o.stuck(b)
+			return
+		}
+	}
+	last := b.last()
+	f.keep(b.frames)
+	o.conn.written(last, f.now)
+}
+
+// spilled hands the outbox to a goroutine that may block. The lock is held: an
+// open outbox keeps the server from having joined all its goroutines.
+func (o *outbox) spilled() {
+	o.state = outboxSpilled
+	o.conn.server.tasks.Go(o.spill)
+}
+
+// stuck puts the rest of b, which the socket does not take, back in front of
+// what came meanwhile.
+func (o *outbox) stuck(b batch) {
+	o.mu.Lock()
+	if o.state == outboxClosed {
+		o.mu.Unlock()
+		return
+	}
+	n := b.size()
+	over := o.bytes > 0 && o.bytes+n > o.limit
+	if !over {
+		o.queue, o.offset = append(b.rest(), o.queue...), b.offset
+		o.bytes += n
+		o.spilled()
+	}
+	o.mu.Unlock()
+	if over {
+		o.conn.drop(errSlow.WithCause(errOverBudget), reset)
+	}
+}
+
+// spill writes, blocking, until nothing waits any more.
+func (o *outbox) spill() {
+	buf := spillBuffers.Get().(*[spillBytes]byte)
+	defer spillBuffers.Put(buf)
+	for {
+		b, ok := o.take()
+		if !ok {
+			return
+		}
+		for !b.done() {
+			p := b.next(buf[:0])
+			o.conn.nc.SetWriteDeadline(time.Now().Add(o.timeout))
+			n, err := o.write(p)
+			o.wrote(b.advance(n), n)
+			if err != nil {
+				o.conn.drop(stalled(err, o.timeout), reset)
+				return
+			}
+		}
+		o.conn.written(b.last(), o.conn.server.now())
+	}
+}
+
+// spillBytes is what a spill goroutine joins into one write: small, because a
+// thousand clients may be stuck at once, each with such a buffer.
+const spillBytes = 16 << 10
+
+var spillBuffers = sync.Pool{New: func() any { return new([spillBytes]byte) }}
+
+// take hands the queue to the spill goroutine. With nothing left it gives the
+// outbox back to the flusher.
+func (o *outbox) take() (b batch, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state == outboxClosed {
+		return b, false
+	}
+	if len(o.queue) == 0 {
+		o.conn.nc.SetWriteDeadline(time.Time{}) // first, or the flusher's next write meets it
+		o.state = outboxIdle
+		return b, false
+	}
+	b = batch{frames: o.queue, offset: o.offset}
+	o.queue, o.offset = nil, 0
+	return b, true
+}
+
+// wrote takes what the spill goroutine wrote off the budget.
+func (o *outbox) wrote(frames, n int) {
+	o.flusher.wrote(frames, n)
+	o.mu.Lock()
+	if o.state != outboxClosed {
+		o.bytes -= n
+	}
+	o.mu.Unlock()
+}
+
+// writers returns the ways to write to nc. Only sockets of the standard
+// library are written without blocking: a type that embeds one may change what
+// Write does, and TLS does.
+func writers(nc net.Conn) (try, write func([]byte) (int, error)) {
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		return socketWriters(nc)
+	case *net.UnixConn:
+		return socketWriters(nc)
+	}
+	return nil, nc.Write
+}

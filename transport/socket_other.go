@@ -1,0 +1,8 @@
+//go:build !unix
+
+package transport
+
+import "net"
+
+// socketWriters says that a socket cannot be written without blocking here.
+func socketWriters(c net.Conn) (try, write func([]byte) (int, error)) { return nil, c.Write }
