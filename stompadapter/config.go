@@ -1,0 +1,72 @@
+package stompadapter
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/transport"
+)
+
+// Config says how an [Adapter] treats its clients.
+type Config struct {
+	// Transport says who may connect and how much may wait for a client. Zero
+	// means the defaults of [transport.Config]; its Logger is Logger unless it
+	// has one of its own.
+	Transport transport.Config
+	// WebSocket says how WebSocket connections are read; the subprotocols are
+	// the adapter's. Zero means the defaults of [transport.WebSocketConfig],
+	// but messages may always be as large as Limits.Frame.
+	WebSocket transport.WebSocketConfig
+	// Limits bound the frames that clients send. Zero means the defaults of
+	// [frame.Limits].
+	Limits frame.Limits
+	// Heartbeat is what the server offers. Zero means 10 s both ways.
+	Heartbeat HeartbeatConfig
+	// LoginTimeout is how long a client has from opening the connection to
+	// being connected. Zero means 10 s.
+	LoginTimeout time.Duration
+	// MaxSubscriptions is how many subscriptions a session may have at once.
+	// Zero means 128.
+	MaxSubscriptions int
+	// MaxPending is how many frames of a session may be under way at once, held
+	// ones not counted. A client that has sent more is not read from until
+	// the oldest is done. Zero means 1,024.
+	MaxPending int
+	// Server is the server header of CONNECTED: a name, or name/version. Zero
+	// means "headrace".
+	Server string
+	// Logger is told of refused frames and failed messages. Zero means
+	// slog.Default().
+	Logger *slog.Logger
+}
+
+// HeartbeatConfig says how often each side has to show that it is alive. The
+// slower of server and client decides, for each direction (STOMP 1.2,
+// "Heart-beating").
+type HeartbeatConfig struct {
+	// Send is the shortest period in which the server sends something. Zero
+	// means 10 s; a negative duration means that it offers no heart-beats.
+	Send time.Duration
+	// Receive is the period in which the server wants to hear something. A
+	// client that was silent for three of them is closed. Zero means 10 s; a
+	// negative duration means that clients may be silent.
+	Receive time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.Transport.Logger = cmp.Or(c.Transport.Logger, c.Logger)
+	c.WebSocket.Subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
+	if c.WebSocket.MessageBytes == 0 && c.Limits.Frame > 64<<10 {
+		c.WebSocket.MessageBytes = int64(c.Limits.Frame)
+	}
+	c.Heartbeat.Send = max(0, cmp.Or(c.Heartbeat.Send, 10*time.Second))
+	c.Heartbeat.Receive = max(0, cmp.Or(c.Heartbeat.Receive, 10*time.Second))
+	c.LoginTimeout = cmp.Or(c.LoginTimeout, 10*time.Second)
+	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, 128)
+	c.MaxPending = cmp.Or(c.MaxPending, 1024)
+	c.Server = cmp.Or(c.Server, "headrace")
+	return c
+}
