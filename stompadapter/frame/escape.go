@@ -31,12 +31,10 @@ func traitsOf[S string | []byte](s S) (t trait) {
 	return t
 }
 
-// escapes returns the traits of the octets that this version escapes.
+// escapes returns the traits of the octets that v escapes. 1.0 has no escapes
+// and is not asked.
 func (v Version) escapes() trait {
-	switch v {
-	case V10:
-		return 0
-	case V11:
+	if v == V11 {
 		return hasLF | hasColon | hasBackslash
 	}
 	return hasLF | hasCR | hasColon | hasBackslash

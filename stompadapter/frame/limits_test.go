@@ -126,6 +126,38 @@ func TestSec_S18_HeaderFlood(t *testing.T) {
 	}
 }
 
+// What is held follows what has arrived: neither an announced length nor octets
+// after a head make the decoder allocate ahead.
+func TestMemoryFollowsWhatArrived(t *testing.T) {
+	for name, c := range map[string]struct {
+		pieces []string
+		most   uint64
+	}{
+		"body of announced size": {[]string{"SEND\ncontent-length:60000\n\n", pad(8), pad(8), pad(8)}, 4 << 10},
+		"body of unknown size":   {[]string{"SEND\n\n", pad(8), pad(8), pad(8)}, 4 << 10},
+		"frames after a cut one": {[]string{"SE", "ND\n\n\x00" + strings.Repeat("\n", 1<<20)}, 64 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, pieces := decoder(frame.V12), make([][]byte, len(c.pieces))
+			for i := range pieces {
+				pieces[i] = []byte(c.pieces[i])
+			}
+			before := allocated()
+			for _, p := range pieces {
+				for ok := true; ok; {
+					var err error
+					if _, p, ok, err = d.Decode(p); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if got := allocated() - before; got > c.most {
+				t.Errorf("allocated %d octets, want at most %d", got, c.most)
+			}
+		})
+	}
+}
+
 func allocated() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -157,6 +189,10 @@ func TestDefaultLimits(t *testing.T) {
 				t.Errorf("version %q, %d octets: %v", c.version, c.size+extra, err)
 			}
 		}
+	}
+	_, err := decodeAll(frame.NewDecoder(frame.Limits{}), "SEND\n"+strings.Repeat("a:"+pad(3000)+"\n", 3))
+	if e := message.Public(err); e == nil || e.Message != "the frame is larger than 8192 octets" {
+		t.Errorf("headers before login: %v", err)
 	}
 	headers := func(n int) string { return "SEND\n" + strings.Repeat("a:\n", n) + "\n\x00" }
 	lines := func(n, size int) string { return "SEND\n" + strings.Repeat("a:"+pad(size-2)+"\n", n) + "\n\x00" }
