@@ -1,0 +1,119 @@
+// A small STOMP 1.2 client over WebSocket, enough for the example pages. It
+// reconnects by itself and subscribes again. Real programs use @stomp/stompjs,
+// which talks to headrace as it is.
+
+const escapes = { "\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c" };
+const unescapes = { "\\\\": "\\", "\\r": "\r", "\\n": "\n", "\\c": ":" };
+const escape = (s) => String(s).replace(/[\\\r\n:]/g, (c) => escapes[c]);
+const unescape = (s) => s.replace(/\\[\\rnc]/g, (e) => unescapes[e]);
+
+export class Stomp {
+  // options: url, headers (of CONNECT), onState("connecting" | "connected" | "away", error)
+  constructor({ url, headers = {}, onState = () => {} }) {
+    Object.assign(this, { url, headers, onState });
+    this.subscriptions = new Map();
+    this.lastId = 0;
+    this.retry = 250;
+  }
+
+  connect() {
+    this.closed = false;
+    this.onState("connecting");
+    const socket = new WebSocket(this.url, ["v12.stomp"]);
+    socket.onopen = () => {
+      this.socket = socket;
+      this.#send("CONNECT", { "accept-version": "1.2", host: location.host, "heart-beat": "10000,10000", ...this.headers });
+    };
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = () => {
+      clearInterval(this.beat);
+      this.connected = false;
+      this.socket = undefined;
+      if (this.closed) return;
+      this.onState("away", this.error);
+      setTimeout(() => this.connect(), this.retry);
+      this.retry = Math.min(this.retry * 1.5, 3000);
+    };
+  }
+
+  disconnect() {
+    this.closed = true;
+    this.#send("DISCONNECT", {});
+    this.socket?.close();
+  }
+
+  // subscribe calls receive(payload, headers) for every message; it returns a
+  // function that ends the subscription.
+  subscribe(destination, receive) {
+    const id = `sub-${++this.lastId}`;
+    this.subscriptions.set(id, { destination, receive });
+    if (this.connected) this.#send("SUBSCRIBE", { id, destination });
+    return () => {
+      this.subscriptions.delete(id);
+      if (this.connected) this.#send("UNSUBSCRIBE", { id });
+    };
+  }
+
+  // publish sends a string as text and anything else as JSON. It returns false
+  // while the connection is away.
+  publish(destination, payload, headers = {}) {
+    if (!this.connected) return false;
+    const text = typeof payload === "string";
+    const type = text ? "text/plain;charset=utf-8" : "application/json";
+    this.#send("SEND", { destination, "content-type": type, ...headers }, text ? payload : JSON.stringify(payload));
+    return true;
+  }
+
+  #send(command, headers, body = "") {
+    if (this.socket?.readyState !== WebSocket.OPEN) return;
+    const plain = command === "CONNECT";
+    const lines = Object.entries(headers).map(([k, v]) => (plain ? `${k}:${v}` : `${escape(k)}:${escape(v)}`));
+    this.socket.send([command, ...lines, "", body].join("\n") + "\0");
+  }
+
+  #receive(data) {
+    for (const text of data.split("\0")) {
+      const frame = text.replace(/^[\r\n]+/, "");
+      if (!frame) continue; // a heart-beat
+      const end = frame.indexOf("\n\n");
+      const [command, ...lines] = frame.slice(0, end).split("\n");
+      const headers = {};
+      for (const line of lines) {
+        const colon = line.indexOf(":");
+        const name = unescape(line.slice(0, colon));
+        if (!(name in headers)) headers[name] = unescape(line.slice(colon + 1));
+      }
+      this.#handle(command, headers, frame.slice(end + 2));
+    }
+  }
+
+  #handle(command, headers, body) {
+    switch (command) {
+      case "CONNECTED":
+        this.connected = true;
+        this.error = undefined;
+        this.retry = 250;
+        this.user = headers["user-name"];
+        for (const [id, { destination }] of this.subscriptions) this.#send("SUBSCRIBE", { id, destination });
+        this.#keepAlive(headers["heart-beat"] ?? "0,0");
+        this.onState("connected");
+        break;
+      case "MESSAGE": {
+        const json = (headers["content-type"] ?? "").startsWith("application/json");
+        this.subscriptions.get(headers.subscription)?.receive(json ? JSON.parse(body) : body, headers);
+        break;
+      }
+      case "ERROR":
+        this.error = headers.message || body;
+    }
+  }
+
+  // The server says how often it wants to hear something.
+  #keepAlive(heartBeat) {
+    const wanted = Number(heartBeat.split(",")[1]);
+    if (wanted) this.beat = setInterval(() => this.socket?.readyState === WebSocket.OPEN && this.socket.send("\n"), Math.max(wanted, 10000) * 0.9);
+  }
+}
+
+// socketURL returns the WebSocket address of a path of this page's server.
+export const socketURL = (path) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
