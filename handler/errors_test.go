@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/headrace/headrace/handler"
@@ -107,7 +108,10 @@ func TestErrorHandlerSeesInputInterceptorsAndRouting(t *testing.T) {
 		mustHandle(t, send(r, dest, "{"))
 		expect(t, dest, sent.lines(), "/topic/errors "+string(want))
 	}
-	expect(t, "not the router's", code(send(r, "/other", "")), message.CodeNotFound)
+	for _, dest := range []string{"/other", "/apple/x"} {
+		expect(t, "not the router's", code(send(r, dest, "")), message.CodeNotFound)
+		expect(t, "sent", sent.lines(), "")
+	}
 }
 
 func TestPanicIsAnErrorOfItsMessage(t *testing.T) {
@@ -179,5 +183,38 @@ func TestAnsweredErrorIsLoggedOnce(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "payload") {
 		t.Errorf("the log has the payload: %s", log.String())
+	}
+}
+
+func TestErrorHandlersFromManyGoroutines(t *testing.T) {
+	for range 200 {
+		r, sent := newRouter(handler.Config{})
+		handler.Handle(r, "/x", func(ctx context.Context, _ string) (string, error) { return "", ctx.Value(formKey{}).(error) })
+		fail := func(err error) error {
+			return r.Handle(context.WithValue(context.Background(), formKey{}, err), message.Raw{Destination: "/app/x"})
+		}
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for _, f := range []func(){
+			func() { naming[*tradeError](r, "trade") },
+			func() { naming[*message.Error](r, "authored") },
+			func() { naming[temporary](r, "temporary") },
+			func() { naming[error](r, "any") },
+			func() { _ = fail(errBoom) },
+		} {
+			wg.Go(func() {
+				<-start
+				f()
+			})
+		}
+		close(start)
+		wg.Wait()
+		sent.lines()
+		for name, err := range map[string]error{
+			"trade": &tradeError{"ACME"}, "authored": message.Errorf(message.CodeDenied, "no"), "temporary": temporary{}, "any": errBoom,
+		} {
+			mustHandle(t, fail(err))
+			expect(t, name, sent.lines(), "/topic/x "+name+": "+err.Error())
+		}
 	}
 }

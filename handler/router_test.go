@@ -157,7 +157,6 @@ func TestRouterVeto(t *testing.T) {
 func TestRouterRegistersWhileMessagesFlow(t *testing.T) {
 	r, _ := newRouter(handler.Config{})
 	handler.Handle(r, "/0", echo("0"))
-	pass := func(next message.RawHandler) message.RawHandler { return next }
 	var senders, wirers sync.WaitGroup
 	stop := make(chan struct{})
 	for range 2 {
@@ -177,10 +176,6 @@ func TestRouterRegistersWhileMessagesFlow(t *testing.T) {
 		wirers.Go(func() {
 			for i := range 100 {
 				handler.Handle(r, fmt.Sprintf("/%d", 1+2*i+w), echo("x"))
-				r.Use(pass)
-				if w == 0 && i == 50 {
-					handler.OnError(r, func(context.Context, *message.Error) (string, error) { return "", handler.ErrNoReply })
-				}
 				_ = r.Routes()
 			}
 		})
@@ -192,6 +187,29 @@ func TestRouterRegistersWhileMessagesFlow(t *testing.T) {
 	for i := range 201 {
 		mustHandle(t, send(r, fmt.Sprintf("/app/%d", i), "x"))
 	}
+}
+
+func TestRouterUseFromManyGoroutines(t *testing.T) {
+	r, _ := newRouter(handler.Config{})
+	handler.Handle(r, "/x", echo("x"))
+	passed := 0
+	count := func(next message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			passed++
+			return next.Handle(ctx, m)
+		})
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				r.Use(count)
+			}
+		})
+	}
+	wg.Wait()
+	mustHandle(t, send(r, "/app/x", ""))
+	expect(t, "interceptors", passed, 200)
 }
 
 func TestRouterLeavesDoneToItsCaller(t *testing.T) {

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"context"
-	"slices"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/codec"
@@ -39,14 +38,14 @@ func (t *Template) Send(ctx context.Context, destination string, payload any, he
 	if destination == "" {
 		return message.Errorf(message.CodeInvalid, "message has no destination")
 	}
-	h := message.NewHeader(slices.Clone(header)...)
+	h := message.NewHeader(header...)
 	data, contentType, err := codec.Encode(t.config.Codecs, h.Get(message.HeaderContentType), payload)
 	if err != nil {
 		return err
 	}
 	return t.to.Handle(ctx, message.Raw{
 		Destination: destination,
-		Header:      h.With(message.HeaderContentType, contentType),
+		Header:      h.With(message.HeaderContentType, contentType), // a copy: the caller keeps his
 		Payload:     data,
 	})
 }
