@@ -3,3 +3,5 @@ module github.com/headrace/headrace/bench
 go 1.26.0
 
 replace github.com/headrace/headrace => ../
+
+require github.com/gorilla/websocket v1.5.3 // indirect
