@@ -1,0 +1,40 @@
+// Package handler has what stands between channels. It comes in two halves.
+//
+// Pipeline stages connect channels that carry Go types. Each is a
+// [message.Handler], wired in one line:
+//
+//	orders ──► Filter ──► Transform ──► invoices ──► Batch ──► archive
+//
+//	orders.Subscribe(handler.Transform(price, invoices), interceptor.Recover)
+//
+// [Filter], [Transform], [Split], [Switch], [Decode] and [Encode] are done when
+// Handle returns. [Aggregate], [Batch] and [Delay] keep messages for a while:
+// they are bounded, and whoever makes one ends it with Shutdown or Close.
+// [Bridge] moves what a pollable channel holds to a handler.
+//
+// The [Router] hands the messages of clients to typed endpoints and sends what
+// they answer to the broker; the [Template] sends from anywhere else:
+//
+//	inbound ──► Router ──► codec ──► func(ctx, Trade) (Result, error) ──► codec ──► broker
+//
+//	handler.Handle(router, "/trade/{symbol}", executeTrade, handler.SendTo("/topic/trades.{symbol}"))
+//
+// # Concurrency
+//
+// All handlers of this package may be called from any number of goroutines at
+// once. Stages that are done when Handle returns run on the sender's goroutine
+// and block as long as what comes after them. Aggregate, Batch and Delay need a
+// goroutine only while their timer has something to pass on.
+//
+// # Ordering
+//
+// A stage passes messages on in the order in which it takes them. Batches and
+// groups go on one at a time, in the order in which they end.
+//
+// # Errors
+//
+// An error goes back to the sender. A message that was kept is completed with
+// the outcome of the message it became a part of: through Done, and through the
+// log when it has none. A panic behind a stage that keeps messages is a
+// [message.PanicError] of those messages; elsewhere it is the sender's.
+package handler
