@@ -74,6 +74,7 @@ func blockedBy(t *testing.T, first, second orderMessage) (blocked bool) {
 			}
 		}
 		time.Sleep(time.Minute) // every worker that could start has
+		synctest.Wait()
 		blocked = started.Load() == 1
 		close(release)
 	})
