@@ -14,7 +14,6 @@ var (
 	errVersion        error = message.Errorf(message.CodeInvalid, "none of the client's versions is supported, only %s are", frame.Versions)
 	errHeld           error = message.Errorf(message.CodeTooLarge, "more than %d octets were sent before CONNECTED", maxHeld)
 	errLoginTimeout   error = message.Errorf(message.CodeTimeout, "the login took too long")
-	errDraining       error = message.Errorf(message.CodeUnavailable, "the server is shutting down")
 	errEnded          error = message.Errorf(message.CodeUnavailable, "the session has ended")
 	errNotConnected   error = message.Errorf(message.CodeUnavailable, "the session is not connected yet")
 	errConnectedTwice error = message.Errorf(message.CodeConflict, "the session is connected already")

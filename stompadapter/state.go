@@ -3,6 +3,7 @@ package stompadapter
 import (
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/transport"
 )
 
 // state is where a session stands as far as its client's frames are concerned.
@@ -66,5 +67,5 @@ func (s state) refusal(c frame.Command) error {
 	case s == stateAuth:
 		return invalid("%s frames are not taken before CONNECTED", c)
 	}
-	return errDraining
+	return transport.ErrShutdown
 }

@@ -1,0 +1,317 @@
+package stompadapter_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter"
+	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/transport"
+)
+
+// delivery is a message as a broker delivers it.
+func delivery(fields ...message.Field) message.Raw {
+	return message.Raw{
+		Destination:  "/topic/a",
+		Subscription: "s1",
+		Header:       message.NewHeader(append(fields, message.Field{Name: message.HeaderMessageID, Value: "m1"})...),
+		Payload:      []byte("hello"),
+	}
+}
+
+func TestMessage(t *testing.T) {
+	in := new(inbound)
+	s := serve(t, in, stompadapter.Config{})
+	c := s.connect()
+	session := in.only(t, message.KindConnect).Session
+	m := delivery()
+	for name, value := range map[string]string{
+		"content-type": "text/plain", "colour": "a:b\nc", "destination": "forged", "subscription": "forged", "ack": "forged", "content-length": "99",
+		"receipt": "forged", "transaction": "t", "hr-user": "anna", "login": "anna", "passcode": "secret",
+	} {
+		m.Header = m.Header.With(name, value)
+	}
+	if err := session.Deliver(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	f := c.want(frame.Message)
+	if string(f.Body) != "hello" || f.Header.Len() != 6 {
+		t.Errorf("MESSAGE %v %q", f.Header, f.Body)
+	}
+	for name, want := range map[string]string{
+		"destination": "/topic/a", "subscription": "s1", "message-id": "m1", "content-type": "text/plain", "colour": "a:b\nc", "content-length": "5",
+	} {
+		if got := f.Header.Get(name); got != want {
+			t.Errorf("MESSAGE has %s %q, want %q", name, got, want)
+		}
+	}
+
+	m.Header, m.Payload = message.Header{}, []byte{0xff, 0}
+	for range 2 {
+		if err := session.Deliver(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		m.Payload = []byte{0xff, 0} // another message
+	}
+	first, second := c.want(frame.Message), c.want(frame.Message)
+	if string(first.Body) != "\xff\x00" {
+		t.Errorf("body %q", first.Body)
+	}
+	if a, b := first.Header.Get("message-id"), second.Header.Get("message-id"); a == "" || a == b {
+		t.Errorf("message-ids %q and %q", a, b)
+	}
+}
+
+func TestErrorMessageCloses(t *testing.T) {
+	in := new(inbound)
+	c := serve(t, in, stompadapter.Config{}).connect()
+	session := in.only(t, message.KindConnect).Session
+	m := message.Raw{Kind: message.KindError, Payload: []byte("the broker is gone"),
+		Header: message.NewHeader(message.Field{Name: "retry", Value: "later"})}
+	if err := session.Deliver(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	f := c.want(frame.Error)
+	if f.Header.Get("message") != "error" || f.Header.Get("retry") != "later" || string(f.Body) != "the broker is gone" {
+		t.Errorf("ERROR %v %q", f.Header, f.Body)
+	}
+	c.wantClosed(1011)
+	<-session.Done()
+	if err := session.Deliver(t.Context(), delivery()); err == nil {
+		t.Error("a delivery to an ended session succeeded")
+	}
+}
+
+func TestDeliveryErrors(t *testing.T) {
+	in := new(inbound)
+	early := make(chan error, 4)
+	in.on = func(ctx context.Context, m message.Raw) error {
+		if m.Kind == message.KindConnect {
+			early <- m.Session.Deliver(ctx, delivery())
+			early <- m.Session.Deliver(ctx, message.Raw{Kind: message.KindError})
+		}
+		return accept(ctx, m)
+	}
+	c := serve(t, in, stompadapter.Config{}).connect()
+	for range 2 {
+		if err := <-early; err == nil {
+			t.Error("a delivery before CONNECTED succeeded")
+		}
+	}
+	session := in.only(t, message.KindConnect).Session
+	none := delivery()
+	none.Subscription = ""
+	for name, m := range map[string]message.Raw{
+		"no subscription": none,
+		"kind":            {Kind: message.KindSubscribe},
+		"connected twice": {Kind: message.KindConnected},
+		"header name":     delivery(message.Field{}),
+		"header encoding": delivery(message.Field{Name: "a", Value: "\xff"}),
+	} {
+		if err := session.Deliver(t.Context(), m); err == nil {
+			t.Errorf("%s: no error", name)
+		} else if _, ok := errors.AsType[*message.Error](err); !ok {
+			t.Errorf("%s: %v is not authored", name, err)
+		}
+	}
+	c.send("DISCONNECT\n\n\x00")
+	c.wantClosed(1000)
+}
+
+// TestBroadcastEncodesOnce delivers one message to a thousand sessions.
+func TestBroadcastEncodesOnce(t *testing.T) {
+	const n = 1000
+	in := new(inbound)
+	s := serve(t, in, stompadapter.Config{})
+	var clients []*client
+	for range n {
+		clients = append(clients, s.connect())
+	}
+	m := delivery()
+	changed := m.Header.With("for", "you alone")
+	for i, connect := range in.messages() {
+		m := m
+		if i == n/2 {
+			m.Header = changed
+		}
+		if err := connect.Session.Deliver(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range clients {
+		if f := c.want(frame.Message); (f.Header.Get("for") != "") != (i == n/2) {
+			t.Errorf("client %d got %v", i, f.Header)
+		}
+	}
+	if got := s.adapter.Stats().Encodings; got != 2 {
+		t.Errorf("%d encodings, want 2", got)
+	}
+}
+
+// TestDeliveryDoesNotAllocate delivers a frame that is in the cache.
+func TestDeliveryDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		return // the race detector allocates
+	}
+	in := new(inbound)
+	s := serve(t, in, stompadapter.Config{}, true)
+	c := s.connect()
+	go discard(c.ws.NetConn())
+	session := in.only(t, message.KindConnect).Session
+	m, ctx := delivery(), t.Context()
+	var failed error
+	deliver := func() {
+		if err := session.Deliver(ctx, m); err != nil {
+			failed = err
+		}
+	}
+	deliver()
+	if allocs := testing.AllocsPerRun(1000, deliver); allocs != 0 || failed != nil {
+		t.Errorf("%v allocations a delivery, error %v", allocs, failed)
+	}
+}
+
+func discard(nc net.Conn) {
+	for buffer := make([]byte, 64<<10); ; {
+		if _, err := nc.Read(buffer); err != nil {
+			return
+		}
+	}
+}
+
+// quiet keeps the transport from asking on its own whether the client lives.
+var quiet = stompadapter.Config{WebSocket: transport.WebSocketConfig{IdleTimeout: -1}}
+
+// TestHeartbeats counts both sides' beats in virtual time.
+func TestHeartbeats(t *testing.T) {
+	for _, tt := range []struct {
+		name, client  string
+		server        stompadapter.HeartbeatConfig
+		send, receive time.Duration
+	}{
+		{"defaults", "10000,10000", stompadapter.HeartbeatConfig{}, 10 * time.Second, 10 * time.Second},
+		{"the slower decides", "5000,20000", stompadapter.HeartbeatConfig{}, 20 * time.Second, 10 * time.Second},
+		{"slow client", "15000,3000", stompadapter.HeartbeatConfig{}, 10 * time.Second, 15 * time.Second},
+		{"client wants none", "0,0", stompadapter.HeartbeatConfig{}, 0, 0},
+		{"server wants none", "1000,1000", stompadapter.HeartbeatConfig{Send: -1, Receive: -1}, 0, 0},
+		{"one way", "0,1000", stompadapter.HeartbeatConfig{Send: time.Second}, time.Second, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := quiet
+				c.Heartbeat = tt.server
+				client := serve(t, new(inbound), c).dial()
+				client.send("CONNECT\naccept-version:1.2\nheart-beat:" + tt.client + "\n\n\x00")
+				client.want(frame.Connected)
+				began := time.Now()
+
+				if tt.receive == 0 { // nobody is closed for silence
+					go func() { time.Sleep(time.Hour); client.send("DISCONNECT\n\n\x00") }()
+				}
+				beats, last := 0, began
+				for {
+					_, p, err := client.ws.ReadMessage()
+					if err != nil {
+						break
+					}
+					if string(p) == "\n" {
+						if gap := time.Since(last); gap > tt.send || gap < tt.send*8/10 {
+							t.Fatalf("a beat after %v, want %v at most", gap, tt.send)
+						}
+						beats++
+						last = time.Now()
+					}
+				}
+				if tt.send == 0 && beats > 0 {
+					t.Errorf("%d beats, want none", beats)
+				}
+				if tt.send > 0 && time.Since(last) > tt.send && tt.receive > 0 {
+					t.Errorf("the last beat was %v ago", time.Since(last))
+				}
+				want := 3 * tt.receive
+				if tt.receive == 0 {
+					want = time.Hour
+				}
+				if lasted := time.Since(began); lasted != want {
+					t.Errorf("closed after %v, want %v", lasted, want)
+				}
+			})
+		})
+	}
+}
+
+// TestBeatsKeepAlive sends nothing but beats for an hour.
+func TestBeatsKeepAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, new(inbound), quiet).dial()
+		c.send("CONNECT\naccept-version:1.2\nheart-beat:1000,0\n\n\x00")
+		c.want(frame.Connected)
+		for range 360 {
+			time.Sleep(29 * time.Second) // within the tolerance of 30 s
+			c.send("\n")
+		}
+		c.send("DISCONNECT\nreceipt:r\n\n\x00")
+		c.receipts(1)
+	})
+}
+
+// TestHeartbeatOnTheWire is the same over a socket, with wide bounds.
+func TestHeartbeatOnTheWire(t *testing.T) {
+	c := serve(t, new(inbound), stompadapter.Config{Heartbeat: stompadapter.HeartbeatConfig{Send: 50 * time.Millisecond, Receive: 100 * time.Millisecond}}, true).dial()
+	c.send("CONNECT\naccept-version:1.2\nheart-beat:1,1\n\n\x00")
+	c.want(frame.Connected)
+	began, beats := time.Now(), 0
+	for {
+		_, p, err := c.ws.ReadMessage()
+		if err != nil {
+			break
+		}
+		beats += strings.Count(string(p), "\n")
+	}
+	if lasted := time.Since(began); lasted < 250*time.Millisecond || lasted > 5*time.Second {
+		t.Errorf("closed after %v, want about 300ms", lasted)
+	}
+	if beats < 2 || beats > 100 {
+		t.Errorf("%d beats", beats)
+	}
+}
+
+func TestLoginTimeout(t *testing.T) {
+	for name, first := range map[string]string{"silent": "", "beating": "\n", "unanswered": "CONNECT\naccept-version:1.2\n\n\x00"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in := new(inbound)
+				login(in)
+				s := serve(t, in, stompadapter.Config{LoginTimeout: 7 * time.Second})
+				began := time.Now()
+				c := s.dial()
+				if first != "" {
+					c.send(first)
+				}
+				c.wantError("login took too long")
+				if lasted := time.Since(began); lasted != 7*time.Second {
+					t.Errorf("after %v", lasted)
+				}
+				s.adapter.Close()
+				if kinds := in.kinds(); kinds != "" && kinds != "connect disconnect" {
+					t.Errorf("inbound saw %q", kinds)
+				}
+			})
+		})
+	}
+}
+
+func TestLoginTimeoutEndsWithConnected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, new(inbound), quiet).connect()
+		time.Sleep(time.Minute)
+		c.send(send("/a", "r"))
+		c.receipts(1)
+	})
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package stompadapter_test
+
+const raceEnabled = true
