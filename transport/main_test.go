@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +150,9 @@ func (f *fixture) attempt(t testing.TB, header http.Header) *http.Response {
 	return resp
 }
 
+// smallSendBuffer lets writes block soon: loopback takes megabytes otherwise.
+func smallSendBuffer(c net.Conn) { c.(*net.TCPConn).SetWriteBuffer(4096) }
+
 // pipes is a listener of net.Pipe connections, which synctest can follow.
 type pipes struct {
 	conns chan net.Conn
@@ -219,3 +223,6 @@ func (v *virtual) dial(t testing.TB) (*websocket.Conn, *peer) {
 	}
 	return ws, <-v.peers
 }
+
+// waitABit lets others run while a test polls for what real sockets do.
+func waitABit() { runtime.Gosched() }

@@ -145,6 +145,7 @@ func TestHostileFramesAreRefused(t *testing.T) {
 		{"close text not UTF-8", join([]byte{0x88, 0x83}, mask, []byte{3, 232, 0xff}), 1002},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // each lingers for a second
 			f := start(t, setup{})
 			raw, p := f.dialRaw(t)
 			raw.Write(tt.send)

@@ -112,21 +112,33 @@ func TestMessagesComeInPieces(t *testing.T) {
 	}
 }
 
-func TestPingIsAnsweredInOrder(t *testing.T) {
-	f := start(t, setup{})
-	ws, p := f.dial(t, nil)
-	pong := make(chan string, 1)
-	ws.SetPongHandler(func(data string) error { pong <- data; return nil })
-	go ws.WriteControl(websocket.PingMessage, []byte("are you there"), time.Now().Add(time.Second))
-	go func() {
-		for data := range pong {
-			p.conn.Send(text("after " + data))
-			return
+// A pong that is not queued lands inside a frame that is half written.
+func TestPongsGoThroughTheOutbox(t *testing.T) {
+	const frames, pings = 300, 50
+	f := start(t, setup{connect: smallSendBuffer, receive: func(p *peer, _ []byte) error {
+		for i := range frames {
+			p.conn.Send(text(strings.Repeat(string(rune('a'+i%26)), 1000)))
 		}
-	}()
-	_, b, err := ws.ReadMessage()
-	if err != nil || string(b) != "after are you there" {
-		t.Errorf("got %q, %v", b, err)
+		return nil
+	}})
+	raw, _ := f.dialRaw(t)
+	raw.frame(websocket.TextMessage, true, []byte("go"))
+	for i := range pings {
+		raw.frame(websocket.PingMessage, true, []byte{byte(i)})
+	}
+	texts, pongs := 0, 0
+	for texts < frames || pongs < pings {
+		op, b, err := raw.next(t)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case op == websocket.TextMessage && len(b) == 1000 && b[0] == byte('a'+texts%26):
+			texts++
+		case op == websocket.PongMessage && len(b) == 1 && b[0] == byte(pongs) && texts == frames:
+			pongs++
+		default:
+			t.Fatalf("opcode %x with %d bytes after %d texts and %d pongs", op, len(b), texts, pongs)
+		}
 	}
 }
 
