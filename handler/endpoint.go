@@ -22,6 +22,7 @@ import (
 // goroutines at once.
 func Handle[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) (Out, error), opts ...Option) {
 	rt, o := r.newRoute(pattern, callSite()), collect(opts)
+	mustWire(f != nil, "nil endpoint at "+rt.Source)
 	plan := r.newPlan(o.replies, rt.names, rt.Source)
 	wire(r, rt, o, func(ctx context.Context, c *Call, in In) error {
 		out, err := f(ctx, in)
@@ -35,6 +36,7 @@ func Handle[In, Out any](r *Router, pattern string, f func(ctx context.Context, 
 // Consume is [Handle] for a function that never replies.
 func Consume[In any](r *Router, pattern string, f func(ctx context.Context, in In) error, opts ...RouteOption) {
 	rt := r.newRoute(pattern, callSite())
+	mustWire(f != nil, "nil endpoint at "+rt.Source)
 	wire(r, rt, collect(opts), func(ctx context.Context, _ *Call, in In) error { return f(ctx, in) })
 }
 

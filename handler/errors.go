@@ -29,6 +29,7 @@ import (
 // names a variable: errors do not belong to a pattern.
 func OnError[E error, Out any](r *Router, f func(ctx context.Context, e E) (Out, error), opts ...ReplyOption) {
 	source := callSite()
+	mustWire(f != nil, "nil error handler at "+source)
 	plan := r.newPlan(collect(opts).replies, nil, source)
 	r.addErrorHandler(&errorHandler{
 		of:     reflect.TypeFor[E](),

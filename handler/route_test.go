@@ -54,6 +54,9 @@ func TestRegistrationPanics(t *testing.T) {
 		{"variable of an error", func(r *handler.Router) {
 			handler.OnError(r, func(context.Context, error) (string, error) { return "", nil }, handler.SendTo("/topic/{b}"))
 		}, "no variable {b}"},
+		{"nil endpoint", func(r *handler.Router) { handler.Handle[string, string](r, "/a", nil) }, "nil endpoint"},
+		{"nil consumer", func(r *handler.Router) { handler.Consume[string](r, "/a", nil) }, "nil endpoint"},
+		{"nil error handler", func(r *handler.Router) { handler.OnError[error, string](r, nil) }, "nil error handler"},
 		{"pointer to what fills itself", func(r *handler.Router) {
 			handler.Consume(r, "/a", func(context.Context, *handler.Request[string]) error { return nil })
 		}, "without the *"},
@@ -67,6 +70,11 @@ func TestRegistrationPanics(t *testing.T) {
 			expect(t, "routes", len(r.Routes()), 0)
 		})
 	}
+}
+
+func TestConstructionPanics(t *testing.T) {
+	expect(t, "router", panicOf(t, func() { handler.NewRouter(nil, handler.Config{}) }), "handler: a router needs a handler for replies")
+	expect(t, "template", panicOf(t, func() { handler.NewTemplate(nil, handler.TemplateConfig{}) }), "handler: a template needs a handler to send to")
 }
 
 func TestRegistrationOfErrorHandlersTwicePanics(t *testing.T) {

@@ -73,6 +73,7 @@ var _ message.RawHandler = (*Router)(nil)
 // NewRouter returns a router without routes. What its endpoints return goes to
 // replies: the way to the broker.
 func NewRouter(replies message.RawHandler, c Config) *Router {
+	mustWire(replies != nil, "a router needs a handler for replies")
 	c = c.withDefaults()
 	r := &Router{config: c, replies: replies, index: destination.NewIndex[*route](c.Separator)}
 	r.errorHandlers.Store(new([]*errorHandler))
@@ -86,6 +87,7 @@ func NewRouter(replies message.RawHandler, c Config) *Router {
 // are sent. Any other message, and one that no pattern matches, is answered
 // with CodeNotFound. Errors go to the error handlers first, see [OnError]; nil
 // means that the message was handled, replied to, or its error was answered.
+// All of it is over when Handle returns, so the message's Done is left alone.
 //
 // Handle may be called from any goroutine and blocks for as long as the
 // endpoint, the interceptors and the handler of the replies do.

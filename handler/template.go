@@ -26,6 +26,7 @@ type Template struct {
 // NewTemplate returns a template that sends to a handler: a channel, a broker,
 // a node's way in.
 func NewTemplate(to message.RawHandler, c TemplateConfig) *Template {
+	mustWire(to != nil, "a template needs a handler to send to")
 	c.UserPrefix = prefixOr(c.UserPrefix, defaultUserPrefix)
 	return &Template{to: to, config: c}
 }
