@@ -147,9 +147,11 @@ func TestRefusedHandshakeGivesItsPlaceBack(t *testing.T) {
 		t.Error("the hook did not panic")
 	}
 	refuse = false
-	if resp, err := f.http.Client().Get(f.http.URL); err != nil || resp.StatusCode != http.StatusBadRequest {
-		t.Errorf("a request that is no handshake: %v %v", resp, err)
+	resp, err := f.http.Client().Get(f.http.URL)
+	if err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Fatalf("a request that is no handshake: %v %v", resp, err)
 	}
+	resp.Body.Close()
 	f.dial(t, nil)
 }
 

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -51,9 +52,15 @@ func (o *outbox) put(f *Frame) error {
 		return ErrSlow
 	}
 	woken := o.push(f)
+	crowded := o.state == outboxDirty && o.bytes > o.limit/2
 	o.mu.Unlock()
 	if woken {
 		o.flusher.add(o)
+	}
+	if crowded {
+		// A publisher in a tight loop fills the budget before the flusher, just
+		// woken, has run at all: that is not the client's fault.
+		runtime.Gosched()
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -61,6 +62,26 @@ func TestOneFrameMayBeLargerThanTheBudget(t *testing.T) {
 	}
 	if _, b, err := ws.ReadMessage(); err != nil || string(b) != big {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+// A publisher that is faster than the flusher is woken must not cost a client
+// its connection: it reads all it can get.
+func TestABurstIsNotTheClientsFault(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const burst = 8000 // twice the budget, yet less than the kernel takes
+	f := start(t, setup{})
+	ws, p := f.dial(t, nil)
+	frame := text(strings.Repeat("x", 128))
+	for i := range burst {
+		if err := p.conn.Send(frame); err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+	}
+	for i := range burst {
+		if _, _, err := ws.ReadMessage(); err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
 	}
 }
 

@@ -1,0 +1,174 @@
+package transport
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+// outboxes returns a server that is not started and n connections of it whose
+// sockets take everything at once.
+func outboxes(t testing.TB, n int) (*Server, []*Conn) {
+	s := NewServer(Config{Flushers: 1})
+	conns := make([]*Conn, n)
+	for i := range conns {
+		near, far := net.Pipe()
+		t.Cleanup(func() { near.Close(); far.Close() })
+		c := &Conn{server: s, nc: near}
+		c.out = outbox{conn: c, flusher: s.flushers[0], limit: 1 << 20,
+			try: func(p []byte) (int, error) { return len(p), nil }}
+		conns[i] = c
+	}
+	return s, conns
+}
+
+// round is one round of the first flusher, on the caller's goroutine.
+func round(s *Server) {
+	f := s.flushers[0]
+	f.next()
+	for i, o := range f.round {
+		f.round[i] = nil
+		o.flush(f)
+	}
+}
+
+func TestPutAndFlushDoNotAllocate(t *testing.T) {
+	s, conns := outboxes(t, 10)
+	f := NewFrame(FramingWebSocket, make([]byte, 128))
+	pass := func() {
+		for _, c := range conns {
+			for range 20 {
+				c.Send(f)
+			}
+		}
+		round(s)
+	}
+	pass()
+	pass()
+	if n := testing.AllocsPerRun(100, pass); n != 0 {
+		t.Errorf("%v allocations a pass of 200 frames", n)
+	}
+}
+
+func TestABurstLeavesNoMemoryBehind(t *testing.T) {
+	s, conns := outboxes(t, 2)
+	f := NewFrame(FramingWebSocket, make([]byte, 10))
+	for range 5000 {
+		conns[0].Send(f)
+	}
+	round(s)
+	if got := cap(s.flushers[0].spare); got > keepFrames {
+		t.Errorf("a queue of %d frames was kept", got)
+	}
+	for i := range 100 {
+		conns[i%2].Send(f)
+		round(s)
+		if got := cap(conns[i%2].out.queue); got > keepFrames {
+			t.Errorf("an idle outbox holds %d frames", got)
+		}
+	}
+}
+
+// Whatever a socket takes at a time, the frames come out whole and in order.
+func TestBatch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var frames []*Frame
+		var want []byte
+		for _, n := range rapid.SliceOfN(rapid.IntRange(1, 40), 1, 30).Draw(t, "sizes") {
+			wire := bytes.Repeat([]byte{byte('a' + len(frames)%26)}, n)
+			frames = append(frames, &Frame{wire: wire})
+			want = append(want, wire...)
+		}
+		buf := make([]byte, 0, rapid.IntRange(1, 60).Draw(t, "buffer"))
+		b := batch{frames: frames}
+		var got []byte
+		done := 0
+		for !b.done() {
+			if b.size() != len(want)-len(got) {
+				t.Fatalf("size %d, want %d", b.size(), len(want)-len(got))
+			}
+			p := b.next(buf)
+			if len(p) == 0 || len(p) > cap(buf) {
+				t.Fatalf("%d bytes for a buffer of %d", len(p), cap(buf))
+			}
+			n := rapid.IntRange(0, len(p)).Draw(t, "taken")
+			got = append(got, p[:n]...)
+			done += b.advance(n)
+		}
+		if !bytes.Equal(got, want) || done != len(frames) {
+			t.Fatalf("%d frames: %q, want %d: %q", done, got, len(frames), want)
+		}
+	})
+}
+
+func TestUTF8Check(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 12), func(b []byte) string { return string(b) })).Draw(t, "text")
+		checkPieces(t, []byte(s), func() int { return rapid.IntRange(0, 5).Draw(t, "piece") })
+	})
+}
+
+func FuzzUTF8Check(f *testing.F) {
+	for _, s := range []string{"", "a", "grüße", "\xe2\x82", "\xf0\x9f\x98\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc0\xaf", "\x80"} {
+		f.Add([]byte(s), uint8(1))
+	}
+	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
+		checkPieces(t, b, func() int { return int(size)%7 + 1 })
+	})
+}
+
+// checkPieces compares with the standard library's answer for the whole.
+func checkPieces(t interface{ Fatalf(string, ...any) }, b []byte, piece func() int) {
+	var u utf8Check
+	ok := true
+	for rest := b; len(rest) > 0 && ok; {
+		n := min(piece(), len(rest))
+		ok = u.next(rest[:n])
+		rest = rest[n:]
+	}
+	if got, want := ok && u.complete(), utf8.Valid(b); got != want {
+		t.Fatalf("%q: %v, want %v", b, got, want)
+	}
+}
+
+// BenchmarkFanOut is one delivery of a broadcast: Send to each of a thousand
+// connections and the flush, to sockets that take everything.
+func BenchmarkFanOut(b *testing.B) {
+	s, conns := outboxes(b, 1000)
+	f := NewFrame(FramingWebSocket, make([]byte, 128))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		conns[i%len(conns)].Send(f)
+		if i%len(conns) == len(conns)-1 {
+			round(s)
+		}
+	}
+}
+
+// BenchmarkFanOutChannels is the anchor: a channel and a goroutine for each
+// connection.
+func BenchmarkFanOutChannels(b *testing.B) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	conns := make([]chan *Frame, 1000)
+	for i := range conns {
+		c := make(chan *Frame, 256)
+		conns[i] = c
+		wg.Go(func() {
+			for f := range c {
+				io.Discard.Write(f.wire)
+			}
+		})
+		defer close(c)
+	}
+	f := NewFrame(FramingWebSocket, make([]byte, 128))
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		conns[i%len(conns)] <- f
+	}
+}
