@@ -281,7 +281,7 @@ func TestCloseCancelsWhatIsUnderWay(t *testing.T) {
 			<-ctx.Done()
 			ended = true
 			return ctx.Err()
-		}, watermilladapter.FromConfig{})
+		}, watermilladapter.FromConfig{AckDeadline: -1})
 		publish(t, pubsub, "a")
 		synctest.Wait()
 		source.Close()

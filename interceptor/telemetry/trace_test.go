@@ -3,6 +3,7 @@ package telemetry_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -141,6 +142,24 @@ func TestSpanWithoutATraceIsARoot(t *testing.T) {
 				t.Errorf("%s: parent %v, links %v", name, s.Parent, s.Links)
 			}
 		}
+	}
+}
+
+func TestUnreadableContextInTheHeaderIsReplaced(t *testing.T) {
+	r := newRecorder()
+	ctx, root := r.Start(t.Context(), "root")
+	defer root.End()
+	var wire message.Header
+	h := telemetry.TraceSendWith[order](r.config)(orderFunc(func(_ context.Context, m orderMessage) error {
+		wire = m.Header
+		return nil
+	}))
+	if err := h.Handle(ctx, orderMessage{Header: message.NewHeader(message.Field{Name: "traceparent", Value: "nonsense"})}); err != nil {
+		t.Fatal(err)
+	}
+	s := r.span(t, "send")
+	if s.SpanKind != trace.SpanKindProducer || !strings.Contains(wire.Get("traceparent"), s.SpanContext.SpanID().String()) {
+		t.Errorf("kind %v, header %v", s.SpanKind, wire)
 	}
 }
 
