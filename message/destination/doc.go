@@ -22,7 +22,7 @@
 // Several of them may stand in one segment: "green{n}", "{base}-{quote}". The
 // first of several variables takes as much as it can. A regular expression may
 // contain the separator and balanced braces; a lone brace in it is escaped with
-// a backslash. Everything else stands for itself, case and empty segments
+// a backslash; "^", "$" and "\b" in it see the whole segment. Everything else stands for itself, case and empty segments
 // included: "/a//b" does not match "/a/b". A pattern that begins with the
 // separator matches only destinations that do, and the reverse: "/**" matches
 // "/a" but not "a".

@@ -22,7 +22,8 @@ import (
 // and touch only what they change, so their time does not grow with the index.
 type Index[V any] struct {
 	sep   Separator
-	table table[V]
+	exact table[V]   // exact destinations
+	inner table[V]   // literal children in the tries; a table of their own, because it stays small
 	roots [2]node[V] // the tries of patterns without and with a leading separator
 	size  atomic.Int64
 
@@ -75,7 +76,7 @@ func (ix *Index[V]) Match(dest string) iter.Seq[V] {
 // place returns the node of a pattern, making what is missing.
 func (ix *Index[V]) place(p Pattern) *node[V] {
 	if p.prog == nil {
-		return ix.makeChild(&ix.roots[0], whole, p.text)
+		return ix.makeChild(&ix.roots[0], whole, p.text, false)
 	}
 	n := &ix.roots[0]
 	if p.prog.rooted {
@@ -84,12 +85,12 @@ func (ix *Index[V]) place(p Pattern) *node[V] {
 	for i := range p.prog.segs {
 		switch s := &p.prog.segs[i]; s.kind {
 		case literal:
-			n = ix.makeChild(n, edge, s.text)
+			n = ix.makeChild(n, edge, s.text, i+1 < len(p.prog.segs))
 		case deep:
 			n = n.makeDeep(s)
 		default:
 			if s.prefix != "" {
-				n = ix.makeChild(n, bucket, s.prefix[:min(len(s.prefix), maxPrefix)])
+				n = ix.makeChild(n, bucket, s.prefix[:min(len(s.prefix), maxPrefix)], true)
 			}
 			n = n.makeWild(s)
 		}
@@ -100,18 +101,26 @@ func (ix *Index[V]) place(p Pattern) *node[V] {
 // maxPrefix is the highest bit of branch.lengths.
 const maxPrefix = 63
 
-// makeChild returns the child of n that the table holds, making it if it is missing.
-func (ix *Index[V]) makeChild(n *node[V], r role, text string) *node[V] {
-	sum := n.hash(r, text)
-	if c := ix.table.find(n, sum, text); c != nil {
+// makeChild returns the child of n that the table holds, making it if it is missing;
+// branches says whether it is going to have children.
+func (ix *Index[V]) makeChild(n *node[V], r role, text string, branches bool) *node[V] {
+	sum, table := n.hash(r, text), ix.table(r)
+	if c := table.find(n, sum, text); c != nil {
 		return c
 	}
-	c := &node[V]{parent: n, text: text, sum: sum}
-	ix.table.insert(c)
+	c := n.newChild(text, sum, branches)
+	table.insert(c)
 	if r != whole {
 		n.branches().count(c)
 	}
 	return c
+}
+
+func (ix *Index[V]) table(r role) *table[V] {
+	if r == whole {
+		return &ix.exact
+	}
+	return &ix.inner
 }
 
 // detach takes an empty node out of its parent.
@@ -119,10 +128,10 @@ func (ix *Index[V]) detach(n *node[V]) {
 	b := n.parent.branch.Load()
 	switch n.role() {
 	case whole:
-		ix.table.remove(n, 0)
+		ix.exact.remove(n, 0)
 	case edge, bucket:
 		b.discount(n)
-		ix.table.remove(n, 0)
+		ix.inner.remove(n, 0)
 	case link:
 		if n.isDeep() {
 			b.deep.Store(nil)

@@ -15,9 +15,9 @@ type walk[V any] struct {
 }
 
 func (ix *Index[V]) lookUp(dest string, yield func(V) bool) {
-	w := walk[V]{table: &ix.table, dest: dest, sep: ix.sep.char()}
+	w := walk[V]{table: &ix.inner, dest: dest, sep: ix.sep.char()}
 	none := &ix.roots[0]
-	if n := w.table.find(none, none.hash(whole, dest), dest); n != nil && !emit(n, yield) {
+	if n := ix.exact.find(none, none.hash(whole, dest), dest); n != nil && !emit(n, yield) {
 		return
 	}
 	rooted := rootedAt(dest, w.sep)
@@ -116,7 +116,7 @@ func (w *walk[V]) literal(n *node[V], b *branch[V], text string) *node[V] {
 
 // visitWild visits the children with wildcards that match a segment.
 func (w *walk[V]) visitWild(b *branch[V], text string, next, from int, yield func(V) bool) bool {
-	for c := b.wild.Load(); c != nil; c = c.sibling.Load() {
+	for c := b.wild.Load(); c != nil; c = c.sibling() {
 		if c.matches(text) && !w.visit(c, next, from, yield) {
 			return false
 		}

@@ -19,19 +19,19 @@ const (
 // same beginning share. Its fields are written under the index's lock; look-ups
 // read the atomic ones and those that never change. A node that became empty is
 // detached and never used again, so a look-up that still holds it rightly finds it
-// empty. A node fills one cache line; what only inner nodes need is in branch.
+// empty. A node fills one cache line; what few nodes need is in branch.
 type node[V any] struct {
-	parent  *node[V]
-	text    string                  // the destination, literal or prefix
-	sum     uint64                  // hash of the way here; its upper two bits are the role
-	sibling atomic.Pointer[node[V]] // the next in the same chain: a table's slot or branch.wild
-	branch  atomic.Pointer[branch[V]]
+	parent *node[V]
+	text   string // the destination, literal or prefix
+	sum    uint64 // hash of the way here; its upper two bits are the role
+	branch atomic.Pointer[branch[V]]
 	list[V]
 }
 
-// branch is the part of a node that leads to its children.
+// branch is the part of a node that leads to its children and siblings.
 type branch[V any] struct {
 	seg     *segment                // that leads to this node itself, if its role is link
+	sibling atomic.Pointer[node[V]] // the next in the same chain: a table's slot or branch.wild
 	wild    atomic.Pointer[node[V]] // children for one segment with wildcards
 	deep    atomic.Pointer[node[V]] // child for "**"
 	lengths atomic.Uint64           // the lengths, as bits, of the prefixes of the buckets
@@ -72,11 +72,33 @@ func (n *node[V]) branches() *branch[V] {
 	return b
 }
 
-// newLink returns a child for a segment with wildcards, not yet reachable.
+// newChild returns a child that is not yet reachable. If it is going to branch, both
+// parts are one object: a look-up reads them one after the other.
+func (n *node[V]) newChild(text string, sum uint64, branches bool) *node[V] {
+	if !branches {
+		return &node[V]{parent: n, text: text, sum: sum}
+	}
+	c := &struct {
+		node[V]
+		branch branch[V]
+	}{node: node[V]{parent: n, text: text, sum: sum}}
+	c.node.branch.Store(&c.branch)
+	return &c.node
+}
+
+// newLink is newChild for a segment with wildcards.
 func (n *node[V]) newLink(s *segment) *node[V] {
-	c := &node[V]{parent: n, sum: n.hash(link, s.text)}
+	c := n.newChild("", n.hash(link, s.text), true)
 	c.branches().seg = s
 	return c
+}
+
+// sibling returns the next node in the same chain, or nil.
+func (n *node[V]) sibling() *node[V] {
+	if b := n.branch.Load(); b != nil {
+		return b.sibling.Load()
+	}
+	return nil
 }
 
 // vacant reports whether nothing is reached through n.
@@ -122,13 +144,13 @@ func (n *node[V]) makeDeep(s *segment) *node[V] {
 func (n *node[V]) makeWild(s *segment) *node[V] {
 	b := n.branches()
 	first := b.wild.Load()
-	for c := first; c != nil; c = c.sibling.Load() {
+	for c := first; c != nil; c = c.sibling() {
 		if c.branch.Load().seg.text == s.text {
 			return c
 		}
 	}
 	c := n.newLink(s)
-	c.sibling.Store(first)
+	c.branches().sibling.Store(first)
 	b.wild.Store(c)
 	return c
 }
@@ -164,7 +186,7 @@ func (b *branch[V]) discount(c *node[V]) {
 // that stands on it goes on.
 func unchain[V any](head *atomic.Pointer[node[V]], n *node[V]) {
 	for head.Load() != n {
-		head = &head.Load().sibling
+		head = &head.Load().branches().sibling
 	}
-	head.Store(n.sibling.Load())
+	head.Store(n.sibling())
 }

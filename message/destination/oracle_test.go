@@ -124,6 +124,9 @@ func FuzzMatch(f *testing.F) {
 		if len(pattern) > 16 || len(dest) > 16 {
 			return // the oracle is exponential
 		}
+		if strings.Contains(pattern, ":") && strings.ContainsAny(pattern, `^$\`) {
+			return // "^", "$" and "\b" see the whole segment, which the oracle does not show them
+		}
 		for _, sep := range []destination.Separator{slash, dot} {
 			p, err := destination.Parse(pattern, sep)
 			if err != nil {

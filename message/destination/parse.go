@@ -1,7 +1,8 @@
 package destination
 
 import (
-	"regexp"
+	"errors"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode"
@@ -31,6 +32,7 @@ type parser struct {
 	text string
 	pos  int
 	sep  byte
+	code int // instructions of all regular expressions so far
 	prog *program
 }
 
@@ -71,11 +73,7 @@ func (p *parser) segment() (segment, error) {
 	if p.text[start:p.pos] == "**" {
 		return segment{kind: deep, text: "**"}, nil
 	}
-	s, err := newSegment(tokens)
-	if err != nil {
-		return s, p.fail(start, err.Error())
-	}
-	return s, nil
+	return newSegment(tokens), nil
 }
 
 func (p *parser) token() (token, error) {
@@ -125,13 +123,41 @@ func (p *parser) variable() (token, error) {
 	if expr == "" {
 		return token{}, p.fail(at, "empty regular expression")
 	}
-	// Compiled alone first: an expression like "a)(b" must not become valid by
-	// what is put around it.
-	if _, err := regexp.Compile(expr); err != nil {
+	t.kind, t.text = tokenExpr, expr
+	var err error
+	if t.groups, err = p.check(expr); err != nil {
 		return token{}, p.fail(at, err.Error())
 	}
-	t.kind, t.text = tokenExpr, expr
 	return t, nil
+}
+
+// Patterns come from clients too: "x{1000}" many times over would take megabytes.
+const (
+	maxExprText = 256
+	maxExprCode = 1_000
+)
+
+var errExprTooLarge = errors.New("regular expression too large")
+
+// check looks at an expression alone, for one like "a)(b" must not become valid by
+// what is put around it, and returns how many capture groups it has.
+func (p *parser) check(expr string) (groups int, err error) {
+	if len(expr) > maxExprText {
+		return 0, errExprTooLarge
+	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	groups = tree.MaxCap()
+	code, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	if p.code += len(code.Inst); p.code > maxExprCode {
+		return 0, errExprTooLarge
+	}
+	return groups, nil
 }
 
 func notName(r rune) bool {

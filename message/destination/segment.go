@@ -40,6 +40,7 @@ type token struct {
 	kind     tokenKind
 	variable int    // its number in the pattern, from 1; 0 if it has no name
 	text     string // the literal text, or the regular expression
+	groups   int    // the capture groups in the regular expression
 }
 
 var star = token{kind: tokenAny}
@@ -58,7 +59,7 @@ func (t token) canonical() string {
 	return t.text
 }
 
-func newSegment(tokens []token) (segment, error) {
+func newSegment(tokens []token) segment {
 	s := segment{kind: glob, tokens: tokens}
 	for _, t := range tokens {
 		s.text += t.canonical()
@@ -68,12 +69,10 @@ func newSegment(tokens []token) (segment, error) {
 	}
 	switch {
 	case s.kind == expr:
-		if err := s.compile(); err != nil {
-			return s, err
-		}
+		s.compile()
 	case len(tokens) == 0 || len(tokens) == 1 && tokens[0].kind == tokenText:
 		s.kind, s.tokens = literal, nil
-		return s, nil
+		return s
 	case len(tokens) == 1 && tokens[0] == star:
 		s.kind = single
 	case len(tokens) == 1 && tokens[0].kind == tokenAny:
@@ -82,11 +81,12 @@ func newSegment(tokens []token) (segment, error) {
 	if tokens[0].kind == tokenText {
 		s.prefix = tokens[0].text
 	}
-	return s, nil
+	return s
 }
 
-// compile makes one regular expression of all tokens.
-func (s *segment) compile() error {
+// compile makes one regular expression of all tokens. Parse has checked those that
+// it is made of.
+func (s *segment) compile() {
 	var b strings.Builder
 	b.WriteString(`\A`)
 	s.groups = make([]int, len(s.tokens))
@@ -106,13 +106,11 @@ func (s *segment) compile() error {
 		default:
 			b.WriteString("(" + t.text + ")")
 			s.groups[i] = group
-			group += 1 + regexp.MustCompile(t.text).NumSubexp()
+			group += 1 + t.groups
 		}
 	}
 	b.WriteString(`\z`)
-	var err error
-	s.re, err = regexp.Compile(b.String())
-	return err
+	s.re = regexp.MustCompile(b.String())
 }
 
 // match reports whether s matches one segment. Unless vars is nil it stores what

@@ -3,99 +3,80 @@ package destination
 import "sync/atomic"
 
 const (
-	slotBits  = 6
+	slotBits  = 5
 	slotCount = 1 << slotBits
 )
 
-// table is a hash trie of nodes, by node.sum. A slot holds either the nodes of one
-// sum, chained, or an inner table for the next bits. Add and Remove change single
-// slots; nothing is ever copied or rebuilt as it grows. A look-up reads without a
-// lock.
-type table[V any] struct {
-	nodes [slotCount]atomic.Pointer[node[V]]
-	inner atomic.Pointer[[slotCount]atomic.Pointer[table[V]]] // apart, as most tables have none
-	used  int                                                 // slots
+// table is a hash trie of nodes, by node.sum. Add and Remove change single slots;
+// nothing is ever copied or rebuilt as it grows. A look-up reads without a lock.
+type table[V any] [slotCount]slot[V]
+
+// slot holds a node, or a chain of nodes with the same sum, or an inner table for the
+// next bits. When the one turns into the other, inner is written first, so a look-up
+// reads node first.
+type slot[V any] struct {
+	node  atomic.Pointer[node[V]]
+	inner atomic.Pointer[table[V]]
 }
 
-// find returns the child of parent with the given sum and text, or nil. It reads a
-// slot's nodes before its inner table because Add writes them the other way round.
+// find returns the child of parent with the given sum and text, or nil.
 func (t *table[V]) find(parent *node[V], sum uint64, text string) *node[V] {
-	for rest := sum; ; rest >>= slotBits {
-		i := rest % slotCount
-		if n := t.nodes[i].Load(); n != nil {
-			for ; n != nil && n.sum == sum; n = n.sibling.Load() {
-				if n.parent == parent && n.text == text {
-					return n
-				}
+	for rest := sum; t != nil; rest >>= slotBits {
+		s := &t[rest%slotCount]
+		for n := s.node.Load(); n != nil && n.sum == sum; n = n.sibling() {
+			if n.parent == parent && n.text == text {
+				return n
 			}
-			return nil
 		}
-		inner := t.inner.Load()
-		if inner == nil {
-			return nil
-		}
-		if t = inner[i].Load(); t == nil {
-			return nil
-		}
+		t = s.inner.Load()
 	}
+	return nil
 }
 
 // insert adds a node that the table does not hold.
 func (t *table[V]) insert(n *node[V]) {
 	for shift := uint(0); ; shift += slotBits {
-		i := n.sum >> shift % slotCount
-		next, old := t.innerAt(i), t.nodes[i].Load()
+		s := &t[n.sum>>shift%slotCount]
+		inner, old := s.inner.Load(), s.node.Load()
 		switch {
-		case next != nil:
-		case old == nil || old.sum == n.sum:
-			if old == nil {
-				t.used++
-			}
-			n.sibling.Store(old)
-			t.nodes[i].Store(n)
+		case inner != nil:
+		case old == nil:
+			s.node.Store(n)
+			return
+		case old.sum == n.sum:
+			n.branches().sibling.Store(old)
+			s.node.Store(n)
 			return
 		default:
-			next = &table[V]{used: 1}
-			next.nodes[old.sum>>(shift+slotBits)%slotCount].Store(old)
-			t.replace(i, next)
+			inner = new(table[V])
+			inner[old.sum>>(shift+slotBits)%slotCount].node.Store(old)
+			s.inner.Store(inner)
+			s.node.Store(nil)
 		}
-		t = next
+		t = inner
 	}
-}
-
-// replace puts an inner table with the same nodes in the place of the nodes.
-func (t *table[V]) replace(i uint64, next *table[V]) {
-	inner := t.inner.Load()
-	if inner == nil {
-		inner = new([slotCount]atomic.Pointer[table[V]])
-		t.inner.Store(inner)
-	}
-	inner[i].Store(next)
-	t.nodes[i].Store(nil)
-}
-
-func (t *table[V]) innerAt(i uint64) *table[V] {
-	if inner := t.inner.Load(); inner != nil {
-		return inner[i].Load()
-	}
-	return nil
 }
 
 // remove takes out a node that the table, which is shift bits deep, holds, and the
-// tables that become empty by it.
+// inner tables that become empty by it.
 func (t *table[V]) remove(n *node[V], shift uint) {
-	i := n.sum >> shift % slotCount
-	if next := t.innerAt(i); next != nil {
-		next.remove(n, shift+slotBits)
-		if next.used > 0 {
-			return
-		}
-		t.inner.Load()[i].Store(nil)
-	} else {
-		unchain(&t.nodes[i], n)
-		if t.nodes[i].Load() != nil {
-			return
+	s := &t[n.sum>>shift%slotCount]
+	inner := s.inner.Load()
+	if inner == nil {
+		unchain(&s.node, n)
+		return
+	}
+	inner.remove(n, shift+slotBits)
+	if inner.empty() {
+		s.inner.Store(nil)
+	}
+}
+
+func (t *table[V]) empty() bool {
+	for i := range t {
+		if t[i].node.Load() != nil || t[i].inner.Load() != nil {
+			return false
 		}
 	}
-	t.used--
+	return true
 }
