@@ -84,6 +84,18 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// TestLargeFrames raises the one limit that a user has to know.
+func TestLargeFrames(t *testing.T) {
+	in := new(inbound)
+	c := serve(t, in, stompadapter.Config{Limits: frame.Limits{Frame: 256 << 10}}).connect()
+	body := strings.Repeat("x", 200<<10)
+	c.send("SEND\ndestination:/a\nreceipt:r\n\n" + body + "\x00")
+	c.receipts(1)
+	if m := in.only(t, message.KindData); string(m.Payload) != body {
+		t.Errorf("a payload of %d octets", len(m.Payload))
+	}
+}
+
 func TestSubscriptionsAreBounded(t *testing.T) {
 	s := serve(t, new(inbound), stompadapter.Config{MaxSubscriptions: 2})
 	c := s.connect()
@@ -106,6 +118,7 @@ func TestFailures(t *testing.T) {
 		{"bare", "internal error", "internal", "ERROR", func() error { return errors.New("row 17") }, "row 17"},
 		{"veto", "message dropped", "dropped", "DEBUG", func() error { return message.ErrDropped }, ""},
 		{"panic", "internal error", "internal", "ERROR", func() error { panic("row 17") }, "row 17"},
+		{"not UTF-8", "caf\uFFFD", "invalid", "INFO", func() error { return message.Errorf(message.CodeInvalid, "caf\xe9") }, ""},
 		{"with line ends", "two lines", "invalid", "INFO", func() error { return message.Errorf(message.CodeInvalid, "two\nlines") }, ""},
 	} {
 		for _, receipt := range []string{"", "receipt:r\n"} {
