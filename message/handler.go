@@ -10,6 +10,8 @@ import "context"
 // failed. It may block for as long as ctx allows; a handler that must not
 // block says so. It may keep the message, but not change its payload.
 type Handler[T any] interface {
+	// Handle takes m in the context ctx. What is not handled when it returns nil
+	// was taken over, and its outcome is told to m.Done.
 	Handle(ctx context.Context, m Message[T]) error
 }
 
