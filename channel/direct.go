@@ -10,7 +10,8 @@ import (
 // DirectChannel calls its subscribers on the sender's goroutine, one after the
 // other in the order in which they subscribed, and returns what they return:
 // Handle is done when they are done. A subscriber's error does not keep the
-// message from the others; several errors are joined. A panic is the sender's.
+// message from the others; several errors are joined, a drop beside a failure is
+// left out. A panic is the sender's.
 //
 // The zero value is ready for use. A DirectChannel must not be copied.
 type DirectChannel[T any] struct {
@@ -52,10 +53,14 @@ func (f fanOut[T]) Handle(ctx context.Context, m message.Message[T]) error {
 	return err
 }
 
-// join keeps a single error as it is, so that the usual case costs nothing.
+// join keeps a single error as it is, so that the usual case costs nothing. A
+// failure outweighs a drop: joined with one it would pass for a drop.
 func join(a, b error) error {
-	if a == nil {
+	switch {
+	case a == nil || errors.Is(a, message.ErrDropped):
 		return b
+	case errors.Is(b, message.ErrDropped):
+		return a
 	}
 	return errors.Join(a, b)
 }
