@@ -63,10 +63,18 @@ func (c Config[T]) withDefaults() Config[T] {
 	if c.Mailbox <= 0 {
 		c.Mailbox = 256
 	}
-	if c.Key == nil {
-		c.Key = SessionKey[T]
-	}
 	return c
+}
+
+// key spares the default the copy that a call through Key makes.
+func (c *Config[T]) key(m *message.Message[T]) string {
+	switch {
+	case c.Key != nil:
+		return c.Key(*m)
+	case m.Session != nil:
+		return m.Session.ID()
+	}
+	return m.Destination
 }
 
 func (c Config[T]) logger() *slog.Logger {

@@ -15,36 +15,36 @@ import (
 // the engine of [ExecutorChannel]. Its methods may be called from any
 // goroutine.
 type Executor[T any] struct {
-	config   Config[T]
-	life     context.Context
-	end      context.CancelFunc
-	room     room
-	queue    queue[T]
-	counters counters
+	config Config[T]
+	life   context.Context
+	end    context.CancelFunc
+	// Accepted messages wait in one of these, by Config.Unordered: lanes in
+	// order of their key, or pool in any order. Concrete types: behind an
+	// interface every message would be allocated.
+	lanes *lanes[T]
+	pool  *pool[T]
 
 	closing chan struct{} // closed when intake stops: blocked senders give up
 	drained chan struct{} // closed when nothing is under way after that
 	once    sync.Once
 	abandon atomic.Bool
+	// subscribers is what handles items without a handler.
+	subscribers *atomic.Pointer[message.Handler[T]]
+
+	// What every message writes to must not share a cache line with what every
+	// message reads.
+	_        [64]byte
+	room     room
+	_        [64]byte
+	counters counters
+	_        [64]byte
 }
 
 // item is one message with what it takes to handle it.
 type item[T any] struct {
 	ctx context.Context
 	m   message.Message[T]
-	h   message.Handler[T]
-}
-
-// queue holds accepted messages until a worker handles them: lanes in order of
-// their key, or pool in any order.
-type queue[T any] interface {
-	// offer queues it if room lets it in. It returns what to wait for before the
-	// next try, or the completion of a message that was dropped to make room.
-	offer(key string, it item[T]) (wait chan struct{}, dropped *message.Completion, err error)
-	// forget takes a sender that waits no longer off the queue's lists.
-	forget(key string, wait chan struct{})
-	stop()
-	workers() int
+	h   message.Handler[T] // nil means the channel's subscribers of the moment
 }
 
 // NewExecutor returns an executor. It starts goroutines when there is work;
@@ -58,11 +58,43 @@ func NewExecutor[T any](config Config[T]) *Executor[T] {
 	e.life, e.end = context.WithCancel(context.Background())
 	e.room.limit = int64(e.config.Capacity)
 	if e.config.Unordered {
-		e.queue = newPool(e)
+		e.pool = newPool(e)
 	} else {
-		e.queue = newLanes(e)
+		e.lanes = newLanes(e)
 	}
 	return e
+}
+
+// offer queues m if there is room. It returns what to wait for before the next
+// try, or the completion of a message that was dropped to make room.
+func (e *Executor[T]) offer(key string, ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+	if e.pool != nil {
+		return e.pool.offer(ctx, m, h)
+	}
+	return e.lanes.offer(key, ctx, m, h)
+}
+
+// forget takes a sender that waits no longer off all lists.
+func (e *Executor[T]) forget(key string, wait chan struct{}) {
+	e.room.forget(wait)
+	if e.lanes != nil {
+		e.lanes.forget(key, wait)
+	}
+}
+
+func (e *Executor[T]) workers() int {
+	if e.pool != nil {
+		return e.pool.workers()
+	}
+	return e.lanes.workers()
+}
+
+func (e *Executor[T]) stop() {
+	if e.pool != nil {
+		e.pool.stop()
+	} else {
+		e.lanes.stop()
+	}
 }
 
 // Submit queues m for h behind the messages of the same key, takes m over (see
@@ -77,9 +109,15 @@ func NewExecutor[T any](config Config[T]) *Executor[T] {
 // with it; without a Done it is logged. So does a panic, as a
 // [message.PanicError].
 func (e *Executor[T]) Submit(ctx context.Context, key string, m message.Message[T], h message.Handler[T]) error {
-	it := item[T]{ctx: detach(ctx, e.life, &m), m: m, h: h}
+	return e.submit(ctx, key, &m, h)
+}
+
+// submit takes m by pointer, here and below, because every copy of a message on
+// its way to the mailbox costs as much as the mailbox's lock. Nobody keeps it.
+func (e *Executor[T]) submit(ctx context.Context, key string, m *message.Message[T], h message.Handler[T]) error {
+	later := detach(ctx, e.life, m)
 	for {
-		wait, dropped, err := e.queue.offer(key, it)
+		wait, dropped, err := e.offer(key, later, m, h)
 		switch {
 		case err != nil:
 			e.counters.rejected.Add(1)
@@ -95,7 +133,7 @@ func (e *Executor[T]) Submit(ctx context.Context, key string, m message.Message[
 		case <-wait:
 		case <-e.closing:
 		case <-ctx.Done():
-			e.queue.forget(key, wait)
+			e.forget(key, wait)
 			e.counters.rejected.Add(1)
 			return ctx.Err()
 		}
@@ -107,6 +145,9 @@ func (e *Executor[T]) handle(it *item[T]) error {
 	if e.abandon.Load() {
 		it.m.Done.Release(ErrClosed)
 		return message.ErrDropped
+	}
+	if it.h == nil {
+		it.h = *e.subscribers.Load()
 	}
 	err := protect(it)
 	if err != nil && it.m.Done == nil && !errors.Is(err, message.ErrDropped) {
@@ -123,6 +164,9 @@ func protect[T any](it *item[T]) (err error) {
 			err = message.NewPanicError(v)
 		}
 	}()
+	if f, ok := it.h.(message.HandlerFunc[T]); ok {
+		return f(it.ctx, it.m) // spares the copy that its Handle makes
+	}
 	return it.h.Handle(it.ctx, it.m)
 }
 
@@ -163,7 +207,7 @@ func (e *Executor[T]) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("channel %s: %d messages not handled yet: %w", e.config.Name, e.room.used(), ctx.Err())
 	}
 	e.end()
-	e.queue.stop()
+	e.stop()
 	return nil
 }
 
@@ -175,5 +219,5 @@ func (e *Executor[T]) Close() {
 	e.stopIntake()
 	e.end()
 	<-e.drained
-	e.queue.stop()
+	e.stop()
 }

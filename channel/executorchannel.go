@@ -24,6 +24,7 @@ var _ SubscribableChannel[int] = (*ExecutorChannel[int])(nil)
 // Close ends its goroutines.
 func NewExecutorChannel[T any](config Config[T]) *ExecutorChannel[T] {
 	c := &ExecutorChannel[T]{executor: NewExecutor(config)}
+	c.executor.subscribers = &c.wiring.dispatch
 	c.wiring.inlet = inlet[T]{c}
 	c.wiring.compile()
 	return c
@@ -32,14 +33,17 @@ func NewExecutorChannel[T any](config Config[T]) *ExecutorChannel[T] {
 // Handle queues m for the subscribers. See [Executor.Submit] for when it blocks,
 // its errors, and the context in which m is handled.
 func (c *ExecutorChannel[T]) Handle(ctx context.Context, m message.Message[T]) error {
-	return (*c.wiring.entry.Load()).Handle(ctx, m)
+	if h := c.wiring.entry.Load(); h != nil {
+		return (*h).Handle(ctx, m)
+	}
+	return c.executor.submit(ctx, c.executor.config.key(&m), &m, nil)
 }
 
 // inlet is where the send side of an ExecutorChannel ends.
 type inlet[T any] struct{ *ExecutorChannel[T] }
 
 func (i inlet[T]) Handle(ctx context.Context, m message.Message[T]) error {
-	return i.executor.Submit(ctx, i.executor.config.Key(m), m, &i.wiring)
+	return i.executor.submit(ctx, i.executor.config.key(&m), &m, nil)
 }
 
 // Subscribe implements [SubscribableChannel].

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"context"
 	"hash/maphash"
 	"sync"
 
@@ -30,7 +31,7 @@ func newLanes[T any](e *Executor[T]) *lanes[T] {
 	l.batch = min(maxBatch, max(1, e.config.Mailbox/4))
 	l.buffers.New = func() any { return new(buffer[T]) }
 	for i := range l.shards {
-		l.shards[i].boxes = make(map[string]*mailbox[T])
+		l.shards[i].boxes = make(map[uint64]*mailbox[T])
 		l.shards[i].buffers = &l.buffers
 	}
 	l.hire = func() func(*mailbox[T]) bool {
@@ -43,14 +44,18 @@ func newLanes[T any](e *Executor[T]) *lanes[T] {
 	return l
 }
 
-func (l *lanes[T]) shard(key string) *shard[T] {
-	return &l.shards[maphash.String(l.seed, key)%shardCount]
+// find returns the hash of a key, by which its mailbox is known, and its shard.
+// Two keys of one hash would share a mailbox: they would wait for each other, no
+// more.
+func (l *lanes[T]) find(key string) (uint64, *shard[T]) {
+	hash := maphash.String(l.seed, key)
+	return hash, &l.shards[hash%shardCount]
 }
 
-func (l *lanes[T]) offer(key string, it item[T]) (wait chan struct{}, dropped *message.Completion, err error) {
-	s := l.shard(key)
+func (l *lanes[T]) offer(key string, ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+	hash, s := l.find(key)
 	s.mu.Lock()
-	b := s.boxes[key]
+	b := s.boxes[hash]
 	full := b.len() >= l.e.config.Mailbox
 	if full {
 		err = ErrFull
@@ -59,13 +64,13 @@ func (l *lanes[T]) offer(key string, it item[T]) (wait chan struct{}, dropped *m
 	}
 	if err != nil {
 		defer s.mu.Unlock()
-		return l.overflow(s, b, &it, full, err)
+		return l.overflow(s, b, item[T]{ctx, *m, h}, full, err)
 	}
 	if b == nil {
-		b = s.add(key)
+		b = s.add(hash)
 	}
-	it.m.Done.Hold()
-	s.push(b, &it)
+	m.Done.Hold()
+	*s.push(b) = item[T]{ctx, *m, h}
 	wakes := !b.scheduled
 	b.scheduled = true
 	s.mu.Unlock()
@@ -77,10 +82,10 @@ func (l *lanes[T]) offer(key string, it item[T]) (wait chan struct{}, dropped *m
 
 // overflow applies the policy to a message for which there is no room in its
 // mailbox (full) or altogether. The shard's lock is held.
-func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it *item[T], full bool, err error) (wait chan struct{}, dropped *message.Completion, _ error) {
+func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it item[T], full bool, err error) (wait chan struct{}, dropped *message.Completion, _ error) {
 	switch policy := l.e.config.Overflow; {
-	case err == ErrClosed:
-		return nil, nil, err
+	case l.e.room.closed():
+		return nil, nil, ErrClosed
 	case policy == Block && full:
 		return b.senders.add(), nil, nil
 	case policy == Block:
@@ -88,7 +93,7 @@ func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it *item[T], full bool, 
 	case policy == DropOldest && b.len() > 0:
 		oldest := b.waiting.pop()
 		it.m.Done.Hold()
-		s.push(b, it)
+		*s.push(b) = it
 		l.e.counters.dropped.Add(1)
 		return nil, oldest.m.Done, nil
 	}
@@ -96,13 +101,12 @@ func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it *item[T], full bool, 
 }
 
 func (l *lanes[T]) forget(key string, wait chan struct{}) {
-	s := l.shard(key)
+	hash, s := l.find(key)
 	s.mu.Lock()
-	if b := s.boxes[key]; b != nil {
+	defer s.mu.Unlock()
+	if b := s.boxes[hash]; b != nil {
 		b.senders.remove(wait)
 	}
-	s.mu.Unlock()
-	l.e.room.forget(wait)
 }
 
 // drain handles a batch of b on the worker's goroutine. It returns the emptied

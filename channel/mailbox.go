@@ -16,13 +16,16 @@ type buffer[T any] struct {
 
 func (b *buffer[T]) len() int { return len(b.items) - b.head }
 
-func (b *buffer[T]) push(it item[T]) {
+// push returns the place for one more item.
+func (b *buffer[T]) push() *item[T] {
 	if b.head > 0 && len(b.items) == cap(b.items) {
 		n := copy(b.items, b.items[b.head:])
 		clear(b.items[n:])
 		b.items, b.head = b.items[:n], 0
 	}
-	b.items = append(b.items, it)
+	n := len(b.items)
+	b.items = slices.Grow(b.items, 1)[:n+1]
+	return &b.items[n]
 }
 
 func (b *buffer[T]) pop() item[T] {
@@ -47,7 +50,7 @@ func (b *buffer[T]) reset() {
 // mailbox holds the messages of one key that wait. Its shard's lock guards it.
 type mailbox[T any] struct {
 	shard     *shard[T]
-	key       string
+	hash      uint64
 	waiting   *buffer[T] // nil while empty
 	scheduled bool       // it is on the ready queue or with a worker
 	senders   waitlist   // blocked until there is room
@@ -63,22 +66,23 @@ func (b *mailbox[T]) len() int {
 // shard is a part of the mailboxes, by hash of their key.
 type shard[T any] struct {
 	mu      sync.Mutex
-	boxes   map[string]*mailbox[T]
+	boxes   map[uint64]*mailbox[T]
 	buffers *sync.Pool
 	_       [64]byte // shards of one array must not share a cache line
 }
 
-func (s *shard[T]) add(key string) *mailbox[T] {
-	b := &mailbox[T]{shard: s, key: key}
-	s.boxes[key] = b
+func (s *shard[T]) add(hash uint64) *mailbox[T] {
+	b := &mailbox[T]{shard: s, hash: hash}
+	s.boxes[hash] = b
 	return b
 }
 
-func (s *shard[T]) push(b *mailbox[T], it *item[T]) {
+// push returns the place for one more item of b.
+func (s *shard[T]) push(b *mailbox[T]) *item[T] {
 	if b.waiting == nil {
 		b.waiting = s.buffers.Get().(*buffer[T])
 	}
-	b.waiting.push(*it)
+	return b.waiting.push()
 }
 
 // take moves up to n waiting items into batch, which is empty, and lets blocked
@@ -91,7 +95,7 @@ func (s *shard[T]) take(b *mailbox[T], batch *buffer[T], n int) *buffer[T] {
 		batch, b.waiting = b.waiting, batch
 	default:
 		for range n {
-			batch.push(b.waiting.pop())
+			*batch.push() = b.waiting.pop()
 		}
 	}
 	b.senders.wakeAll()
@@ -111,7 +115,7 @@ func (s *shard[T]) rest(b *mailbox[T]) {
 // retire forgets a mailbox that became idle when enough idle ones are kept.
 func (s *shard[T]) retire(b *mailbox[T]) {
 	if len(s.boxes) > keepIdle {
-		delete(s.boxes, b.key)
+		delete(s.boxes, b.hash)
 	}
 }
 

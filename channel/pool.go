@@ -1,6 +1,10 @@
 package channel
 
-import "github.com/headrace/headrace/message"
+import (
+	"context"
+
+	"github.com/headrace/headrace/message"
+)
 
 // pool handles messages in any order: each is ready as soon as it is accepted.
 type pool[T any] struct {
@@ -22,7 +26,7 @@ func newPool[T any](e *Executor[T]) *pool[T] {
 	return p
 }
 
-func (p *pool[T]) offer(_ string, it item[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+func (p *pool[T]) offer(ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
 	if err := p.e.room.enter(); err != nil {
 		if err == ErrClosed || p.e.config.Overflow == Reject {
 			return nil, nil, err
@@ -37,9 +41,7 @@ func (p *pool[T]) offer(_ string, it item[T]) (wait chan struct{}, dropped *mess
 		p.e.counters.dropped.Add(1)
 		dropped = oldest.m.Done
 	}
-	it.m.Done.Hold()
-	p.push(it)
+	m.Done.Hold()
+	p.push(item[T]{ctx, *m, h})
 	return nil, dropped, nil
 }
-
-func (p *pool[T]) forget(_ string, wait chan struct{}) { p.e.room.forget(wait) }

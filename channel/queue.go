@@ -46,7 +46,10 @@ func NewQueueChannel[T any](config QueueConfig) *QueueChannel[T] {
 // Overflow is Block. Errors: [ErrFull], [ErrClosed], or ctx's when it ended
 // while waiting.
 func (c *QueueChannel[T]) Handle(ctx context.Context, m message.Message[T]) error {
-	return (*c.wiring.entry.Load()).Handle(ctx, m)
+	if h := c.wiring.entry.Load(); h != nil {
+		return (*h).Handle(ctx, m)
+	}
+	return c.enqueue(ctx, m)
 }
 
 // Intercept puts interceptors on the send side, as in [SubscribableChannel].

@@ -75,4 +75,6 @@ func (r *room) forget(ch chan struct{}) {
 	r.waiting.Store(int64(len(r.senders.list)))
 }
 
+func (r *room) closed() bool { return r.state.Load()&roomClosed != 0 }
+
 func (r *room) used() int64 { return r.state.Load() &^ roomClosed }

@@ -65,7 +65,7 @@ func (e *Executor[T]) Stats() Stats {
 	return Stats{
 		Name:     e.config.Name,
 		UnderWay: e.room.used(),
-		Workers:  e.queue.workers(),
+		Workers:  e.workers(),
 		Handled:  e.counters.handled.Load(),
 		Failed:   e.counters.failed.Load(),
 		Panicked: e.counters.panicked.Load(),

@@ -13,7 +13,8 @@ import (
 // interceptors and subscribers into one handler, which senders load without a
 // lock: a send sees the wiring before a change or after it, never between.
 type wiring[T any] struct {
-	// entry is where a send begins: interceptors around the inlet.
+	// entry is where a send begins: interceptors around the inlet. It is nil
+	// where it would be the inlet itself, which its channel calls directly.
 	entry atomic.Pointer[message.Handler[T]]
 	// dispatch is where the subscribers begin.
 	dispatch atomic.Pointer[message.Handler[T]]
@@ -64,8 +65,12 @@ func (w *wiring[T]) compile() {
 	dispatch := w.dispatcher()
 	w.dispatch.Store(&dispatch)
 	entry := w.inlet
-	if entry == nil {
+	switch {
+	case entry == nil:
 		entry = dispatch
+	case len(w.interceptors) == 0:
+		w.entry.Store(nil)
+		return
 	}
 	for _, ic := range slices.Backward(w.interceptors) {
 		entry = (*ic)(entry)
@@ -85,10 +90,4 @@ func (w *wiring[T]) dispatcher() message.Handler[T] {
 		all[i] = *h
 	}
 	return all
-}
-
-// Handle hands m to the subscribers of the moment: an executor calls it when it
-// comes to the message.
-func (w *wiring[T]) Handle(ctx context.Context, m message.Message[T]) error {
-	return (*w.dispatch.Load()).Handle(ctx, m)
 }
