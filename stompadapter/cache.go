@@ -61,13 +61,13 @@ var cacheSeed = maphash.MakeSeed()
 
 // get returns the frame of k, encoded now or before. It may be called from any
 // goroutine; two that miss at once encode twice.
-func (c *frameCache) get(k frameKey) (*transport.Frame, error) {
+func (c *frameCache) get(k *frameKey) (*transport.Frame, error) {
 	// Header and destination are left out: they seldom differ where payload
 	// and subscription do not, and then the set has more ways.
 	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(k.payload))))
 	set := &c.slots[(maphash.String(cacheSeed, k.subscription)^address*0x9e3779b97f4a7c15>>32)%cacheSets]
 	for i := range set {
-		if e := set[i].Load(); e != nil && e.key.same(&k) {
+		if e := set[i].Load(); e != nil && e.key.same(k) {
 			return e.frame, nil
 		}
 	}
@@ -76,7 +76,7 @@ func (c *frameCache) get(k frameKey) (*transport.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &cachedFrame{key: k, frame: transport.NewFrame(k.framing, octets), size: int64(len(octets) + len(k.payload))}
+	e := &cachedFrame{key: *k, frame: transport.NewFrame(k.framing, octets), size: int64(len(octets) + len(k.payload))}
 	c.put(set, e)
 	return e.frame, nil
 }

@@ -49,7 +49,7 @@ func TestFrameCacheIsBounded(t *testing.T) {
 		for i := range 200 {
 			k.subscription = fmt.Sprint(i)
 			k.payload = make([]byte, 64<<10)
-			if _, err := c.get(k); err != nil {
+			if _, err := c.get(&k); err != nil {
 				t.Fatal(err)
 			}
 			if n := c.bytes.Load(); n > cacheBytes {
@@ -59,7 +59,7 @@ func TestFrameCacheIsBounded(t *testing.T) {
 		for i := range 10 * cacheSets * cacheWays {
 			k.subscription = fmt.Sprint(i)
 			k.payload = make([]byte, 1)
-			c.get(k)
+			c.get(&k)
 		}
 		entries, bytes := count(c)
 		if entries > cacheSets*cacheWays || entries < cacheSets || bytes != c.bytes.Load() {
@@ -93,8 +93,8 @@ func TestFrameCacheFromManyGoroutines(t *testing.T) {
 			wg.Go(func() {
 				for range 200 {
 					k := key()
-					first, err := c.get(k)
-					if second, _ := c.get(k); err != nil || second == nil || first == nil {
+					first, err := c.get(&k)
+					if second, _ := c.get(&k); err != nil || second == nil || first == nil {
 						t.Errorf("no frame, error %v", err)
 					}
 				}

@@ -23,7 +23,7 @@ var messageOwn = []string{
 func (s *session) Deliver(_ context.Context, m message.Raw) error {
 	switch m.Kind {
 	case message.KindData:
-		return s.deliverMessage(m)
+		return s.deliverMessage(&m)
 	case message.KindConnected:
 		return s.deliverConnected()
 	case message.KindError:
@@ -43,8 +43,8 @@ func (s *session) Close(reason error) {
 	s.fail(new(entry), reason)
 }
 
-func (s *session) deliverMessage(m message.Raw) error {
-	f, err := s.adapter.frames.get(frameKey{
+func (s *session) deliverMessage(m *message.Raw) error {
+	f, err := s.adapter.frames.get(&frameKey{
 		framing:      s.conn.Framing(),
 		version:      s.version,
 		destination:  m.Destination,
@@ -160,7 +160,7 @@ func (s *session) encode(f frame.Frame, first ...message.Field) (*transport.Fram
 
 // encodeMessage makes a MESSAGE frame. The id is the broker's; messages that
 // saw no broker get one here, for every MESSAGE must have one.
-func encodeMessage(k frameKey) ([]byte, error) {
+func encodeMessage(k *frameKey) ([]byte, error) {
 	if k.subscription == "" {
 		return nil, errNoSubscription
 	}
