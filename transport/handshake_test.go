@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +97,16 @@ func TestInfo(t *testing.T) {
 	if _, limited := info.Context.Deadline(); limited || info.Context.Err() != nil {
 		t.Error("the context shares the request's end")
 	}
-	child, cancel := context.WithCancel(info.Context)
-	defer cancel()
+	before := runtime.NumGoroutine()
+	var child context.Context
+	for range 100 {
+		var cancel func()
+		child, cancel = context.WithCancel(info.Context)
+		defer cancel()
+	}
+	if more := runtime.NumGoroutine() - before; more > 50 {
+		t.Errorf("%d goroutines for 100 children of the context", more)
+	}
 	f.Close()
 	if info.Context.Err() == nil {
 		t.Error("the context did not end with the server")

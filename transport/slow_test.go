@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ func TestWhoIsOverBudgetIsCut(t *testing.T) {
 				su.connect = smallSendBuffer
 			}
 			f := start(t, su)
-			_, p := f.dial(t, nil)
+			ws, p := f.dial(t, nil)
 			frame := text(strings.Repeat("x", 1000))
 			most := 0
 			var err error
@@ -45,11 +46,38 @@ func TestWhoIsOverBudgetIsCut(t *testing.T) {
 			if most > 64<<10 {
 				t.Errorf("%d bytes waited", most)
 			}
+			for err = nil; err == nil; {
+				_, err = ws.UnderlyingConn().Read(make([]byte, 4096))
+			}
+			if !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the kernel went on sending: %v", err)
+			}
 			f.Close()
 			if st := f.Stats(); st.Closed[message.CodeFull] != 1 || st.QueuedBytes != 0 || st.Open != 0 {
 				t.Errorf("%+v", st)
 			}
 		})
+	}
+}
+
+// Who was slow once is written without blocking again, and an old deadline
+// means nothing to those writes.
+func TestASlowClientRecovers(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	f := start(t, setup{connect: smallSendBuffer, config: transport.Config{WriteTimeout: timeout}})
+	ws, p := f.dial(t, nil)
+	for range 3 {
+		for range 100 {
+			p.conn.Send(text(strings.Repeat("x", 4000)))
+		}
+		for range 100 {
+			if _, _, err := ws.ReadMessage(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for began := time.Now(); time.Since(began) < 2*timeout; {
+			waitABit()
+		}
 	}
 }
 
