@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -256,4 +258,56 @@ func TestAggregatePanicOfItsFunctions(t *testing.T) {
 		o.want(t, nil)
 	}
 	wantGroups(t, next, "[11 19]")
+}
+
+// TestAggregateShutdownWaitsForOutcomes: what a sender's goroutine passes on
+// counts as well as what the timer's does.
+func TestAggregateShutdownWaitsForOutcomes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stage := handler.Aggregate(byTens, join, &stageSink[string]{err: errStage})
+		let := make(chan struct{})
+		m := message.Message[int]{Payload: 9, Done: message.NewCompletion(message.Handled, func(error) { <-let })}
+		go stage.Handle(t.Context(), m)
+		synctest.Wait()
+		ended := make(chan error, 1)
+		go func() { ended <- stage.Shutdown(t.Context()) }()
+		synctest.Wait()
+		select {
+		case <-ended:
+			t.Error("Shutdown returned while an outcome was being told")
+		default:
+		}
+		close(let)
+		synctest.Wait()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAggregateShutdownUnderLoad: messages that come while the stage ends are
+// either refused or passed on, and nobody waits for ever.
+func TestAggregateShutdownUnderLoad(t *testing.T) {
+	for range 300 {
+		var passed, accepted atomic.Int64
+		stage := handler.Batch(handler.BatchConfig{Size: 3}, message.HandlerFunc[[]int](func(_ context.Context, m message.Message[[]int]) error {
+			passed.Add(int64(len(m.Payload)))
+			return nil
+		}))
+		var senders sync.WaitGroup
+		for range 4 {
+			senders.Go(func() {
+				for stage.Handle(t.Context(), message.Message[int]{}) == nil {
+					accepted.Add(1)
+				}
+			})
+		}
+		if err := stage.Shutdown(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		senders.Wait()
+		if passed.Load() != accepted.Load() {
+			t.Fatalf("accepted %d, passed on %d", accepted.Load(), passed.Load())
+		}
+	}
 }

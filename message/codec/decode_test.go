@@ -2,6 +2,7 @@ package codec_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -136,6 +137,21 @@ func TestNoValueWithAnError(t *testing.T) {
 	got, err := codec.Decode[Trade](nil, "", []byte(`{"symbol":"ACME","shares":"x"}`))
 	if err == nil || got.Symbol != "" {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// half takes what it is given before it finds it wrong.
+type half string
+
+func (h *half) UnmarshalText(p []byte) error {
+	*h = half(p)
+	return errors.New("wrong")
+}
+
+func TestNoValueWithAnErrorOfACodec(t *testing.T) {
+	got, err := codec.Decode[half](nil, "text/plain", []byte("a"))
+	if err == nil || got != "" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
 
