@@ -17,7 +17,16 @@ type detached struct {
 func (d *detached) Deadline() (time.Time, bool) { return d.life.Deadline() }
 func (d *detached) Done() <-chan struct{}       { return d.life.Done() }
 func (d *detached) Err() error                  { return d.life.Err() }
-func (d *detached) Value(key any) any           { return d.values.Value(key) }
+
+// Value asks life first: it answers for nothing but its own cancellation, which
+// must not be found in the sender's context. So [context.Cause] tells the
+// executor's end, and a context derived from d costs no goroutine.
+func (d *detached) Value(key any) any {
+	if v := d.life.Value(key); v != nil {
+		return v
+	}
+	return d.values.Value(key)
+}
 
 // detach returns the context in which m is handled later. A context that ends
 // with nothing but m's session passes unchanged and so costs nothing; anything
