@@ -35,11 +35,15 @@ func (p *pool[T]) offer(ctx context.Context, m *message.Message[T], h message.Ha
 			return p.e.room.wait(), nil, nil
 		}
 		oldest, ok := p.dropOldest()
-		if !ok {
+		switch {
+		case ok:
+			p.e.counters.dropped.Add(1)
+			dropped = oldest.m.Done
+		case p.e.room.used() < p.e.room.limit:
+			return p.offer(ctx, m, h) // the workers were faster
+		default:
 			return nil, nil, ErrFull // all of them are being handled
 		}
-		p.e.counters.dropped.Add(1)
-		dropped = oldest.m.Done
 	}
 	m.Done.Hold()
 	p.push(item[T]{ctx, *m, h})
