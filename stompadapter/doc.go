@@ -1,10 +1,10 @@
 // Package stompadapter lets STOMP 1.0, 1.1 and 1.2 clients take part in a
 // pipeline of messages.
 //
-//	             ┌────────────────── Adapter ──────────────────┐
+//	             ┌────────────────── Adapter ───────────────────┐
 //	client ─────►│ decoder ─► session ─► message, receipt noted │─► inbound
 //	client ◄─────│ outbox ◄─ frame, encoded once ◄─ Sink        │◄─ Session.Deliver
-//	             └─────────────────────────────────────────────┘
+//	             └──────────────────────────────────────────────┘
 //
 // It is given the handler that takes what clients send, usually a channel, and
 // needs nothing else; what clients are sent comes out of their sessions:

@@ -170,13 +170,24 @@ func (s *session) await(ready func() bool) bool {
 	return ready() && !s.over
 }
 
-// refuse answers f with an error in its turn.
+// refuse answers f, which could not be read, with an error in its turn.
 func (s *session) refuse(f frame.Frame, err error) {
+	if e := s.enter(f); e != nil {
+		s.settle(e, err)
+	}
+}
+
+// enter waits until f's turn has come and enters it into the ledger, unless
+// nothing is read any more.
+func (s *session) enter(f frame.Frame) *entry {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.await(func() bool { return !s.replaying }) || s.state == stateClosed {
+		return nil
+	}
 	e := newEntry(f)
 	s.ledger.push(e)
-	s.mu.Unlock()
-	s.settle(e, err)
+	return e
 }
 
 // settle notes how a frame ended. It is a completion: it runs on any
