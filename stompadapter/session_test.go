@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
