@@ -88,7 +88,7 @@ func TestIndexForgets(t *testing.T) {
 	var ix destination.Index[*int]
 	ix.Add(parse(t, "/topic/**"), nil)
 	before := heap()
-	shapes := []string{"/topic/%d", "/topic/%d/*/x", "/topic/*/%d/**", "/topic/a%d*", "/topic/{x:%d}/**/y"}
+	shapes := []string{"/topic/%d", "/topic/%d/*/x", "/topic/*/%d/**", "/topic/a%d*", "/topic/{x:%d}/**/y", "/%d/p*/x"}
 	for i := range 100_000 {
 		ix.Remove(ix.Add(parse(t, fmt.Sprintf(shapes[i%len(shapes)], i)), nil))
 	}
@@ -98,6 +98,22 @@ func TestIndexForgets(t *testing.T) {
 	if ix.Len() != 1 {
 		t.Errorf("Len() = %d, want 1", ix.Len())
 	}
+
+	// A removed entry that someone keeps does not keep those that came after it.
+	p := parse(t, "/topic")
+	kept := ix.Add(p, nil)
+	before = heap()
+	last := ix.Add(p, nil)
+	ix.Remove(kept)
+	for range 100_000 {
+		next := ix.Add(p, nil)
+		ix.Remove(last)
+		last = next
+	}
+	if grown := heap() - before; grown > 64<<10 {
+		t.Errorf("a removed entry keeps %d bytes", grown)
+	}
+	runtime.KeepAlive(kept)
 	runtime.KeepAlive(&ix)
 }
 

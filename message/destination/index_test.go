@@ -153,14 +153,14 @@ func TestIndexAgainstList(t *testing.T) {
 				text := rapid.OneOf(path(segment), path(plain)).Draw(t, "pattern")
 				p, err := destination.Parse(text, slash)
 				if err != nil {
-					t.Skip("a variable twice")
+					return // a variable twice
 				}
 				list[next] = added{p, ix.Add(p, next)}
 				next++
 			},
 			"remove": func(t *rapid.T) {
 				if len(list) == 0 {
-					t.Skip("empty")
+					return
 				}
 				v := rapid.SampledFrom(slices.Sorted(maps.Keys(list))).Draw(t, "value")
 				ix.Remove(list[v].entry)

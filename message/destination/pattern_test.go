@@ -23,6 +23,7 @@ func TestMatch(t *testing.T) {
 		{"/a", []string{"/a"}, []string{"a", "/A", "/a/", "//a", "/ab"}},
 		{"/a//b", []string{"/a//b"}, []string{"/a/b"}},
 		{"/?", []string{"/a", "/é"}, []string{"/", "/ab", "a"}},
+		{"/??*", []string{"/ab", "/éé"}, []string{"/", "/a", "/€"}},
 		{"/t?st", []string{"/test", "/tast"}, []string{"/tst", "/teest", "/t/st"}},
 		{"/*", []string{"/", "/a"}, []string{"", "a", "/a/", "/a/b"}},
 		{"*", []string{"", "a"}, []string{"/a", "a/b"}},

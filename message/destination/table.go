@@ -58,18 +58,18 @@ func (t *table[V]) insert(n *node[V]) {
 }
 
 // remove takes out a node that the table, which is shift bits deep, holds, and the
-// inner tables that become empty by it.
-func (t *table[V]) remove(n *node[V], shift uint) {
+// inner tables that become empty by it. It reports whether t has become empty.
+func (t *table[V]) remove(n *node[V], shift uint) bool {
 	s := &t[n.sum>>shift%slotCount]
-	inner := s.inner.Load()
-	if inner == nil {
-		unchain(&s.node, n)
-		return
-	}
-	inner.remove(n, shift+slotBits)
-	if inner.empty() {
+	if inner := s.inner.Load(); inner != nil {
+		if !inner.remove(n, shift+slotBits) {
+			return false
+		}
 		s.inner.Store(nil)
+	} else if unchain(&s.node, n); s.node.Load() != nil {
+		return false
 	}
+	return t.empty()
 }
 
 func (t *table[V]) empty() bool {

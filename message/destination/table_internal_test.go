@@ -18,7 +18,7 @@ func TestTableWithPoorSums(t *testing.T) {
 	} {
 		var table table[int]
 		var nodes []*node[int]
-		for i := range uint64(500) {
+		for i := range uint64(200) {
 			nodes = append(nodes, &node[int]{text: fmt.Sprint(i), sum: sums(i)})
 			table.insert(nodes[i])
 		}
@@ -35,4 +35,44 @@ func TestTableWithPoorSums(t *testing.T) {
 			t.Error("the table is not empty")
 		}
 	}
+}
+
+// TestOnlyChild: branch.only is set while there are no other literal children and not
+// before they are all gone, which is what look-ups rely on.
+func TestOnlyChild(t *testing.T) {
+	var ix Index[string]
+	add := func(text string) *Entry[string] { return ix.Add(MustParse(text, Slash), text) }
+	only := func(want string) {
+		t.Helper()
+		got := ""
+		if b := ix.roots[1].branch.Load(); b.only.Load() != nil {
+			got = b.only.Load().text
+		}
+		if got != want {
+			t.Errorf("the only child is %q, want %q", got, want)
+		}
+	}
+	a := add("/a/*")
+	only("a")
+	b := add("/b/*")
+	only("a")
+	ix.Remove(a)
+	only("")
+	a = add("/a/*")
+	only("")
+	for _, want := range []string{"/a/*", "/b/*"} {
+		found := false
+		for v := range ix.Match(want[:2] + "/x") {
+			found = v == want
+		}
+		if !found {
+			t.Errorf("%q is not found", want)
+		}
+	}
+	stay := add("/**")
+	ix.Remove(a)
+	ix.Remove(b)
+	add("/c/*")
+	only("c")
+	ix.Remove(stay)
 }
