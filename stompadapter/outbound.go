@@ -139,14 +139,15 @@ func (s *session) sendError(e *entry, err error) {
 // headerCode is the [message.Code] in an ERROR frame.
 const headerCode = "code"
 
-// oneLine makes a header value of a text that every version can express.
+// oneLine makes a header value of a text that every version can express; what
+// is not UTF-8 becomes U+FFFD.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
+	}, text)
 }
 
 // encode makes the wire form of a frame that goes to this client alone.
