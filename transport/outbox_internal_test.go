@@ -19,7 +19,7 @@ func outboxes(t testing.TB, n int) (*Server, []*Conn) {
 	for i := range conns {
 		near, far := net.Pipe()
 		t.Cleanup(func() { near.Close(); far.Close() })
-		c := &Conn{server: s, nc: near}
+		c := &Conn{server: s, nc: near, gone: make(chan struct{})}
 		c.out = outbox{conn: c, flusher: s.flushers[0], limit: 1 << 20,
 			try: func(p []byte) (int, error) { return len(p), nil }}
 		conns[i] = c
@@ -71,6 +71,25 @@ func TestABurstLeavesNoMemoryBehind(t *testing.T) {
 		if got := cap(conns[i%2].out.queue); got > keepFrames {
 			t.Errorf("an idle outbox holds %d frames", got)
 		}
+	}
+}
+
+// What a flusher holds counts again when the socket does not take it.
+func TestWhatComesBackCounts(t *testing.T) {
+	s, conns := outboxes(t, 1)
+	c := conns[0]
+	f := NewFrame(FramingWebSocket, make([]byte, 600<<10))
+	c.out.try = func([]byte) (int, error) {
+		if err := c.Send(f); err != nil {
+			t.Error(err)
+		}
+		return 0, nil
+	}
+	c.Send(f)
+	round(s)
+	<-c.gone
+	if err := c.Send(f); err != ErrSlow {
+		t.Errorf("Send returned %v", err)
 	}
 }
 

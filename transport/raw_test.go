@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/headrace/headrace/message"
 )
 
 // rawConn is a client that writes what no library would.
@@ -168,4 +170,26 @@ func TestHalfClosedClientSeesTheReason(t *testing.T) {
 		t.Errorf("close code %d", code)
 	}
 	<-p.closed
+}
+
+// The end of what a client sends is not the end of what it reads.
+func TestHalfClosedClientGetsTheLastWords(t *testing.T) {
+	half := make(chan struct{})
+	f := start(t, setup{receive: func(p *peer, _ []byte) error {
+		<-half
+		for range 100 {
+			p.conn.Send(text("last words"))
+		}
+		return message.Errorf(message.CodeDenied, "no")
+	}})
+	for range 20 {
+		raw, p := f.dialRaw(t)
+		raw.frame(websocket.TextMessage, true, []byte("x"))
+		raw.Conn.(*net.TCPConn).CloseWrite()
+		half <- struct{}{}
+		if code := raw.closeCode(t); code != 1008 {
+			t.Fatalf("close code %d", code)
+		}
+		<-p.closed
+	}
 }

@@ -187,6 +187,27 @@ func TestClosingIsBounded(t *testing.T) {
 	}
 }
 
+// Nor is a client that takes a little at a time.
+func TestClosingOfADripIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := startVirtual(setup{})
+		defer v.stop()
+		ws, p := v.dial(t)
+		defer ws.Close()
+		for range 10 {
+			p.conn.Send(text(strings.Repeat("x", 16000)))
+		}
+		began := time.Now()
+		p.conn.Close(nil)
+		time.Sleep(9 * time.Second)
+		ws.ReadMessage()
+		<-p.closed
+		if d := time.Since(began); d != 10*time.Second {
+			t.Errorf("closed after %v", d)
+		}
+	})
+}
+
 func TestAnIdleConnectionIsOneGoroutine(t *testing.T) {
 	const n = 100
 	f := start(t, setup{config: transport.Config{Flushers: 1}})
