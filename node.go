@@ -1,9 +1,11 @@
 package headrace
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/headrace/headrace/broker"
@@ -18,14 +20,16 @@ import (
 // /topic, /queue and /user, an embedded broker, and messages of one session
 // handled in order.
 type Config struct {
-	// AppPrefix begins the destinations of the Router. Zero means "/app".
+	// AppPrefix begins the destinations of the Router. Zero means "/app". Like
+	// all prefixes it may be written with or without the separator at its end.
 	AppPrefix string
 	// BrokerPrefixes begin the destinations of the broker; replies without a
 	// destination go below the first. Zero means "/topic" and "/queue".
 	BrokerPrefixes []string
 	// UserPrefix begins the destinations of users. Zero means "/user".
 	UserPrefix string
-	// Separator divides destinations for patterns. Zero means "/".
+	// Separator divides destinations for patterns. Zero means "/". With "." a
+	// prefix may still be followed by "/", as in "/topic/trades.ACME".
 	Separator destination.Separator
 	// Codecs read and write payloads. Zero (nil) means the built-in ones.
 	Codecs *codec.Set
@@ -41,16 +45,26 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.AppPrefix == "" {
-		c.AppPrefix = "/app"
-	}
+	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
+	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
 	if len(c.BrokerPrefixes) == 0 {
 		c.BrokerPrefixes = []string{"/topic", "/queue"}
 	}
-	if c.UserPrefix == "" {
-		c.UserPrefix = "/user"
+	c.BrokerPrefixes = slices.Clone(c.BrokerPrefixes)
+	for i, prefix := range c.BrokerPrefixes {
+		c.BrokerPrefixes[i] = trimmed(prefix)
 	}
 	return c
+}
+
+// trimmed returns a prefix without the separator at its end: what follows it
+// brings one.
+func trimmed(prefix string) string {
+	short := strings.TrimRight(prefix, "/.")
+	if short == "" {
+		panic("headrace: the prefix " + strconv.Quote(prefix) + " leaves nothing for the others")
+	}
+	return short
 }
 
 // Node is three channels, a router, a template and an embedded broker, wired.
@@ -117,18 +131,11 @@ func checkPrefixes(c Config) {
 	all := append([]string{c.AppPrefix, c.UserPrefix}, c.BrokerPrefixes...)
 	for i, a := range all {
 		for _, b := range slices.Concat(all[:i], all[i+1:]) {
-			if below(a, b) {
+			if below(a, b, c.Separator) {
 				panic("headrace: the prefixes " + a + " and " + b + " overlap")
 			}
 		}
 	}
-}
-
-// below reports whether a destination is the prefix or continues it with a new
-// segment: "/topics" is not below "/topic".
-func below(destination, prefix string) bool {
-	rest, ok := strings.CutPrefix(destination, prefix)
-	return ok && (rest == "" || rest[0] == '/' || rest[0] == '.' || strings.HasSuffix(prefix, "/") || strings.HasSuffix(prefix, "."))
 }
 
 // deliver is the end of Outbound.

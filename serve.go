@@ -1,10 +1,12 @@
 package headrace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -21,10 +23,11 @@ type Adapter interface {
 // drainTime is how long Serve waits for what was accepted.
 const drainTime = 30 * time.Second
 
-// Serve listens on server.Addr and serves until ctx ends or the server fails.
-// Then it drains: no new connections, the adapters finish and answer what their
-// clients sent, the node handles the rest; what takes more than 30 s is cut. It
-// returns nil after a complete drain. The node cannot be used afterwards.
+// Serve listens on server.Addr and serves until ctx ends or the server fails,
+// over TLS when server.TLSConfig is set. Then it drains: no new connections, the
+// adapters finish and answer what their clients sent, the node handles the rest;
+// what takes more than 30 s is cut. It returns nil after a complete drain. The
+// node cannot be used afterwards.
 //
 // Whoever needs the address that was chosen for port 0 sets server.BaseContext,
 // which is given the listener.
@@ -36,20 +39,45 @@ func (n *Node) Serve(ctx context.Context, server *http.Server, adapters ...Adapt
 			a.Close()
 		}
 	}()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", server.Addr)
+	standard := ":http"
+	if server.TLSConfig != nil {
+		standard = ":https"
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(server.Addr, standard))
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-	}
+	return n.serve(ctx, listener, server, adapters)
+}
+
+func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Server, adapters []Adapter) error {
+	serving, stop := context.WithCancel(ctx)
+	var failed error
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		defer stop()
+		failed = accept(listener, server)
+	})
+	<-serving.Done()
 	// The drain must outlast ctx, which has ended.
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
-	return errors.Join(err, n.drain(drain, server, adapters))
+	err := n.drain(drain, server, adapters)
+	accepting.Wait()
+	return errors.Join(failed, err)
+}
+
+// accept returns when the server fails, or nil when it was shut down.
+func accept(listener net.Listener, server *http.Server) (err error) {
+	if server.TLSConfig != nil {
+		err = server.ServeTLS(listener, "", "")
+	} else {
+		err = server.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
 }
 
 // drain ends intake first and the node last, so that what was accepted is

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
 // split sends each message to the part of the node that claims it.
@@ -30,7 +31,7 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 	case message.KindDisconnect, message.KindUnsubscribe:
 		return errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
 	case message.KindData, message.KindSubscribe:
-		if below(m.Destination, s.config.AppPrefix) {
+		if s.below(m.Destination, s.config.AppPrefix) {
 			return n.Router.Handle(ctx, m)
 		}
 		return s.publish(ctx, m)
@@ -40,19 +41,28 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 
 // publish takes a message for the broker or a user.
 func (s *split) publish(ctx context.Context, m message.Raw) error {
-	if below(m.Destination, s.config.UserPrefix) {
+	if s.below(m.Destination, s.config.UserPrefix) {
 		return s.node.Users.Handle(ctx, m)
 	}
 	for _, prefix := range s.config.BrokerPrefixes {
-		if below(m.Destination, prefix) {
+		if s.below(m.Destination, prefix) {
 			return s.node.Broker.Handle(ctx, m)
 		}
 	}
 	s.unroutable.Add(1)
-	return message.Errorf(message.CodeNotFound, "no handler for %s; known prefixes: %s", m.Destination, s.prefixes())
+	return message.Errorf(message.CodeNotFound, "no handler for %.200s; known prefixes: %s", m.Destination, s.prefixes())
 }
 
 func (s *split) prefixes() string {
 	all := append([]string{s.config.AppPrefix}, s.config.BrokerPrefixes...)
 	return strings.Join(append(all, s.config.UserPrefix), ", ")
+}
+
+func (s *split) below(dest, prefix string) bool { return below(dest, prefix, s.config.Separator) }
+
+// below reports whether a destination is the prefix or continues it with a new
+// segment: "/topics" is not below "/topic".
+func below(dest, prefix string, by destination.Separator) bool {
+	rest, ok := strings.CutPrefix(dest, prefix)
+	return ok && (rest == "" || rest[0] == '/' || rest[0] == '.' && by == destination.Dot)
 }
