@@ -242,3 +242,28 @@ func TestBoundDefault(t *testing.T) {
 		})
 	}
 }
+
+// TestBoundBatch: what a worker takes in one go makes room in the mailbox before
+// it is handled, and never more than Config.Mailbox says.
+func TestBoundBatch(t *testing.T) {
+	for mailbox, batch := range map[int]int{1: 1, 4: 1, 40: 10, 256: 64, 1000: 64} {
+		synctest.Test(t, func(t *testing.T) {
+			c := channel.NewExecutorChannel(channel.Config[int]{Mailbox: mailbox, Overflow: channel.Reject})
+			defer c.Close()
+			step := make(chan struct{})
+			defer close(step)
+			channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error { <-step; return nil })
+			most := int64(0)
+			for i := range 200 {
+				for c.Handle(t.Context(), to("k", i)) == nil { // all that fits
+				}
+				most = max(most, c.Stats().UnderWay)
+				step <- struct{}{}
+				synctest.Wait()
+			}
+			if most != int64(mailbox+batch) {
+				t.Errorf("mailbox %d: up to %d under way, want %d", mailbox, most, mailbox+batch)
+			}
+		})
+	}
+}

@@ -181,7 +181,7 @@ func TestCloseDuringSends(t *testing.T) {
 			{"both", func(c *channel.ExecutorChannel[int]) { go c.Shutdown(context.Background()); c.Close() }},
 		} {
 			t.Run(mode.name+"/"+end.name, func(t *testing.T) {
-				for range 20 {
+				for range 10 {
 					mode.config.Mailbox, mode.config.Capacity = 8, 16 // some senders wait
 					c := channel.NewExecutorChannel(mode.config)
 					const senders, each = 4, 200

@@ -17,8 +17,9 @@ type Config[T any] struct {
 	// MaxWorkers bounds the workers that are started when handlers block. Zero
 	// means 1,024; less than Workers means Workers.
 	MaxWorkers int
-	// Mailbox is how many messages of one key may wait. Zero means 256. With
-	// Unordered there are no mailboxes and only Capacity counts.
+	// Mailbox is how many messages of one key may wait, besides those that a
+	// worker has taken in one go: a quarter of Mailbox at most, and 64. Zero means
+	// 256. With Unordered there are no mailboxes and only Capacity counts.
 	Mailbox int
 	// Capacity is how many messages of all keys may be under way, those being
 	// handled included. Zero means 65,536.
