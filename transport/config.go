@@ -20,13 +20,14 @@ type Config struct {
 	OutboxBytes int
 	// WriteTimeout is how long a client may take nothing while something waits
 	// for it. On connections that cannot be written without blocking (TLS,
-	// pipes) it is how long one write of at most 64 KiB may take. Zero means
+	// pipes) it is how long one write of at most 16 KiB may take. Zero means
 	// 10 s.
 	WriteTimeout time.Duration
 	// Flushers is how many goroutines write to the sockets. Zero means half of
 	// GOMAXPROCS, at least one.
 	Flushers int
-	// Logger is told of refused handshakes. Zero means slog.Default().
+	// Logger is told of refused origins, failed handshakes and panics of
+	// protocols. Zero means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
 )
@@ -162,6 +164,37 @@ func TestRefusedHandshakeGivesItsPlaceBack(t *testing.T) {
 	}
 	resp.Body.Close()
 	f.dial(t, nil)
+}
+
+func TestOpenThatPanicsLeavesNothing(t *testing.T) {
+	panics := true
+	f := start(t, setup{
+		config: transport.Config{MaxConnections: 1},
+		open: func(p *peer) {
+			if panics {
+				p.conn.Heartbeat(time.Hour, time.Hour, text("beat"))
+				p.conn.Send(text("hello"))
+				panic(http.ErrAbortHandler)
+			}
+		},
+	})
+	ws, _, err := websocket.DefaultDialer.Dial(f.url(), nil)
+	if err == nil {
+		for err == nil {
+			_, _, err = ws.ReadMessage()
+		}
+		ws.Close()
+	}
+	for err = errors.New("full"); err != nil; { // the place is given back
+		panics = false
+		if ws, _, err = websocket.DefaultDialer.Dial(f.url(), nil); err == nil {
+			ws.Close()
+			<-(<-f.peers).closed
+		}
+	}
+	if st := f.Stats(); st.Total != 1 {
+		t.Errorf("%+v", st)
+	}
 }
 
 // opaque hides all but the three methods of a ResponseWriter; unwrapping

@@ -18,6 +18,7 @@ type heartbeat struct {
 	stopped bool
 	idle    time.Duration // WebSocketConfig.IdleTimeout
 	pinged  int64
+	agreed  int64 // when Heartbeat was called
 	send    time.Duration
 	receive time.Duration
 	beat    *Frame
@@ -32,15 +33,17 @@ func silent(d time.Duration) error {
 
 // Heartbeat sends beat when nothing was sent for nine tenths of send, so that
 // the client hears something within send, and closes the connection when
-// nothing was received for receive, to which the caller has added what it
-// tolerates. Zero means not at all; beat may then be nil. WebSocket's own pings
-// and pongs count for neither. A later call replaces what was said before.
+// nothing was received for receive, counted from now on, to which the caller
+// has added what it tolerates. Zero means not at all; beat may then be nil.
+// WebSocket's own pings and pongs count for neither. A later call replaces what
+// was said before.
 func (c *Conn) Heartbeat(send, receive time.Duration, beat *Frame) {
 	if send > 0 && beat == nil {
 		panic("transport: Heartbeat with nothing to send")
 	}
 	h := &c.beats
 	h.mu.Lock()
+	h.agreed = c.server.now()
 	h.send, h.receive, h.beat = max(send, 0), max(receive, 0), beat
 	h.arm(0)
 	h.mu.Unlock()
@@ -95,7 +98,7 @@ func (h *heartbeat) tick() {
 		}
 		return d > 0 && rest <= 0
 	}
-	if due(h.receive, data) {
+	if due(h.receive, max(data, h.agreed)) {
 		c.Close(silent(h.receive))
 		return
 	}

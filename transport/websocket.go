@@ -14,7 +14,8 @@ import (
 // WebSocket returns the handler of one endpoint. For each client that passes
 // the handshake it calls open, on the request's goroutine, with the new
 // connection; open may send at once. The request's goroutine ends with the
-// upgrade: an idle connection costs one goroutine, which reads.
+// upgrade: an idle connection costs one goroutine, which reads. Open must not
+// return nil.
 func (s *Server) WebSocket(c WebSocketConfig, open func(*Conn) Protocol) http.Handler {
 	c = c.withDefaults()
 	e := &endpoint{server: s, config: c, open: open}
@@ -53,15 +54,15 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newConn(e.server, h.wire.Conn, info)
 	c.subprotocol = ws.Subprotocol()
 	h.wire.upgraded(c)
-	opened := false
-	defer func() { // open panicked: nobody reads, nobody closes
-		if !opened {
-			h.wire.Conn.Close()
+	defer func() {
+		if c.protocol == nil { // open panicked: there is no reader that would clean up
+			c.drop(nil, reset)
+			<-c.gone
+			c.beats.stop()
 			e.server.release()
 		}
 	}()
 	c.protocol = e.open(c)
-	opened = true
 	e.server.add(c)
 	c.beats.watch(e.config.IdleTimeout)
 	ws.SetReadLimit(max(e.config.MessageBytes, 0))
