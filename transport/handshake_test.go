@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,11 +168,11 @@ func TestRefusedHandshakeGivesItsPlaceBack(t *testing.T) {
 }
 
 func TestOpenThatPanicsLeavesNothing(t *testing.T) {
-	panics := true
+	var opened atomic.Bool
 	f := start(t, setup{
 		config: transport.Config{MaxConnections: 1},
 		open: func(p *peer) {
-			if panics {
+			if !opened.Swap(true) {
 				p.conn.Heartbeat(time.Hour, time.Hour, text("beat"))
 				p.conn.Send(text("hello"))
 				panic(http.ErrAbortHandler)
@@ -186,7 +187,6 @@ func TestOpenThatPanicsLeavesNothing(t *testing.T) {
 		ws.Close()
 	}
 	for err = errors.New("full"); err != nil; { // the place is given back
-		panics = false
 		if ws, _, err = websocket.DefaultDialer.Dial(f.url(), nil); err == nil {
 			ws.Close()
 			<-(<-f.peers).closed

@@ -64,7 +64,7 @@ func TestSilenceClosesAtTheBound(t *testing.T) {
 		defer v.stop()
 		ws, p := v.dial(t)
 		defer ws.Close()
-		came := arrivals(ws) // pongs are no data
+		came := arrivals(ws)         // pongs are no data
 		time.Sleep(29 * time.Second) // a slow login is not the client's silence
 		p.conn.Heartbeat(0, 30*time.Second, nil)
 		for range 20 {
