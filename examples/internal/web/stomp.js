@@ -8,7 +8,7 @@ const escape = (s) => String(s).replace(/[\\\r\n:]/g, (c) => escapes[c]);
 const unescape = (s) => s.replace(/\\[\\rnc]/g, (e) => unescapes[e]);
 
 export class Stomp {
-  // options: url, headers (of CONNECT), onState("connecting" | "connected" | "away", error)
+  // options: url, headers (of CONNECT), onState("connected" | "away", error)
   constructor({ url, headers = {}, onState = () => {} }) {
     Object.assign(this, { url, headers, onState });
     this.subscriptions = new Map();
@@ -17,8 +17,6 @@ export class Stomp {
   }
 
   connect() {
-    this.closed = false;
-    this.onState("connecting");
     const socket = new WebSocket(this.url, ["v12.stomp"]);
     socket.onopen = () => {
       this.socket = socket;
@@ -27,19 +25,13 @@ export class Stomp {
     socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => {
       clearInterval(this.beat);
+      clearInterval(this.watch);
       this.connected = false;
       this.socket = undefined;
-      if (this.closed) return;
       this.onState("away", this.error);
       setTimeout(() => this.connect(), this.retry);
       this.retry = Math.min(this.retry * 1.5, 3000);
     };
-  }
-
-  disconnect() {
-    this.closed = true;
-    this.#send("DISCONNECT", {});
-    this.socket?.close();
   }
 
   // subscribe calls receive(payload, headers) for every message; it returns a
@@ -72,6 +64,7 @@ export class Stomp {
   }
 
   #receive(data) {
+    this.heard = Date.now();
     for (const text of data.split("\0")) {
       const frame = text.replace(/^[\r\n]+/, "");
       if (!frame) continue; // a heart-beat
@@ -108,11 +101,22 @@ export class Stomp {
     }
   }
 
-  // The server says how often it wants to hear something.
+  // The header says how often the server sends something and wants to hear
+  // something. One that was silent three times as long is given up.
   #keepAlive(heartBeat) {
-    const wanted = Number(heartBeat.split(",")[1]);
-    if (wanted) this.beat = setInterval(() => this.socket?.readyState === WebSocket.OPEN && this.socket.send("\n"), Math.max(wanted, 10000) * 0.9);
+    const [sends, wants] = heartBeat.split(",").map((ms) => (Number(ms) ? Math.max(Number(ms), 10000) : 0));
+    const socket = this.socket;
+    if (wants) this.beat = setInterval(() => socket.readyState === WebSocket.OPEN && socket.send("\n"), wants * 0.9);
+    if (sends) this.watch = setInterval(() => Date.now() - this.heard > 3 * sends && socket.close(), sends);
   }
+}
+
+// showState shows in a banner that the server is away, until it is back.
+export function showState(banner, state, error) {
+  if (state === "connected") banner.hidden = true;
+  if (state !== "away") return;
+  banner.hidden = false;
+  banner.textContent = `The server is away${error ? ` (${error})` : ""}. Trying again …`;
 }
 
 // socketURL returns the WebSocket address of a path of this page's server.

@@ -1,0 +1,43 @@
+package e2e_test
+
+import (
+	"net/http"
+	"os/exec"
+	"path"
+	"strings"
+	"testing"
+)
+
+// TestExamples starts every example that is a server, asks it for its page and
+// stops it.
+func TestExamples(t *testing.T) {
+	const servers = `{{if eq .Name "main"}}{{range .Imports}}{{if eq . "github.com/headrace/headrace/examples/internal/demo"}}{{$.ImportPath}}{{end}}{{end}}{{end}}`
+	list, err := exec.Command("go", "list", "-f", servers, "../...").Output()
+	if err != nil {
+		t.Fatal("go list:", err)
+	}
+	packages := strings.Fields(string(list))
+	if len(packages) < 3 {
+		t.Fatalf("found only %q", packages)
+	}
+	for _, pkg := range packages {
+		name := path.Base(pkg)
+		t.Run(name, func(t *testing.T) {
+			p := start(t, name, "localhost:0")
+			get(t, "http://"+p.addr+"/")
+			p.stop(t)
+		})
+	}
+}
+
+func get(t *testing.T, url string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("GET %s: %s", url, resp.Status)
+	}
+}
