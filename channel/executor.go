@@ -47,6 +47,9 @@ type item[T any] struct {
 	h   message.Handler[T] // nil means the channel's subscribers of the moment
 }
 
+// errAbandoned marks messages that Close found waiting; they end with ErrClosed.
+var errAbandoned = errors.New("abandoned")
+
 // NewExecutor returns an executor. It starts goroutines when there is work;
 // Shutdown or Close ends them.
 func NewExecutor[T any](config Config[T]) *Executor[T] {
@@ -140,34 +143,49 @@ func (e *Executor[T]) submit(ctx context.Context, key string, m *message.Message
 	}
 }
 
-// handle brings one message to its end and returns how it ended.
-func (e *Executor[T]) handle(it *item[T]) error {
-	if e.abandon.Load() {
-		it.m.Done.Release(ErrClosed)
-		return message.ErrDropped
-	}
-	if it.h == nil {
-		it.h = *e.subscribers.Load()
-	}
-	err := protect(it)
-	if err != nil && it.m.Done == nil && !errors.Is(err, message.ErrDropped) {
-		e.logFailure(it, err)
-	}
-	it.m.Done.Release(err)
-	return err
-}
-
-// protect turns a panic of the handler into an error of this message.
-func protect[T any](it *item[T]) (err error) {
+// handle brings items to their ends, one after the other, and counts these. A
+// panic ends one item: handle returns those behind it. So a batch needs one
+// recover, not one for each message.
+func (e *Executor[T]) handle(items []item[T], t *tally) (rest []item[T]) {
+	i := 0
 	defer func() {
 		if v := recover(); v != nil {
-			err = message.NewPanicError(v)
+			e.settle(&items[i], message.NewPanicError(v), t)
+			rest = items[i+1:]
 		}
 	}()
-	if f, ok := it.h.(message.HandlerFunc[T]); ok {
+	for ; i < len(items); i++ {
+		e.settle(&items[i], e.call(&items[i]), t)
+	}
+	return nil
+}
+
+// call hands an item to its handler.
+func (e *Executor[T]) call(it *item[T]) error {
+	h := it.h
+	switch {
+	case e.abandon.Load():
+		return errAbandoned
+	case h == nil:
+		h = *e.subscribers.Load()
+	}
+	if f, ok := h.(message.HandlerFunc[T]); ok {
 		return f(it.ctx, it.m) // spares the copy that its Handle makes
 	}
-	return it.h.Handle(it.ctx, it.m)
+	return h.Handle(it.ctx, it.m)
+}
+
+// settle tells how an item ended to who waits for it, or to the log.
+func (e *Executor[T]) settle(it *item[T], err error, t *tally) {
+	t.count(err)
+	switch {
+	case err == errAbandoned:
+		it.m.Done.Release(ErrClosed)
+	case it.m.Done != nil:
+		it.m.Done.Release(err)
+	case err != nil && !errors.Is(err, message.ErrDropped):
+		e.logFailure(it, err)
+	}
 }
 
 func (e *Executor[T]) logFailure(it *item[T], err error) {

@@ -37,8 +37,9 @@ func spin() {
 
 var sink uint64
 
-// handPool is what one writes by hand for one fixed handler: a mailbox a
-// session, a scheduled flag, a ready channel, workers that drain.
+// handPool is what one writes by hand for one fixed handler: a bounded mailbox a
+// session, a scheduled flag, a ready channel, workers that drain. It knows no
+// keys (who sends has the mailbox), no growth, no policy, no end.
 type handPool struct {
 	boxes []handBox
 	ready chan *handBox
@@ -47,21 +48,25 @@ type handPool struct {
 
 type handBox struct {
 	mu        sync.Mutex
-	in, out   []message.Message[int]
+	in, out   []handItem
 	scheduled bool
+}
+
+type handItem struct {
+	ctx context.Context
+	m   message.Message[int]
 }
 
 func newHandPool(n, workers int, handle func(context.Context, message.Message[int]) error) *handPool {
 	p := &handPool{boxes: make([]handBox, n), ready: make(chan *handBox, n)}
 	for range workers {
 		p.wg.Go(func() {
-			ctx := context.Background()
 			for b := range p.ready {
 				b.mu.Lock()
 				b.in, b.out = b.out[:0], b.in
 				b.mu.Unlock()
 				for i := range b.out {
-					handle(ctx, b.out[i])
+					handle(b.out[i].ctx, b.out[i].m)
 				}
 				b.mu.Lock()
 				if again := len(b.in) > 0; again {
@@ -77,16 +82,21 @@ func newHandPool(n, workers int, handle func(context.Context, message.Message[in
 	return p
 }
 
-func (p *handPool) send(i int, m message.Message[int]) {
+func (p *handPool) send(ctx context.Context, i int, m message.Message[int]) bool {
 	b := &p.boxes[i]
 	b.mu.Lock()
-	b.in = append(b.in, m)
+	if len(b.in) >= 256 {
+		b.mu.Unlock()
+		return false
+	}
+	b.in = append(b.in, handItem{ctx, m})
 	wake := !b.scheduled
 	b.scheduled = true
 	b.mu.Unlock()
 	if wake {
 		p.ready <- b
 	}
+	return true
 }
 
 func (p *handPool) close() { close(p.ready); p.wg.Wait() }
@@ -132,7 +142,7 @@ func BenchmarkExecutor(b *testing.B) {
 				done.Add(n)
 				for i := range n {
 					places <- struct{}{}
-					pool.send(i%benchSessions, message.Message[int]{Session: sess[i%benchSessions], Destination: "/app/x", Payload: i})
+					pool.send(ctx, i%benchSessions, message.Message[int]{Session: sess[i%benchSessions], Destination: "/app/x", Payload: i})
 				}
 				done.Wait()
 			}

@@ -31,7 +31,6 @@ func newLanes[T any](e *Executor[T]) *lanes[T] {
 	l.batch = min(maxBatch, max(1, e.config.Mailbox/4))
 	l.buffers.New = func() any { return new(buffer[T]) }
 	for i := range l.shards {
-		l.shards[i].boxes = make(map[uint64]*mailbox[T])
 		l.shards[i].buffers = &l.buffers
 	}
 	l.hire = func() func(*mailbox[T]) bool {
@@ -55,7 +54,7 @@ func (l *lanes[T]) find(key string) (uint64, *shard[T]) {
 func (l *lanes[T]) offer(key string, ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
 	hash, s := l.find(key)
 	s.mu.Lock()
-	b := s.boxes[hash]
+	b := s.boxes.find(hash)
 	full := b.len() >= l.e.config.Mailbox
 	if full {
 		err = ErrFull
@@ -70,7 +69,8 @@ func (l *lanes[T]) offer(key string, ctx context.Context, m *message.Message[T],
 		b = s.add(hash)
 	}
 	m.Done.Hold()
-	*s.push(b) = item[T]{ctx, *m, h}
+	it := s.push(b)
+	it.ctx, it.m, it.h = ctx, *m, h
 	wakes := !b.scheduled
 	b.scheduled = true
 	s.mu.Unlock()
@@ -104,7 +104,7 @@ func (l *lanes[T]) forget(key string, wait chan struct{}) {
 	hash, s := l.find(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := s.boxes[hash]; b != nil {
+	if b := s.boxes.find(hash); b != nil {
 		b.senders.remove(wait)
 	}
 }
@@ -118,11 +118,11 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 	s.mu.Unlock()
 
 	items := batch.items[batch.head:]
-	var t tally
-	for i := range items {
-		t.count(l.e.handle(&items[i]))
-	}
 	n := len(items)
+	var t tally
+	for len(items) > 0 {
+		items = l.e.handle(items, &t)
+	}
 	batch.reset()
 	l.e.leave(n, t)
 

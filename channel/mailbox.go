@@ -18,13 +18,16 @@ func (b *buffer[T]) len() int { return len(b.items) - b.head }
 
 // push returns the place for one more item.
 func (b *buffer[T]) push() *item[T] {
-	if b.head > 0 && len(b.items) == cap(b.items) {
-		n := copy(b.items, b.items[b.head:])
-		clear(b.items[n:])
-		b.items, b.head = b.items[:n], 0
-	}
 	n := len(b.items)
-	b.items = slices.Grow(b.items, 1)[:n+1]
+	if n == cap(b.items) {
+		if b.head > 0 {
+			n = copy(b.items, b.items[b.head:])
+			clear(b.items[n:])
+			b.head = 0
+		}
+		b.items = slices.Grow(b.items[:n], 1)
+	}
+	b.items = b.items[:n+1]
 	return &b.items[n]
 }
 
@@ -51,9 +54,10 @@ func (b *buffer[T]) reset() {
 type mailbox[T any] struct {
 	shard     *shard[T]
 	hash      uint64
-	waiting   *buffer[T] // nil while empty
-	scheduled bool       // it is on the ready queue or with a worker
-	senders   waitlist   // blocked until there is room
+	next      *mailbox[T] // in its bucket
+	waiting   *buffer[T]  // nil while empty
+	scheduled bool        // it is on the ready queue or with a worker
+	senders   waitlist    // blocked until there is room
 }
 
 func (b *mailbox[T]) len() int {
@@ -66,14 +70,14 @@ func (b *mailbox[T]) len() int {
 // shard is a part of the mailboxes, by hash of their key.
 type shard[T any] struct {
 	mu      sync.Mutex
-	boxes   map[uint64]*mailbox[T]
+	boxes   table[T]
 	buffers *sync.Pool
 	_       [64]byte // shards of one array must not share a cache line
 }
 
 func (s *shard[T]) add(hash uint64) *mailbox[T] {
 	b := &mailbox[T]{shard: s, hash: hash}
-	s.boxes[hash] = b
+	s.boxes.add(b)
 	return b
 }
 
@@ -114,8 +118,8 @@ func (s *shard[T]) rest(b *mailbox[T]) {
 
 // retire forgets a mailbox that became idle when enough idle ones are kept.
 func (s *shard[T]) retire(b *mailbox[T]) {
-	if len(s.boxes) > keepIdle {
-		delete(s.boxes, b.hash)
+	if s.boxes.n > keepIdle {
+		s.boxes.remove(b)
 	}
 }
 

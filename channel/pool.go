@@ -16,9 +16,12 @@ func newPool[T any](e *Executor[T]) *pool[T] {
 	p := &pool[T]{e: e}
 	p.size, p.limit = e.config.Workers, e.config.MaxWorkers
 	p.hire = func() func(item[T]) bool {
+		one := make([]item[T], 1)
 		return func(it item[T]) bool {
 			var t tally
-			t.count(e.handle(&it))
+			one[0] = it
+			e.handle(one, &t)
+			one[0] = item[T]{}
 			e.leave(1, t)
 			return false
 		}

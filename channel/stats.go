@@ -41,7 +41,7 @@ func (t *tally) count(err error) {
 	switch {
 	case err == nil:
 		t.handled++
-	case errors.Is(err, message.ErrDropped):
+	case err == errAbandoned, errors.Is(err, message.ErrDropped):
 		t.dropped++
 	default:
 		t.failed++
