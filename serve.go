@@ -32,13 +32,7 @@ const drainTime = 30 * time.Second
 // Whoever needs the address that was chosen for port 0 sets server.BaseContext,
 // which is given the listener.
 func (n *Node) Serve(ctx context.Context, server *http.Server, adapters ...Adapter) error {
-	defer n.Close()
-	defer func() {
-		_ = server.Close() // what the drain left; nothing can be done about its error
-		for _, a := range adapters {
-			a.Close()
-		}
-	}()
+	defer n.abandon(server, adapters)
 	standard := ":http"
 	if server.TLSConfig != nil {
 		standard = ":https"
@@ -48,6 +42,15 @@ func (n *Node) Serve(ctx context.Context, server *http.Server, adapters ...Adapt
 		return err
 	}
 	return n.serve(ctx, listener, server, adapters)
+}
+
+// abandon ends what the drain left.
+func (n *Node) abandon(server *http.Server, adapters []Adapter) {
+	_ = server.Close() // nothing can be done about its error
+	for _, a := range adapters {
+		a.Close()
+	}
+	n.Close()
 }
 
 func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Server, adapters []Adapter) error {

@@ -1,0 +1,142 @@
+package headrace_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/stompadapter"
+)
+
+// What was accepted when the end came is handled, replied to and receipted; then
+// the connections are closed as those of a server that goes away.
+func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
+	const sessions, each = 10, 100
+	gate := make(chan struct{})
+	s := serve(t, setup{wire: func(n *headrace.Node) {
+		handler.Handle(n.Router, "/slow", func(_ context.Context, text string) (string, error) {
+			<-gate
+			return text, nil
+		}, handler.SendToSession("/queue/done"))
+	}})
+	clients := make([]*client, sessions)
+	for i := range clients {
+		c := s.connect()
+		c.subscribe("done", "/user/queue/done")
+		for n := range each {
+			c.send(sendFrame("/app/slow", strconv.Itoa(n), strconv.Itoa(n)))
+		}
+		clients[i] = c
+	}
+	eventually(t, "all are accepted", func() bool { return s.node.Stats().Inbound.UnderWay == sessions*each })
+	handled := s.node.Stats().Inbound.Handled
+	s.end()
+	eventually(t, "new connections are refused", func() bool {
+		ws, _, err := websocket.DefaultDialer.Dial("ws://"+s.addr+"/ws", nil)
+		if err == nil {
+			ws.Close()
+		}
+		return err != nil
+	})
+	if open := s.stomp.Stats().Sessions; open != sessions {
+		t.Errorf("%d sessions while they drain, want %d", open, sessions)
+	}
+	close(gate)
+	for _, c := range clients {
+		for n := range each {
+			c.wantMessage("done", strconv.Itoa(n))
+			c.wantReceipt(strconv.Itoa(n))
+		}
+		c.wantClosed()
+		if c.code != websocket.CloseGoingAway {
+			t.Errorf("closed with %d, want 1001", c.code)
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if st := s.node.Stats(); st.Inbound.Handled-handled < sessions*each || st.Inbound.UnderWay != 0 || st.Broker.Sessions != 0 {
+		t.Errorf("after Serve: %+v", st)
+	}
+}
+
+// A frame that comes while the session drains is refused, and what came before
+// is still answered.
+func TestSendWhileDraining(t *testing.T) {
+	gate := make(chan struct{})
+	s := serve(t, setup{wire: func(n *headrace.Node) {
+		handler.Consume(n.Router, "/slow", func(context.Context, string) error {
+			<-gate
+			return nil
+		})
+	}})
+	c := s.connect()
+	c.send(sendFrame("/app/slow", "early", ""))
+	eventually(t, "it is accepted", func() bool { return s.node.Stats().Inbound.UnderWay == 1 })
+	s.end()
+	idle := s.dialRefused()
+	if idle == nil {
+		t.Fatal("a connection was accepted while the server drains")
+	}
+	refused := s.stomp.Stats().Refused
+	c.send(sendFrame("/app/slow", "late", ""))
+	eventually(t, "the late one is refused", func() bool { return s.stomp.Stats().Refused > refused })
+	close(gate)
+	c.wantReceipt("early")
+	if f := c.wantError("server is shutting down"); f.header["receipt-id"] != "late" {
+		t.Errorf("got %v", f)
+	}
+}
+
+// dialRefused tries to connect until that fails.
+func (s *site) dialRefused() (err error) {
+	eventually(s.t, "connections are refused", func() bool {
+		var ws *websocket.Conn
+		if ws, _, err = websocket.DefaultDialer.Dial("ws://"+s.addr+"/ws", nil); err == nil {
+			ws.Close()
+		}
+		return err != nil
+	})
+	return err
+}
+
+func TestServeCannotListen(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	node := headrace.New(headrace.Config{})
+	stomp := stompadapter.New(node.Inbound, stompadapter.Config{})
+	err = node.Serve(t.Context(), &http.Server{Addr: taken.Addr().String()}, stomp)
+	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+// Whoever shuts the server down himself ends Serve in an orderly way too.
+func TestServeEndsWithItsServer(t *testing.T) {
+	node := headrace.New(headrace.Config{})
+	stomp := stompadapter.New(node.Inbound, stompadapter.Config{})
+	listening := make(chan struct{})
+	server := &http.Server{Addr: "127.0.0.1:0", BaseContext: func(net.Listener) context.Context {
+		close(listening)
+		return context.Background()
+	}}
+	served := make(chan error, 1)
+	go func() { served <- node.Serve(context.Background(), server, stomp) }()
+	<-listening
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, "the end of Serve", served); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
