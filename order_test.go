@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/handler"
 )
@@ -21,10 +23,10 @@ func echoes(n *headrace.Node) {
 // inOrder sends numbered messages and reads their echoes, and each receipt
 // behind its echo.
 func inOrder(c *client, who string, n int) error {
-	c.subscribe("echo", "/topic/echo/"+who)
 	go func() {
-		for i := range n {
-			c.send(sendFrame("/app/echo/"+who, strconv.Itoa(i), strconv.Itoa(i)))
+		for i := range n { // the reader notices when this fails
+			f := sendFrame("/app/echo/"+who, strconv.Itoa(i), strconv.Itoa(i))
+			c.ws.WriteMessage(websocket.TextMessage, []byte(f))
 		}
 	}()
 	for i := range n {
@@ -41,7 +43,9 @@ func inOrder(c *client, who string, n int) error {
 
 func TestOrderOfOneSession(t *testing.T) {
 	s := serve(t, setup{wire: echoes})
-	if err := inOrder(s.connect(), "one", 2000); err != nil {
+	c := s.connect()
+	c.subscribe("echo", "/topic/echo/one")
+	if err := inOrder(c, "one", 2000); err != nil {
 		t.Error(err)
 	}
 }
@@ -50,9 +54,10 @@ func TestOrderOfManySessions(t *testing.T) {
 	s := serve(t, setup{wire: echoes})
 	var all sync.WaitGroup
 	for i := range 50 {
-		c := s.connect()
+		c, who := s.connect(), strconv.Itoa(i)
+		c.subscribe("echo", "/topic/echo/"+who)
 		all.Go(func() {
-			if err := inOrder(c, strconv.Itoa(i), 200); err != nil {
+			if err := inOrder(c, who, 200); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,0 +1,201 @@
+package headrace_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/channel"
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/transport"
+)
+
+// diary notes the events of a node.
+type diary struct {
+	mu     sync.Mutex
+	events []broker.Event
+}
+
+func (d *diary) wire(n *headrace.Node) {
+	channel.SubscribeFunc(n.Events, func(_ context.Context, m message.Message[broker.Event]) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.events = append(d.events, m.Payload)
+		return nil
+	})
+}
+
+// of returns the events of a session in words, and why it ended.
+func (d *diary) of(id string) (lines []string, reason error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range d.events {
+		if e.Session.ID() != id {
+			continue
+		}
+		switch e.Kind {
+		case broker.Connected:
+			lines = append(lines, "connected")
+		case broker.Subscribed:
+			lines = append(lines, fmt.Sprintf("subscribed %s to %s", e.Subscription, e.Destination))
+		case broker.Unsubscribed:
+			lines = append(lines, fmt.Sprintf("unsubscribed %s from %s", e.Subscription, e.Destination))
+		case broker.Disconnected:
+			lines, reason = append(lines, "disconnected"), e.Reason
+		}
+	}
+	return lines, reason
+}
+
+// However a session ends, its end is told once, last, with the reason.
+func TestEvents(t *testing.T) {
+	isLost := func(err error) bool { return errors.Is(err, transport.ErrLost) }
+	isNil := func(err error) bool { return err == nil }
+	hasCode := func(code message.Code) func(error) bool {
+		return func(err error) bool { return err != nil && message.Public(err).Code == code }
+	}
+	gone := message.Errorf(message.CodeDenied, "you are out")
+	for _, tc := range []struct {
+		name   string
+		end    func(*site, *client)
+		reason func(error) bool
+	}{
+		{"DISCONNECT", func(_ *site, c *client) {
+			c.send("DISCONNECT\nreceipt:bye\n\n\x00")
+			c.wantReceipt("bye")
+			c.wantClosed()
+		}, isNil},
+		{"close frame", func(_ *site, c *client) {
+			c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(time.Second))
+			c.wantClosed()
+		}, isNil},
+		{"connection reset", func(_ *site, c *client) {
+			c.ws.NetConn().(*net.TCPConn).SetLinger(0)
+			c.ws.NetConn().Close()
+		}, isLost},
+		{"connection closed", func(_ *site, c *client) { c.ws.NetConn().Close() }, isLost},
+		{"ERROR", func(_ *site, c *client) {
+			c.send(sendFrame("/nowhere", "", ""))
+			c.want("ERROR")
+			c.wantClosed()
+		}, hasCode(message.CodeNotFound)},
+		{"closed by an endpoint", func(_ *site, c *client) {
+			c.send(sendFrame("/app/leave", "", ""))
+			c.wantError("you are out")
+		}, func(err error) bool { return errors.Is(err, gone) }},
+		{"Shutdown", func(s *site, c *client) {
+			s.end()
+			c.wantClosed()
+		}, func(err error) bool { return errors.Is(err, transport.ErrShutdown) }},
+		{"Close", func(s *site, _ *client) { s.stomp.Close() }, func(err error) bool { return errors.Is(err, transport.ErrShutdown) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var d diary
+			s := serve(t, setup{wire: func(n *headrace.Node) {
+				d.wire(n)
+				handler.Consume(n.Router, "/leave", func(_ context.Context, r handler.Request[string]) error {
+					r.Session.Close(gone)
+					return nil
+				})
+			}})
+			c := s.dial()
+			id := c.login()
+			c.subscribe("1", "/topic/a")
+			c.subscribe("2", "/topic/*")
+			c.send("UNSUBSCRIBE\nid:1\nreceipt:u\n\n\x00")
+			c.wantReceipt("u")
+			tc.end(s, c)
+			eventually(t, "the end", func() bool {
+				lines, _ := d.of(id)
+				return slices.Contains(lines, "disconnected")
+			})
+			if err := s.stop(); err != nil { // nothing comes after that
+				t.Error(err)
+			}
+			want := []string{"connected", "subscribed 1 to /topic/a", "subscribed 2 to /topic/*", "unsubscribed 1 from /topic/a", "disconnected"}
+			got, reason := d.of(id)
+			if !slices.Equal(got, want) {
+				t.Errorf("events %q, want %q", got, want)
+			}
+			if !tc.reason(reason) {
+				t.Errorf("reason %v", reason)
+			}
+		})
+	}
+}
+
+// What panics or fails in a listener is not the session's.
+func TestEventListenersCannotHurt(t *testing.T) {
+	s := serve(t, setup{wire: func(n *headrace.Node) {
+		channel.SubscribeFunc(n.Events, func(_ context.Context, m message.Message[broker.Event]) error {
+			if m.Payload.Kind == broker.Subscribed {
+				panic("listener")
+			}
+			return errors.New("listener")
+		})
+	}})
+	c := s.connect()
+	c.subscribe("x", "/topic/x")
+	c.send(sendFrame("/topic/x", "", "fine"))
+	c.wantMessage("x", "fine")
+}
+
+// Cycles of sessions leave nothing behind; goleak looks for their goroutines.
+func TestNothingIsLeftOfSessions(t *testing.T) {
+	s := serve(t, setup{stomp: withUsers(), wire: echoes})
+	var all sync.WaitGroup
+	for worker := range 10 {
+		all.Go(func() {
+			for cycle := range 100 {
+				s.cycle(t, worker+cycle)
+			}
+		})
+	}
+	all.Wait()
+	eventually(t, "nothing is left", func() bool {
+		st, adapter := s.node.Stats(), s.stomp.Stats()
+		return st.Broker.Sessions == 0 && st.Broker.Subscriptions == 0 && st.Users.Sessions == 0 && st.Users.Users == 0 &&
+			st.Inbound.UnderWay == 0 && adapter.Sessions == 0 && adapter.Transport.Open == 0 && adapter.Transport.QueuedBytes == 0
+	})
+	if got := s.stomp.Stats().Transport.Total; got != 1000 {
+		t.Errorf("%d connections, want 1000", got)
+	}
+}
+
+// cycle is the life of one session. It ends in one of three ways.
+func (s *site) cycle(t *testing.T, n int) {
+	ws, _, err := websocket.DefaultDialer.Dial("ws://"+s.addr+"/ws", map[string][]string{"X-User": {fmt.Sprint("user", n%7)}})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer ws.Close()
+	c := &client{t: t, ws: ws}
+	frames := connectFrame + subscribeFrame("1", "/topic/a", "") + subscribeFrame("2", "/topic/b/**", "") + subscribeFrame("3", "/user/queue/c", "r")
+	switch n % 3 {
+	case 1:
+		frames += "DISCONNECT\n\n\x00"
+	case 2:
+		frames += "NONSENSE\n\n\x00"
+	}
+	if err := ws.WriteMessage(websocket.TextMessage, []byte(frames)); err != nil {
+		t.Error(err)
+		return
+	}
+	for { // read to the end, or to the last receipt where this side hangs up
+		f, ok := c.next()
+		if !ok || n%3 == 0 && f.command == "RECEIPT" && f.header["receipt-id"] == "r" {
+			return
+		}
+	}
+}
