@@ -256,6 +256,7 @@ func TestBoundBatch(t *testing.T) {
 			most := int64(0)
 			for i := range 200 {
 				for c.Handle(t.Context(), to("k", i)) == nil { // all that fits
+					synctest.Wait() // the worker takes its batch
 				}
 				most = max(most, c.Stats().UnderWay)
 				step <- struct{}{}
