@@ -2,6 +2,7 @@ package headrace
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -53,6 +54,7 @@ func TestDrainGivesUp(t *testing.T) {
 			return nil
 		})
 		stomp := stompadapter.New(node.Inbound, stompadapter.Config{
+			Logger:    slog.New(slog.DiscardHandler),
 			Heartbeat: stompadapter.HeartbeatConfig{Receive: -1},
 		})
 		p := &pipe{conns: make(chan net.Conn)}

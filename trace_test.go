@@ -1,0 +1,95 @@
+package headrace_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/interceptor/telemetry"
+)
+
+const (
+	traceID     = "0af7651916cd43dd8448eb211c80319c"
+	clientSpan  = "b7ad6b7169203331"
+	traceparent = "00-" + traceID + "-" + clientSpan + "-01"
+)
+
+// The trace of a client goes through the node: each hop is a span of it, and
+// subscribers are told of the span that published.
+func TestTraceThroughTheNode(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	defer provider.Shutdown(t.Context())
+	config := telemetry.Config{TracerProvider: provider}
+	s := serve(t, setup{wire: func(n *headrace.Node) {
+		n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](config))
+		n.Router.Use(telemetry.TraceWith[[]byte](config))
+		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config))
+		handler.Handle(n.Router, "/echo", echo)
+	}})
+	c := s.connect()
+	c.subscribe("echo", "/topic/echo")
+	c.subscribe("x", "/topic/x")
+	c.send("SEND\ndestination:/app/echo\ncontent-type:text/plain\nreceipt:r\ntraceparent:" + traceparent + "\n\nhello\x00")
+	reply := c.wantMessage("echo", "hello")
+	c.wantReceipt("r")
+
+	var published string
+	wantSpans(t, spans, map[string]string{
+		"send /app/echo":    clientSpan,
+		"process /app/echo": "send /app/echo",
+		"send /topic/echo":  "process /app/echo",
+	}, func(s tracetest.SpanStub) {
+		if s.Name == "send /topic/echo" {
+			published = fmt.Sprintf("00-%s-%s-01", traceID, s.SpanContext.SpanID())
+		}
+	})
+	if got := reply.header["traceparent"]; got == "" || got != published {
+		t.Errorf("the reply has traceparent %q, want that of the span that published it, %q", got, published)
+	}
+
+	// What goes to the broker directly keeps the client's.
+	c.send("SEND\ndestination:/topic/x\ntraceparent:" + traceparent + "\n\nhello\x00")
+	if f := c.wantMessage("x", "hello"); f.header["traceparent"] != traceparent {
+		t.Errorf("the message has traceparent %q, want %q", f.header["traceparent"], traceparent)
+	}
+	// Without one, a trace begins here.
+	c.send(sendFrame("/topic/x", "", "new"))
+	if f := c.wantMessage("x", "new"); f.header["traceparent"] == "" || strings.Contains(f.header["traceparent"], traceID) {
+		t.Errorf("the message has traceparent %q, want a new one", f.header["traceparent"])
+	}
+}
+
+// wantSpans waits for the spans of the client's trace and compares their
+// parents: the name of another span, or an id.
+func wantSpans(t *testing.T, spans *tracetest.InMemoryExporter, want map[string]string, see func(tracetest.SpanStub)) {
+	t.Helper()
+	var got tracetest.SpanStubs
+	eventually(t, "the spans have ended", func() bool {
+		got = slices.DeleteFunc(spans.GetSpans(), func(s tracetest.SpanStub) bool { return s.SpanContext.TraceID().String() != traceID })
+		return len(got) >= len(want)
+	})
+	names := make(map[string]string)
+	for _, s := range got {
+		names[s.SpanContext.SpanID().String()] = s.Name
+	}
+	for _, s := range got {
+		see(s)
+		parent := s.Parent.SpanID().String()
+		if name, ok := names[parent]; ok {
+			parent = name
+		}
+		if parent != want[s.Name] {
+			t.Errorf("span %q has the parent %q, want %q", s.Name, parent, want[s.Name])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d spans, want %d", len(got), len(want))
+	}
+}
