@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"io/fs"
 	"log"
 	"os"
 	"os/exec"
@@ -11,9 +12,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	_ "github.com/headrace/headrace"
+	_ "github.com/headrace/headrace/stompadapter"
 )
 
 // bin is where the examples are built.
@@ -44,6 +49,14 @@ func buildArgs() []string {
 	return append(args, "../...")
 }
 
+// watchSources tells the go command what the tests depend on: it would answer
+// with cached results of programs that were built from other sources. It looks
+// again at folders of this module that were read while tests ran; of the root
+// module it knows what is imported above.
+var watchSources = sync.OnceValue(func() error {
+	return filepath.WalkDir("..", func(_ string, _ fs.DirEntry, err error) error { return err })
+})
+
 // program is an example that runs.
 type program struct {
 	cmd  *exec.Cmd
@@ -54,6 +67,9 @@ type program struct {
 // start runs an example until it listens. The end of the test stops it.
 func start(t *testing.T, name, addr string) *program {
 	t.Helper()
+	if err := watchSources(); err != nil {
+		t.Fatal(err)
+	}
 	out := &firstLine{line: make(chan string, 1)}
 	p := &program{cmd: exec.Command(filepath.Join(bin, name), "-http", addr), exit: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = out, t.Output()

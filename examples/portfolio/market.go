@@ -79,13 +79,10 @@ func (m *market) price(symbol string) (cents, bool) {
 	return prices[len(prices)-1], true
 }
 
-// snapshot returns all stocks with their latest prices.
+// snapshot returns all stocks with their latest prices. It may share these with
+// the market, which only ever appends.
 func (m *market) snapshot() []stock {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	stocks := slices.Clone(m.stocks)
-	for i := range stocks {
-		stocks[i].Prices = slices.Clone(stocks[i].Prices)
-	}
-	return stocks
+	return slices.Clone(m.stocks)
 }
