@@ -220,9 +220,9 @@ func TestBoundDefault(t *testing.T) {
 				tt.config.Workers, tt.config.MaxWorkers, tt.config.Overflow = 1, 1, channel.Reject
 				c := channel.NewExecutorChannel(tt.config)
 				defer c.Close()
-				g := newGate()
-				c.Subscribe(g)
-				defer close(g.open)
+				open := make(chan struct{})
+				channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error { <-open; return nil })
+				defer close(open)
 				n := 0
 				for ; n <= tt.want; n++ {
 					if err := c.Handle(t.Context(), to(tt.key(n), n)); err != nil {
