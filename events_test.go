@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,6 +130,41 @@ func TestEvents(t *testing.T) {
 			}
 			if !tc.reason(reason) {
 				t.Errorf("reason %v", reason)
+			}
+		})
+	}
+}
+
+// An interceptor that turns a session away does not keep it from ending.
+func TestRefusedDisconnect(t *testing.T) {
+	for name, veto := range map[string]func() error{
+		"drop":  func() error { return message.ErrDropped },
+		"error": func() error { return message.Errorf(message.CodeDenied, "token expired") },
+		"panic": explode,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var d diary
+			var expired atomic.Bool
+			s := serve(t, setup{stomp: withUsers(), wire: func(n *headrace.Node) {
+				d.wire(n)
+				n.Inbound.Intercept(at(func(message.Raw) bool { return expired.Load() }, veto))
+			}})
+			c := s.dialAs("kim")
+			id := c.login()
+			c.subscribe("1", "/topic/a")
+			c.subscribe("2", "/user/queue/a")
+			expired.Store(true)
+			c.ws.Close()
+			eventually(t, "nothing is left", func() bool {
+				st := s.node.Stats()
+				return st.Broker.Sessions == 0 && st.Broker.Subscriptions == 0 && st.Users.Sessions == 0
+			})
+			if err := s.stop(); err != nil {
+				t.Error(err)
+			}
+			got, _ := d.of(id)
+			if want := []string{"connected", "subscribed 1 to /topic/a", "disconnected"}; !slices.Equal(got[:2], want[:2]) || got[len(got)-1] != want[2] {
+				t.Errorf("events %q, want %q", got, want)
 			}
 		})
 	}

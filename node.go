@@ -120,6 +120,7 @@ func New(config Config) *Node {
 	})
 	n.Template = handler.NewTemplate(n.BrokerChannel, handler.TemplateConfig{UserPrefix: config.UserPrefix, Codecs: config.Codecs})
 	n.split = split{config: config, node: n}
+	n.Inbound.Intercept(n.split.farewell) // around all that are mounted later
 	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
 	n.Outbound.Subscribe(message.HandlerFunc[[]byte](deliver))

@@ -100,6 +100,7 @@ func TestOrderedInboundDoesNotOverlap(t *testing.T) {
 	met, give := make(chan bool, 1), make(chan struct{})
 	s := serve(t, setup{wire: meeting(met, give)})
 	c := s.connect()
+	s.idle()
 	c.send(sendFrame("/app/meet", "1", "first") + sendFrame("/app/meet", "2", "second"))
 	eventually(t, "both are accepted", func() bool { return s.node.Stats().Inbound.UnderWay == 2 })
 	s.connect().sync() // others are not held up

@@ -89,5 +89,8 @@ func TestDrainGivesUp(t *testing.T) {
 		if cut == nil {
 			t.Error("the handler still runs, or its context did not end")
 		}
+		if st := node.Stats(); st.Broker.Sessions != 0 || st.Users.Sessions != 0 {
+			t.Errorf("the end of the session was not told: %+v", st)
+		}
 	})
 }

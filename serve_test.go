@@ -30,10 +30,13 @@ func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
 	for i := range clients {
 		c := s.connect()
 		c.subscribe("done", "/user/queue/done")
+		clients[i] = c
+	}
+	s.idle()
+	for _, c := range clients {
 		for n := range each {
 			c.send(sendFrame("/app/slow", strconv.Itoa(n), strconv.Itoa(n)))
 		}
-		clients[i] = c
 	}
 	eventually(t, "all are accepted", func() bool { return s.node.Stats().Inbound.UnderWay == sessions*each })
 	handled := s.node.Stats().Inbound.Handled
@@ -78,6 +81,7 @@ func TestSendWhileDraining(t *testing.T) {
 		})
 	}})
 	c := s.connect()
+	s.idle()
 	sent := 0
 	send := func() {
 		c.send(sendFrame("/app/slow", strconv.Itoa(sent), ""))

@@ -84,6 +84,13 @@ func (s *site) stop() error {
 	return err
 }
 
+// idle waits until nothing is under way; the answer to a message may reach its
+// client a little before that.
+func (s *site) idle() {
+	s.t.Helper()
+	eventually(s.t, "nothing is under way", func() bool { return s.node.Stats().Inbound.UnderWay == 0 })
+}
+
 // eventually waits for what another goroutine does without telling anybody.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()

@@ -39,6 +39,26 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 	return n.Broker.Handle(ctx, m)
 }
 
+// farewell sees to it that a session is forgotten whose last message an
+// interceptor refuses, or the channel because it is closed: an interceptor that
+// turns a session away means what it asks for, not its end.
+func (s *split) farewell(next message.RawHandler) message.RawHandler {
+	return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) (err error) {
+		if m.Kind != message.KindDisconnect {
+			return next.Handle(ctx, m)
+		}
+		defer func() {
+			if v := recover(); v != nil {
+				err = message.NewPanicError(v)
+			}
+			if err != nil {
+				err = errors.Join(err, s.inbound(ctx, m))
+			}
+		}()
+		return next.Handle(ctx, m)
+	})
+}
+
 // publish takes a message for the broker or a user.
 func (s *split) publish(ctx context.Context, m message.Raw) error {
 	if s.below(m.Destination, s.config.UserPrefix) {
