@@ -2,8 +2,10 @@ package headrace_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,6 +141,40 @@ func TestServeEndsWithItsServer(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := receive(t, "the end of Serve", served); err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestServeTLS(t *testing.T) {
+	certified := httptest.NewTLSServer(nil) // for its certificate
+	defer certified.Close()
+	node := headrace.New(headrace.Config{})
+	stomp := stompadapter.New(node.Inbound, stompadapter.Config{})
+	addr := make(chan string, 1)
+	server := &http.Server{
+		Addr:      "127.0.0.1:0",
+		Handler:   stomp.WebSocket(),
+		TLSConfig: &tls.Config{Certificates: certified.TLS.Certificates},
+		BaseContext: func(l net.Listener) context.Context {
+			addr <- l.Addr().String()
+			return context.Background()
+		},
+	}
+	ctx, end := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- node.Serve(ctx, server, stomp) }()
+	trust := certified.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	d := websocket.Dialer{TLSClientConfig: &tls.Config{RootCAs: trust}}
+	ws, _, err := d.Dial("wss://"+<-addr+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	c := &client{t: t, ws: ws}
+	c.login()
+	end()
+	c.wantClosed()
 	if err := receive(t, "the end of Serve", served); err != nil {
 		t.Errorf("Serve: %v", err)
 	}
