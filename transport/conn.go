@@ -179,6 +179,7 @@ func (c *Conn) drop(reason error, how ending) {
 	o.queue, o.bytes = nil, 0
 	c.server.tasks.Go(func() { // the reader, which waits for gone, is still counted
 		defer close(c.gone)
+		c.beats.stop()
 		if how == reset {
 			resetSocket(c.nc)
 		} else {
@@ -224,7 +225,6 @@ func (c *Conn) closing() bool {
 // the socket to be closed and tells the protocol.
 func (c *Conn) end() {
 	<-c.gone
-	c.beats.stop()
 	reason := c.ended()
 	c.protocol.Closed(reason)
 	c.server.remove(c, reason)

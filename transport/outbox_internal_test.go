@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -22,6 +23,7 @@ func outboxes(t testing.TB, n int) (*Server, []*Conn) {
 		c := &Conn{server: s, nc: near, gone: make(chan struct{})}
 		c.out = outbox{conn: c, flusher: s.flushers[0], limit: 1 << 20,
 			try: func(p []byte) (int, error) { return len(p), nil }}
+		c.beats.conn = c
 		conns[i] = c
 	}
 	return s, conns
@@ -71,6 +73,19 @@ func TestABurstLeavesNoMemoryBehind(t *testing.T) {
 		if got := cap(conns[i%2].out.queue); got > keepFrames {
 			t.Errorf("an idle outbox holds %d frames", got)
 		}
+	}
+}
+
+// A timer that goes on would keep a connection that is gone in memory.
+func TestTheTimerEndsWithTheConnection(t *testing.T) {
+	_, conns := outboxes(t, 1)
+	c := conns[0]
+	c.Heartbeat(time.Hour, time.Hour, NewFrame(FramingWebSocket, nil))
+	c.drop(nil, reset)
+	<-c.gone
+	c.Heartbeat(time.Hour, time.Hour, NewFrame(FramingWebSocket, nil))
+	if c.beats.timer.Stop() {
+		t.Error("the timer goes on")
 	}
 }
 

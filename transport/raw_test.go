@@ -3,17 +3,20 @@ package transport_test
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/transport"
 )
 
 // rawConn is a client that writes what no library would.
@@ -175,14 +178,14 @@ func TestHalfClosedClientSeesTheReason(t *testing.T) {
 // The end of what a client sends is not the end of what it reads.
 func TestHalfClosedClientGetsTheLastWords(t *testing.T) {
 	half := make(chan struct{})
-	f := start(t, setup{receive: func(p *peer, _ []byte) error {
+	f := start(t, setup{connect: smallSendBuffer, receive: func(p *peer, _ []byte) error {
 		<-half
-		for range 100 {
-			p.conn.Send(text("last words"))
+		for range 100 { // more than the kernel takes before the end is read
+			p.conn.Send(text(strings.Repeat("x", 4000)))
 		}
 		return message.Errorf(message.CodeDenied, "no")
 	}})
-	for range 20 {
+	for range 5 {
 		raw, p := f.dialRaw(t)
 		raw.frame(websocket.TextMessage, true, []byte("x"))
 		raw.Conn.(*net.TCPConn).CloseWrite()
@@ -191,5 +194,19 @@ func TestHalfClosedClientGetsTheLastWords(t *testing.T) {
 			t.Fatalf("close code %d", code)
 		}
 		<-p.closed
+	}
+}
+
+// 1006 stands for a connection that broke and must not be sent (RFC 6455,
+// section 7.4.1).
+func TestAnEndWithoutGoodbyeIsNotAnswered(t *testing.T) {
+	f := start(t, setup{})
+	raw, p := f.dialRaw(t)
+	raw.Conn.(*net.TCPConn).CloseWrite()
+	if op, payload, err := raw.next(t); err == nil {
+		t.Errorf("opcode %x, %x", op, payload)
+	}
+	if err := <-p.closed; !errors.Is(err, transport.ErrLost) {
+		t.Errorf("reason %v", err)
 	}
 }

@@ -40,7 +40,7 @@ func (r *reader) run() {
 	err := r.messages()
 	var bye *websocket.CloseError
 	switch violation := r.violation(err); {
-	case errors.As(err, &bye):
+	case errors.As(err, &bye) && bye.Code != websocket.CloseAbnormalClosure: // which is a bare EOF
 		c.finish(byeReason(bye), closeFrame(echoCode(bye), ""))
 		c.goodbye()
 	case violation != nil:

@@ -58,7 +58,6 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if c.protocol == nil { // open panicked: there is no reader that would clean up
 			c.drop(nil, reset)
 			<-c.gone
-			c.beats.stop()
 			e.server.release()
 		}
 	}()
