@@ -99,7 +99,8 @@ func TestCustomPrefixes(t *testing.T) {
 			handler.Handle(n.Router, "/mine", echo, handler.SendToUser("/jobs/mine"))
 		},
 	})
-	c := s.connect()
+	c := s.dial()
+	id := c.login()
 	c.subscribe("reply", "/feed/echo")
 	c.subscribe("mine", "/me/jobs/mine")
 	c.send(sendFrame("/do/echo", "", "one"))
@@ -108,6 +109,10 @@ func TestCustomPrefixes(t *testing.T) {
 	if f := c.wantMessage("mine", "two"); f.header["destination"] != "/me/jobs/mine" {
 		t.Errorf("destination %q", f.header["destination"])
 	}
+	if err := s.node.Template.SendToUser(t.Context(), id, "/jobs/mine", "three"); err != nil {
+		t.Fatal(err)
+	}
+	c.wantMessage("mine", "three")
 	c.send(sendFrame("/app/echo", "", ""))
 	c.wantError("no handler for /app/echo; known prefixes: /do, /feed, /jobs, /me")
 }
@@ -149,6 +154,7 @@ func TestDotSeparator(t *testing.T) {
 	c := s.connect()
 	c.subscribe("one", "/topic/shades.dark")
 	c.subscribe("star", "/topic/*.light")
+	c.subscribe("one segment", "/topic/*")
 	c.send(sendFrame("/app/red.dark", "", "wine"))
 	c.wantMessage("one", "dark wine")
 	c.send(sendFrame("/app.red.light", "", "rose")) // the separator may follow the prefix

@@ -3,6 +3,7 @@ package headrace_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,9 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
 )
 
@@ -123,6 +126,9 @@ func TestServeCannotListen(t *testing.T) {
 	err = node.Serve(t.Context(), &http.Server{Addr: taken.Addr().String()}, stomp)
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("Serve: %v", err)
+	}
+	if err := node.Inbound.Handle(t.Context(), message.Raw{}); !errors.Is(err, channel.ErrClosed) {
+		t.Errorf("the node is not closed: %v", err)
 	}
 }
 

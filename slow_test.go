@@ -50,7 +50,7 @@ func (e *endings) of(id string) []error {
 func TestOwnFullSubscription(t *testing.T) {
 	var ends endings
 	s := serve(t, setup{
-		stomp: stompadapter.Config{Transport: transport.Config{OutboxBytes: 64 << 10}},
+		stomp: stompadapter.Config{Transport: transport.Config{OutboxBytes: 64 << 10, WriteTimeout: time.Minute}},
 		wire: func(n *headrace.Node) {
 			ends.wire(n)
 			handler.Handle(n.Router, "/echo", echo)
@@ -66,6 +66,9 @@ func TestOwnFullSubscription(t *testing.T) {
 	greedy.ws.SetWriteDeadline(time.Now().Add(20 * time.Second))
 	var err error
 	for n := 0; err == nil; n++ { // never reads
+		if n == 8<<10 {
+			t.Fatal("64 MiB wait for a client with a budget of 64 KiB")
+		}
 		err = greedy.ws.WriteMessage(websocket.TextMessage, f)
 		if n%16 == 0 {
 			good.send(sendFrame("/app/echo", "", "alive"))

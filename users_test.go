@@ -2,6 +2,7 @@ package headrace_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/headrace/headrace"
@@ -94,6 +95,9 @@ func TestUserQueuesCannotBeGuessed(t *testing.T) {
 			got, ok := mallory.next()
 			if !ok || got.command != "RECEIPT" && got.command != "ERROR" {
 				t.Fatalf("got %v", got)
+			}
+			if strings.HasPrefix(dest, "/user/") && strings.ContainsAny(dest, "*?{") && got.header["code"] != "denied" {
+				t.Errorf("got %v, want patterns of user destinations denied", got)
 			}
 			victim.send(sendFrame("/app/user", "", "secret"))
 			victim.wantMessage("own", "secret")
