@@ -1,0 +1,192 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/frame"
+)
+
+// wire is a network connection that carries frames.
+type wire interface {
+	io.ReadCloser
+	// Write writes one whole frame, or a heart-beat.
+	Write(p []byte) (int, error)
+	SetReadDeadline(t time.Time) error
+}
+
+// dialer opens wires. It is made once, so that a wrong Config shows before
+// anything is sent.
+type dialer struct {
+	url   *url.URL
+	dial  func(ctx context.Context) (net.Conn, error) // nil for the default
+	tls   *tls.Config
+	http  http.Header
+	hello []byte // the CONNECT frame
+}
+
+func newDialer(c Config) (*dialer, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // the URL may hold a password
+		}
+		return nil, fmt.Errorf("client: the URL is malformed: %w", err)
+	}
+	switch u.Scheme {
+	case "ws", "wss", "tcp", "tls":
+	default:
+		return nil, fmt.Errorf("client: the URL's scheme is %q, want ws, wss, tcp or tls", u.Scheme)
+	}
+	if u.User != nil {
+		return nil, errors.New("client: credentials belong in Login and Passcode, not in the URL")
+	}
+	if u.Host == "" {
+		return nil, errors.New("client: the URL has no host")
+	}
+	hello, err := connectFrame(c, u.Hostname())
+	if err != nil {
+		return nil, fmt.Errorf("client: CONNECT: %w", err)
+	}
+	return &dialer{url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, hello: hello}, nil
+}
+
+// connectFrame encodes CONNECT. It has no escapes, so the encoder refuses line
+// ends in its headers rather than let a login pass for another header.
+func connectFrame(c Config, host string) ([]byte, error) {
+	if c.Host != "" {
+		host = c.Host
+	}
+	first := []message.Field{
+		{Name: frame.HeaderAcceptVersion, Value: frame.Versions},
+		{Name: frame.HeaderHost, Value: host},
+		{Name: frame.HeaderHeartBeat, Value: frame.HeartBeat(c.Heartbeat).String()},
+	}
+	if c.Login != "" || c.Passcode != "" {
+		first = append(first,
+			message.Field{Name: frame.HeaderLogin, Value: c.Login},
+			message.Field{Name: frame.HeaderPasscode, Value: c.Passcode})
+	}
+	return frame.Append(nil, 0, frame.Frame{Command: frame.Connect, Header: c.Header}, first...)
+}
+
+func (d *dialer) open(ctx context.Context) (wire, error) {
+	switch d.url.Scheme {
+	case "ws", "wss":
+		return d.webSocket(ctx)
+	case "tls":
+		return d.secure(ctx)
+	}
+	return d.plain(ctx, "61613")
+}
+
+// plain opens a network connection to the host of the URL.
+func (d *dialer) plain(ctx context.Context, defaultPort string) (net.Conn, error) {
+	if d.dial != nil {
+		return d.dial(ctx)
+	}
+	port := d.url.Port()
+	if port == "" {
+		port = defaultPort
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(d.url.Hostname(), port))
+}
+
+func (d *dialer) secure(ctx context.Context) (wire, error) {
+	conn, err := d.plain(ctx, "61614")
+	if err != nil {
+		return nil, err
+	}
+	config := new(tls.Config)
+	if d.tls != nil {
+		config = d.tls.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = d.url.Hostname()
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+func (d *dialer) webSocket(ctx context.Context) (wire, error) {
+	w := websocket.Dialer{
+		TLSClientConfig: d.tls,
+		Subprotocols:    []string{"v12.stomp", "v11.stomp", "v10.stomp"},
+	}
+	if d.dial == nil {
+		w.Proxy = http.ProxyFromEnvironment
+	} else {
+		w.NetDialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dial(ctx) }
+	}
+	conn, response, err := w.DialContext(ctx, d.url.String(), d.http)
+	if err != nil {
+		if response != nil {
+			err = fmt.Errorf("%w: the server answered %s", err, response.Status)
+		}
+		return nil, err
+	}
+	return &socket{Conn: conn}, nil
+}
+
+// socket reads the messages of a WebSocket as one stream, since frames and
+// messages need not line up, and writes a message for each frame, since not
+// every server knows that.
+type socket struct {
+	*websocket.Conn
+	message io.Reader // the one that is being read, or nil
+}
+
+// Read fills p from the current message, and waits for one when there is none.
+func (s *socket) Read(p []byte) (int, error) {
+	for {
+		if s.message == nil {
+			_, r, err := s.NextReader()
+			if err != nil {
+				return 0, err
+			}
+			s.message = r
+		}
+		n, err := s.message.Read(p)
+		if err == io.EOF {
+			s.message, err = nil, nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// Write sends a text message, or a binary one where p is not UTF-8.
+func (s *socket) Write(p []byte) (int, error) {
+	kind := websocket.TextMessage
+	if !utf8.Valid(p) {
+		kind = websocket.BinaryMessage
+	}
+	return len(p), s.WriteMessage(kind, p)
+}
+
+// closeFrameTimeout is how long Close tries to say goodbye over a connection
+// that may be stuck.
+const closeFrameTimeout = 250 * time.Millisecond
+
+// Close sends a close frame and closes the connection.
+func (s *socket) Close() error {
+	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	_ = s.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(closeFrameTimeout)) // a courtesy
+	return s.Conn.Close()
+}

@@ -1,0 +1,254 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"sync"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/frame"
+)
+
+// AckMode says which messages of a subscription need an acknowledgement (STOMP
+// 1.2, "SUBSCRIBE ack Header").
+type AckMode string
+
+// The modes.
+const (
+	AckAuto       AckMode = "auto"              // none does: what is sent is taken as consumed
+	AckCumulative AckMode = "client"            // one for a message is one for all before it
+	AckIndividual AckMode = "client-individual" // each for itself; from STOMP 1.1 on
+)
+
+// SubscribeConfig says how a subscription is made.
+type SubscribeConfig struct {
+	// Ack is the mode of acknowledgement. Zero means AckAuto.
+	Ack AckMode
+	// ID identifies the subscription to the server, which may tie durable
+	// queues to it. Zero means one that the client makes up.
+	ID string
+	// Header holds further headers for the SUBSCRIBE frame, such as selector.
+	// Zero means none.
+	Header message.Header
+	// Pending is how many messages may wait for the handler. While they do,
+	// nothing more is read from the connection. Zero means 64.
+	Pending int
+}
+
+// Subscription is one subscription of a [Client]. It outlives connections. Its
+// methods may be called from any goroutine.
+type Subscription struct {
+	client      *Client
+	destination string
+	config      SubscribeConfig
+	queue       chan message.Raw
+	made        chan struct{} // closed when the server has confirmed it once
+	confirm     sync.Once
+	ended       chan struct{}
+	over        sync.Once
+	err         error  // why it ended; nil after Unsubscribe; set before ended is closed
+	delivered   uint64 // the reader's: number of the last message
+}
+
+// Subscribe asks for the messages of destination and waits until the server has
+// confirmed. A server that refuses gives a *[ServerError]; that ends the
+// connection, as STOMP has it, and the client connects again without this
+// subscription. When ctx ends first, the subscription is taken back.
+//
+// The messages go to handle, one at a time and in order, on a goroutine of the
+// subscription, with the values of ctx; its end is that of Close. With an
+// AckMode other than AckAuto they have a Done (see [message.Completion]): nil
+// acknowledges the message and an error refuses it, once handle has returned
+// or whoever took the message over is done. A channel's Handle method is
+// therefore a good handler. Errors are logged. A nil handle leaves the messages
+// to Messages.
+func (c *Client) Subscribe(ctx context.Context, destination string, config SubscribeConfig, handle func(context.Context, message.Raw) error) (*Subscription, error) {
+	config.Ack = cmp.Or(config.Ack, AckAuto)
+	config.ID = cmp.Or(config.ID, c.id("s"))
+	s := &Subscription{
+		client:      c,
+		destination: destination,
+		config:      config,
+		queue:       make(chan message.Raw, cmp.Or(config.Pending, 64)),
+		made:        make(chan struct{}),
+		ended:       make(chan struct{}),
+	}
+	if err := c.add(ctx, s, handle); err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.made:
+		return s, nil
+	case <-s.ended:
+		return nil, s.err
+	case <-ctx.Done():
+		s.giveUp()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// add makes s known, starts its handler and, where there is a connection, sends
+// SUBSCRIBE; otherwise the next connection begins with it.
+func (c *Client) add(ctx context.Context, s *Subscription, handle func(context.Context, message.Raw) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	if c.closed {
+		return ErrClosed
+	}
+	if c.find(s.config.ID) != nil {
+		return message.Errorf(message.CodeConflict, "there is a subscription of this id already")
+	}
+	if c.link != nil {
+		if err := c.outbox.push(s.frame(c.link)); err != nil {
+			return err
+		}
+	}
+	c.subscriptions = append(c.subscriptions, s)
+	if handle != nil {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		c.handlers[s] = cancel
+		c.pumps.Go(func() { s.pump(ctx, handle) })
+	}
+	return nil
+}
+
+// find returns the subscription of an id. The lock is held.
+func (c *Client) find(id string) *Subscription {
+	for _, s := range c.subscriptions {
+		if s.config.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// frame returns the SUBSCRIBE frame for l.
+func (s *Subscription) frame(l *link) *outgoing {
+	h := s.config.Header.
+		With(frame.HeaderID, s.config.ID).
+		With(frame.HeaderDestination, s.destination).
+		With(frame.HeaderAck, string(s.config.Ack)).
+		Without(frame.HeaderReceipt)
+	return &outgoing{
+		frame:   frame.Frame{Command: frame.Subscribe, Header: h},
+		link:    l,
+		receipt: s.client.id("r"),
+		settle:  s.settle,
+	}
+}
+
+// settle learns what became of SUBSCRIBE. Where the connection was lost, the
+// next one subscribes again.
+func (s *Subscription) settle(err error) {
+	switch {
+	case err == nil:
+		s.confirm.Do(func() { close(s.made) })
+	case !errors.Is(err, ErrAway):
+		s.client.remove(s)
+		s.end(err)
+	}
+}
+
+// remove forgets s and its messages, and returns the connection on which it may
+// be known.
+func (c *Client) remove(s *Subscription) *link {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.subscriptions {
+		if other == s {
+			c.subscriptions = append(c.subscriptions[:i:i], c.subscriptions[i+1:]...)
+			break
+		}
+	}
+	for done, d := range c.unacked {
+		if d.subscription == s {
+			delete(c.unacked, done)
+		}
+	}
+	return c.link
+}
+
+func (s *Subscription) end(err error) {
+	s.over.Do(func() {
+		s.err = err
+		close(s.ended)
+	})
+}
+
+// ID returns the id by which the server knows the subscription. It is the
+// Subscription of its messages.
+func (s *Subscription) ID() string { return s.config.ID }
+
+// Done is closed when the subscription has ended: by Unsubscribe, with its
+// client, or because the server refused to make it again.
+func (s *Subscription) Done() <-chan struct{} { return s.ended }
+
+// Err returns nil until Done is closed, and then why the subscription ended:
+// nil after Unsubscribe.
+func (s *Subscription) Err() error {
+	select {
+	case <-s.ended:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Unsubscribe ends the subscription and waits until the server has confirmed.
+// The handler, if it runs, goes on; it gets no further message. Messages that
+// wait for an acknowledgement are the server's again. Without a connection there
+// is nothing to wait for. Calling it again does nothing.
+func (s *Subscription) Unsubscribe(ctx context.Context) error {
+	select {
+	case <-s.ended:
+		return nil
+	default:
+	}
+	l := s.client.remove(s)
+	s.end(nil)
+	if l == nil {
+		return nil
+	}
+	if err := s.client.await(ctx, s.unsubscribeFrame(), l); !errors.Is(err, ErrAway) {
+		return err
+	}
+	return nil // no connection knows it any more
+}
+
+// giveUp is Unsubscribe that does not wait.
+func (s *Subscription) giveUp() {
+	l := s.client.remove(s)
+	s.end(nil)
+	if l != nil {
+		_ = s.client.push(&outgoing{frame: s.unsubscribeFrame(), link: l}) // or the connection has ended, which is as well
+	}
+}
+
+func (s *Subscription) unsubscribeFrame() frame.Frame {
+	return frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(message.Field{Name: frame.HeaderID, Value: s.config.ID})}
+}
+
+// Messages returns the messages of a subscription that has no handler, in
+// order. The loop waits for each; it ends in silence after Unsubscribe, and
+// otherwise with the error of ctx, of the subscription, or ErrClosed. Messages
+// of a mode other than AckAuto are to be given to [Client.Ack] or [Client.Nack].
+// It may be called again to go on; of several loops each message goes to one.
+func (s *Subscription) Messages(ctx context.Context) iter.Seq2[message.Raw, error] {
+	return func(yield func(message.Raw, error) bool) {
+		for {
+			m, ok, err := s.next(ctx)
+			if err != nil {
+				yield(message.Raw{}, err)
+				return
+			}
+			if !ok || !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
