@@ -156,7 +156,7 @@ func FuzzMatch(f *testing.F) {
 // FuzzParse: no text makes Parse panic, errors point into the text, and what is
 // parsed comes back as text.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"", "/a", "/{a}/{b:[0-9]{2}}", "{", "}", "{a:\\", "/**/***/?", "{a:(}", "\xff", "/{a:x)(y}", "..{a.b}"} {
+	for _, s := range []string{"", "/a", "/{a}/{b:[0-9]{2}}", "{", "}", "{a:\\", "/**/***/?", "{a:(}", "\xff", "/{a:x)(y}", "..{a.b}", `/{x:\Qabc}`, `/{x:\Qa}-{y:b\E}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -171,6 +171,7 @@ func FuzzParse(f *testing.F) {
 			if p.String() != text {
 				t.Errorf("%q becomes %q", text, p)
 			}
+			p.Capture(text) // must not panic
 			if p.Exact() != (p.Canonical() == text && !strings.ContainsAny(text, "*?{}")) {
 				t.Errorf("%q: exact %v, canonical %q", text, p.Exact(), p.Canonical())
 			}

@@ -73,7 +73,11 @@ func (p *parser) segment() (segment, error) {
 	if p.text[start:p.pos] == "**" {
 		return segment{kind: deep, text: "**"}, nil
 	}
-	return newSegment(tokens), nil
+	s, err := newSegment(tokens)
+	if err != nil {
+		return segment{}, p.fail(start, err.Error())
+	}
+	return s, nil
 }
 
 func (p *parser) token() (token, error) {
@@ -125,7 +129,7 @@ func (p *parser) variable() (token, error) {
 	}
 	t.kind, t.text = tokenExpr, expr
 	var err error
-	if t.groups, err = p.check(expr); err != nil {
+	if t.groups, t.code, err = p.check(expr); err != nil {
 		return token{}, p.fail(at, err.Error())
 	}
 	return t, nil
@@ -140,24 +144,29 @@ const (
 var errExprTooLarge = errors.New("regular expression too large")
 
 // check looks at an expression alone, for one like "a)(b" must not become valid by
-// what is put around it, and returns how many capture groups it has.
-func (p *parser) check(expr string) (groups int, err error) {
+// the group it is put into, and then in its group, for one like `\Qa` must not go
+// on beyond it. It returns how many capture groups and instructions it has.
+func (p *parser) check(expr string) (groups, code int, err error) {
 	if len(expr) > maxExprText {
-		return 0, errExprTooLarge
+		return 0, 0, errExprTooLarge
 	}
-	tree, err := syntax.Parse(expr, syntax.Perl)
+	if _, err := syntax.Parse(expr, syntax.Perl); err != nil {
+		return 0, 0, err
+	}
+	tree, err := syntax.Parse("("+expr+")", syntax.Perl)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	groups = tree.MaxCap()
-	code, err := syntax.Compile(tree.Simplify())
+	groups = tree.MaxCap() - 1
+	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	if p.code += len(code.Inst); p.code > maxExprCode {
-		return 0, errExprTooLarge
+	code = len(prog.Inst)
+	if p.code += code; p.code > maxExprCode {
+		return 0, 0, errExprTooLarge
 	}
-	return groups, nil
+	return groups, code, nil
 }
 
 func notName(r rune) bool {

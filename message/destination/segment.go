@@ -41,6 +41,7 @@ type token struct {
 	variable int    // its number in the pattern, from 1; 0 if it has no name
 	text     string // the literal text, or the regular expression
 	groups   int    // the capture groups in the regular expression
+	code     int    // its instructions
 }
 
 var star = token{kind: tokenAny}
@@ -59,7 +60,7 @@ func (t token) canonical() string {
 	return t.text
 }
 
-func newSegment(tokens []token) segment {
+func newSegment(tokens []token) (segment, error) {
 	s := segment{kind: glob, tokens: tokens}
 	for _, t := range tokens {
 		s.text += t.canonical()
@@ -69,10 +70,12 @@ func newSegment(tokens []token) segment {
 	}
 	switch {
 	case s.kind == expr:
-		s.compile()
+		if err := s.compile(); err != nil {
+			return segment{}, err
+		}
 	case len(tokens) == 0 || len(tokens) == 1 && tokens[0].kind == tokenText:
 		s.kind, s.tokens = literal, nil
-		return s
+		return s, nil
 	case len(tokens) == 1 && tokens[0] == star:
 		s.kind = single
 	case len(tokens) == 1 && tokens[0].kind == tokenAny:
@@ -81,12 +84,12 @@ func newSegment(tokens []token) segment {
 	if tokens[0].kind == tokenText {
 		s.prefix = tokens[0].text
 	}
-	return s
+	return s, nil
 }
 
 // compile makes one regular expression of all tokens. Parse has checked those that
 // it is made of.
-func (s *segment) compile() {
+func (s *segment) compile() (err error) {
 	var b strings.Builder
 	b.WriteString(`\A`)
 	s.groups = make([]int, len(s.tokens))
@@ -110,7 +113,8 @@ func (s *segment) compile() {
 		}
 	}
 	b.WriteString(`\z`)
-	s.re = regexp.MustCompile(b.String())
+	s.re, err = regexp.Compile(b.String())
+	return err
 }
 
 // match reports whether s matches one segment. Unless vars is nil it stores what
