@@ -80,6 +80,18 @@ func TestQueueAllocations(t *testing.T) {
 	}
 }
 
+// heap returns the memory in use once c has handled everything.
+func heap[T any](c *channel.ExecutorChannel[T]) int64 {
+	for c.Stats().UnderWay > 0 {
+		runtime.Gosched()
+	}
+	var s runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what a pool kept over the first one goes
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
+
 // TestMemoryOfGoneKeys: keys that come once do not pile up.
 func TestMemoryOfGoneKeys(t *testing.T) {
 	c := channel.NewExecutorChannel(channel.Config[int]{})
@@ -93,21 +105,25 @@ func TestMemoryOfGoneKeys(t *testing.T) {
 			}
 		}
 	}
-	heap := func() int64 {
-		for c.Stats().UnderWay > 0 {
-			runtime.Gosched()
-		}
-		var s runtime.MemStats
-		runtime.GC()
-		runtime.GC() // what a pool kept over the first one goes
-		runtime.ReadMemStats(&s)
-		return int64(s.HeapAlloc)
-	}
 	pass(0, 100_000)
-	before := heap()
+	before := heap(c)
 	pass(100_000, 1_000_000)
-	if more := heap() - before; more > 1<<20 {
+	if more := heap(c) - before; more > 1<<20 {
 		t.Errorf("%d KiB more after 1,000,000 more keys", more>>10)
+	}
+}
+
+// TestMemoryOfHandled: an idle worker does not hold what it handled last.
+func TestMemoryOfHandled(t *testing.T) {
+	for _, unordered := range []bool{false, true} {
+		c := channel.NewExecutorChannel(channel.Config[[]byte]{Unordered: unordered})
+		channel.SubscribeFunc(c, func(context.Context, message.Raw) error { return nil })
+		before := heap(c)
+		c.Handle(t.Context(), message.Raw{Payload: make([]byte, 32<<20)})
+		if left := heap(c) - before; left > 1<<20 {
+			t.Errorf("unordered %v: %d KiB of a handled payload are left", unordered, left>>10)
+		}
+		c.Close()
 	}
 }
 
@@ -117,25 +133,17 @@ func TestMemoryOfBurst(t *testing.T) {
 		t.Run(fmt.Sprint("unordered ", unordered), func(t *testing.T) {
 			c := channel.NewExecutorChannel(channel.Config[int]{Workers: 1, MaxWorkers: 1, Mailbox: 65_536, Unordered: unordered})
 			defer c.Close()
-			g := newGate()
-			channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error { <-g.open; return nil })
-			heap := func() int64 {
-				var s runtime.MemStats
-				runtime.GC()
-				runtime.GC()
-				runtime.ReadMemStats(&s)
-				return int64(s.HeapAlloc)
-			}
-			before := heap()
+			open := make(chan struct{})
+			channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error { <-open; return nil })
+			before := heap(c)
 			for i := range 50_000 {
 				c.Handle(context.Background(), to("k", i))
 			}
-			burst := heap() - before
-			close(g.open)
-			for c.Stats().UnderWay > 0 {
-				runtime.Gosched()
-			}
-			if left := heap() - before; left > burst/10 {
+			var full runtime.MemStats
+			runtime.ReadMemStats(&full)
+			burst := int64(full.HeapAlloc) - before
+			close(open)
+			if left := heap(c) - before; left > burst/10 {
 				t.Errorf("%d KiB of %d are left", left>>10, burst>>10)
 			}
 		})

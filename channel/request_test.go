@@ -129,6 +129,18 @@ func TestReplyWithoutRequest(t *testing.T) {
 	}
 }
 
+// TestReplyTwice: answers beyond the first block nobody, even the requester
+// himself.
+func TestReplyTwice(t *testing.T) {
+	var c channel.DirectChannel[int]
+	for range 3 {
+		c.Subscribe(channel.Reply[int]())
+	}
+	if m, err := channel.Request[int](t.Context(), &c, to("k", 1)); err != nil || m.Payload != 1 {
+		t.Errorf("got %d, %v", m.Payload, err)
+	}
+}
+
 // TestRequestNested: a stage that asks elsewhere answers its own requester.
 func TestRequestNested(t *testing.T) {
 	var upper channel.DirectChannel[string]

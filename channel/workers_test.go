@@ -106,22 +106,29 @@ func TestWorkersStayWhileBusy(t *testing.T) {
 	})
 }
 
-// TestWorkersDoNotGrowWithoutCause: handlers that do not block are served by
+// TestWorkersDoNotGrowWithoutCause: a queue that is long and moves is served by
 // the usual number, started only when needed.
 func TestWorkersDoNotGrowWithoutCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := channel.NewExecutorChannel(channel.Config[int]{Workers: 3})
 		defer c.Close()
-		c.Subscribe(returning(nil))
+		channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error {
+			time.Sleep(tick / 4)
+			return nil
+		})
 		if w := c.Stats().Workers; w != 0 {
 			t.Errorf("%d workers before the first message", w)
 		}
-		for i := range 10_000 {
-			c.Handle(t.Context(), to(fmt.Sprint(i%100), i))
+		for i := range 1000 {
+			c.Handle(t.Context(), to(fmt.Sprint(i), i))
 		}
-		elapse(10 * tick)
-		if s := c.Stats(); s.Workers > 3 || s.Handled != 10_000 {
-			t.Errorf("%d workers handled %d, want at most 3 and 10000", s.Workers, s.Handled)
+		elapse(20 * tick)
+		if s := c.Stats(); s.Workers != 3 || s.UnderWay == 0 {
+			t.Errorf("%d workers with %d under way, want 3", s.Workers, s.UnderWay)
+		}
+		elapse(200 * tick)
+		if s := c.Stats(); s.Workers != 3 || s.Handled != 1000 {
+			t.Errorf("%d workers handled %d, want 3 and 1000", s.Workers, s.Handled)
 		}
 	})
 }
