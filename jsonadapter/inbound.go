@@ -104,41 +104,36 @@ func (s *session) enter(o object, bad error) *entry {
 
 // handle calls inbound. A panic there is an error of this message.
 func (s *session) handle(ctx context.Context, m message.Raw) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = message.NewPanicError(v)
-		}
-	}()
+	defer message.Recover(&err)
 	return s.adapter.inbound.Handle(ctx, m)
+}
+
+// forms says what the objects of clients become and which fields they have.
+var forms = map[string]struct {
+	kind            message.Kind
+	destination, id bool
+}{
+	"connect":     {kind: message.KindConnect},
+	"send":        {kind: message.KindData, destination: true},
+	"subscribe":   {kind: message.KindSubscribe, destination: true, id: true},
+	"unsubscribe": {kind: message.KindUnsubscribe, id: true},
+	"disconnect":  {kind: message.KindDisconnect},
 }
 
 // message makes a message of an object.
 func (o *object) message() (m message.Raw, err error) {
+	form, known := forms[o.Type]
+	m = message.Raw{Kind: form.kind, Destination: o.Destination, Subscription: o.ID}
 	m.Header, m.Payload, err = o.content()
-	if err != nil {
-		return m, err
-	}
-	switch o.Type {
-	case "connect":
-		m.Kind = message.KindConnect
-		return m, nil
-	case "send":
-		m.Destination = o.Destination
-	case "subscribe":
-		m.Kind, m.Destination, m.Subscription = message.KindSubscribe, o.Destination, o.ID
-	case "unsubscribe":
-		m.Kind, m.Subscription = message.KindUnsubscribe, o.ID
-	case "disconnect":
-		return m, nil
-	default:
-		return m, invalid("there is no type %q", o.Type)
-	}
 	switch {
-	case m.Kind != message.KindUnsubscribe && m.Destination == "":
-		err = invalid("%s needs a destination", o.Type)
-	case m.Kind != message.KindData && m.Subscription == "":
-		err = invalid("%s needs an id", o.Type)
-	case len(m.Destination) > maxDestination:
+	case err != nil:
+	case !known:
+		err = invalid("there is no type %q", o.Type)
+	case form.destination != (o.Destination != ""):
+		err = invalid("send and subscribe, and no others, need a destination")
+	case form.id != (o.ID != ""):
+		err = invalid("subscribe and unsubscribe, and no others, need an id")
+	case len(o.Destination) > maxDestination:
 		err = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
 	}
 	return m, err

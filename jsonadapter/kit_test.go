@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -24,15 +25,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // site is an adapter that is being served.
 type site struct {
 	*jsonadapter.Adapter
-	web *httptest.Server
-	log *syncBuffer
+	web    *httptest.Server
+	dialer websocket.Dialer
+	log    *syncBuffer
 }
 
 func serve(inbound message.RawHandler, c jsonadapter.Config) *site {
+	return serveOn(nil, inbound, c)
+}
+
+// serveOn serves over pipes, which work within a synctest bubble, or, with nil,
+// over TCP.
+func serveOn(p *pipes, inbound message.RawHandler, c jsonadapter.Config) *site {
 	s := &site{log: new(syncBuffer)}
 	c.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.Adapter = jsonadapter.New(inbound, c)
-	s.web = httptest.NewServer(s.WebSocket())
+	s.web = httptest.NewUnstartedServer(s.WebSocket())
+	if p != nil {
+		s.web.Listener.Close()
+		s.web.Listener = p
+		s.dialer.NetDialContext = p.dial
+	}
+	s.web.Start()
 	return s
 }
 
@@ -43,12 +57,43 @@ func (s *site) Close() {
 
 func (s *site) dial(t *testing.T) *client {
 	t.Helper()
-	ws, _, err := websocket.DefaultDialer.Dial(strings.Replace(s.web.URL, "http", "ws", 1), nil)
+	ws, _, err := s.dialer.Dial(strings.Replace(s.web.URL, "http", "ws", 1), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ws.Close() })
 	return &client{t: t, ws: ws}
+}
+
+// pipes is a listener whose connections are pipes.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), done: make(chan struct{})} }
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	p.conns <- theirs
+	return ours, nil
 }
 
 // client is a WebSocket client that speaks JSON.

@@ -50,8 +50,10 @@ func (o *object) content() (h message.Header, payload []byte, err error) {
 	}
 	h = message.NewHeader(fields...)
 	kind := h.Get(message.HeaderContentType)
-	var text *string // nil where the payload is no string
-	json.Unmarshal(o.Payload, &text)
+	var text *string
+	if json.Unmarshal(o.Payload, &text) != nil {
+		text = nil // the payload is no string
+	}
 	switch {
 	case o.Encoding == "base64" && text != nil:
 		if payload, err = base64.StdEncoding.DecodeString(*text); err != nil {
