@@ -48,6 +48,7 @@ func TestMatch(t *testing.T) {
 		{"/{a:x|y}z?*", []string{"/xz1", "/yz12"}, []string{"/xz", "/z1", "/x"}},
 		{"/{a:[^/]+}/b", []string{"/x/b"}, []string{"//b"}},
 		{`/{a:\{\d\}}`, []string{"/{1}"}, []string{"/1"}},
+		{`/{a:\Qx|y\E}{b}`, []string{"/x|y", "/x|yz"}, []string{"/x", "/y"}},
 		{"/{a:(?i)ab}{b}", []string{"/AB", "/abC"}, []string{"/ac"}},
 	} {
 		check := func(sep destination.Separator, swap func(string) string) {
@@ -124,6 +125,8 @@ func TestParseError(t *testing.T) {
 		{"/{a:}", 4, "empty regular expression"},
 		{"/{a:[}", 4, "error parsing regexp: missing closing ]: `[`"},
 		{"/{a:x)(y}", 4, "error parsing regexp: unexpected ): `x)(y`"},
+		{`/{a:\Qabc}`, 4, "error parsing regexp: missing closing ): `(\\Qabc)`"},
+		{`/{a:\Qx}-{b:y\E}`, 4, "error parsing regexp: missing closing ): `(\\Qx)`"},
 		{"/{a:x{1000}}", 4, "regular expression too large"},
 		{"/{a:x{900}}/{b:y{900}}", 15, "regular expression too large"},
 		{"/{a:" + strings.Repeat("x", 257) + "}", 4, "regular expression too large"},
@@ -166,6 +169,23 @@ func TestPatternProperties(t *testing.T) {
 	} {
 		if got := destination.MustParse(pattern, slash).Canonical(); got != want {
 			t.Errorf("canonical form of %q is %q, want %q", pattern, got, want)
+		}
+	}
+}
+
+func TestCost(t *testing.T) {
+	for pattern, want := range map[string]int{
+		"/a/b":                         0,
+		"/a/*":                         2,
+		"/a/price.*.?{x}":              6,
+		"/a/**":                        9,
+		"/**/a/**/b/**/c":              27,
+		"/{x:a}":                       6,
+		"/{x:a{9}}":                    14,
+		"/" + strings.Repeat("a*", 10): 20,
+	} {
+		if got := destination.MustParse(pattern, slash).Cost(); got != want {
+			t.Errorf("cost of %q is %d, want %d", pattern, got, want)
 		}
 	}
 }
