@@ -127,12 +127,10 @@ func (s *session) send(o object) {
 	}
 }
 
-// refuse tells the client of err and logs it: what was authored for the client
+// refuse logs err and tells the client of it: what was authored for the client
 // is the client's matter, anything else is ours. The lock is held.
 func (s *session) refuse(e *entry, err error) {
 	s.adapter.refused.Add(1)
-	public := message.Public(err)
-	s.send(object{Type: "error", Receipt: e.receipt, Code: public.Code, Message: public.Message})
 	level := slog.LevelError
 	if errors.Is(err, message.ErrDropped) {
 		level = slog.LevelDebug
@@ -140,6 +138,8 @@ func (s *session) refuse(e *entry, err error) {
 		level = slog.LevelInfo
 	}
 	s.adapter.config.Logger.Log(context.Background(), level, "object refused", "session", s.session.ID(), "type", e.kind, "error", err)
+	public := message.Public(err)
+	s.send(object{Type: "error", Receipt: e.receipt, Code: public.Code, Message: public.Message})
 }
 
 // end closes the connection once what was sent is out. The lock is held.
