@@ -36,9 +36,9 @@ var rooms = []room{
 	{path: "message/codec", floor: 0, imports: []string{"message"}},
 	{path: "message/codec/...", floor: 0, imports: []string{"message", "message/codec"}, modules: []string{"google.golang.org/protobuf"}},
 
-	{path: "channel", floor: 1, imports: []string{"message"}},
+	{path: "channel", floor: 1, imports: []string{"message", "internal/detach"}},
 
-	{path: "handler", floor: 2, imports: []string{"message/...", "channel"}},
+	{path: "handler", floor: 2, imports: []string{"message/...", "channel", "internal/detach"}},
 	{path: "interceptor", floor: 2, imports: []string{"message/...", "channel"}, modules: []string{"golang.org/x/time/rate"}},
 	{path: "interceptor/telemetry", floor: 2, imports: []string{"message/...", "channel", "interceptor"}, modules: []string{otel}},
 	{path: "interceptor/jwt", floor: 2, imports: []string{"message/...", "interceptor"}, modules: []string{"github.com/golang-jwt/jwt"}},
@@ -60,6 +60,9 @@ var rooms = []room{
 	// Modules of their own: any module, any public room.
 	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/..."}, below...), modules: []string{anything}, http: true},
 	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs"}, below...), modules: []string{anything}, http: true},
+
+	// What several rooms share and no user sees.
+	{path: "internal/detach", floor: 0},
 
 	// At the side: what only tests and benchmarks import, and these checks.
 	{path: "messagetest", floor: 2, imports: below, http: true},
