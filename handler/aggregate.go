@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headrace/headrace/internal/detach"
 	"github.com/headrace/headrace/message"
 )
 
@@ -168,7 +169,7 @@ func (a *Aggregator[T, U]) add(ctx context.Context, key string, m message.Messag
 		if len(a.groups) == a.config.MaxGroups {
 			return nil, errStageFull
 		}
-		g = &group[T]{key: key, ctx: &laterContext{ctx, a.life}, due: time.Now().Add(a.config.Timeout)}
+		g = &group[T]{key: key, ctx: detach.Context(ctx, a.life), due: time.Now().Add(a.config.Timeout)}
 	}
 	members := append(g.members, m)
 	ready := len(members) == a.config.MaxGroupSize || a.config.Complete(members) // its panic leaves all as it was
@@ -200,18 +201,21 @@ func (a *Aggregator[T, U]) pass(g *group[T], refusal error) {
 	a.busy.Add(1)
 	defer a.busy.Done()
 	done, err := g.done(), refusal
-	if err == nil {
+	defer func() {
+		a.leave()
+		if refusal != errStageClosed { // that one was asked for
+			logLost(g.ctx, a.config.Logger, a.stage, g.members[0], g.unwatched(), err)
+		}
+		done.Release(err)
+	}()
+	if refusal == nil {
+		err = errExited
 		err = a.emit(g, done)
 	}
-	a.leave()
-	if refusal != errStageClosed { // that one was asked for
-		logLost(g.ctx, a.config.Logger, a.stage, g.members[0], g.unwatched(), err)
-	}
-	done.Release(err)
 }
 
 func (a *Aggregator[T, U]) emit(g *group[T], done *message.Completion) (err error) {
-	defer recoverPanic(&err)
+	defer message.Recover(&err)
 	payload, err := a.combine(g.ctx, g.members)
 	if err != nil {
 		return err
@@ -229,7 +233,7 @@ func (a *Aggregator[T, U]) arm(wait time.Duration) {
 	a.armed = true
 	a.busy.Add(1)
 	if a.timer == nil {
-		a.timer = time.AfterFunc(wait, a.expire)
+		a.timer = time.AfterFunc(wait, func() { persist(a.expire) })
 	} else {
 		a.timer.Reset(wait)
 	}
@@ -237,13 +241,13 @@ func (a *Aggregator[T, U]) arm(wait time.Duration) {
 
 // expire runs on the timer's goroutine.
 func (a *Aggregator[T, U]) expire() {
-	defer a.busy.Done()
 	a.passDue()
-	defer a.leave()
 	a.armed = false
 	if oldest := a.oldest(); oldest != nil {
 		a.arm(time.Until(oldest.due))
 	}
+	a.leave()
+	a.busy.Done()
 }
 
 // passDue ends the groups that are due, which after closing are all. It returns
@@ -285,18 +289,18 @@ func (a *Aggregator[T, U]) refusal() error {
 func (a *Aggregator[T, U]) stop() {
 	a.once.Do(func() {
 		close(a.closing)
-		go a.drain()
+		go persist(a.drain)
 	})
 }
 
 func (a *Aggregator[T, U]) drain() {
-	defer close(a.drained)
 	a.passDue()
 	if a.armed && a.timer.Stop() {
 		a.busy.Done()
 	}
 	a.leave()
 	a.busy.Wait()
+	close(a.drained)
 }
 
 // Shutdown refuses new messages, ends all groups as if their Timeout had come
@@ -304,12 +308,10 @@ func (a *Aggregator[T, U]) drain() {
 // the groups go on being ended until Close.
 func (a *Aggregator[T, U]) Shutdown(ctx context.Context) error {
 	a.stop()
-	select {
-	case <-a.drained:
-		return nil
-	case <-ctx.Done():
+	if !drainedBefore(ctx, a.drained) {
 		return fmt.Errorf("%s: groups are left: %w", a.stage, ctx.Err())
 	}
+	return nil
 }
 
 // Close refuses new messages, completes those of open groups with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -310,4 +311,33 @@ func TestAggregateShutdownUnderLoad(t *testing.T) {
 			t.Fatalf("accepted %d, passed on %d", accepted.Load(), passed.Load())
 		}
 	}
+}
+
+// TestAggregateTellsTheLogWhatNobodyElseHears: of groups that fail, but not of
+// those that Close refuses, for whoever called it knows.
+func TestAggregateTellsTheLogWhatNobodyElseHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := stageLog()
+		c := byTens
+		c.Logger, c.DiscardPartial = logger, true
+		stage := handler.Aggregate(c, join, new(stageSink[string]))
+		for _, i := range []int{11, 12} {
+			if err := stage.Handle(t.Context(), message.Message[int]{Payload: i}); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "messages=2") || !strings.Contains(text, "group is incomplete") {
+			t.Errorf("log of an incomplete group is %q", text)
+		}
+		log.Reset()
+		if err := stage.Handle(t.Context(), message.Message[int]{Payload: 11}); err != nil {
+			t.Error(err)
+		}
+		stage.Close()
+		if log.Len() > 0 {
+			t.Errorf("log of Close is %q", log)
+		}
+	})
 }

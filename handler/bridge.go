@@ -28,11 +28,7 @@ func Bridge[T any](ctx context.Context, from Poller[T], to message.Handler[T]) e
 		if err != nil {
 			return err
 		}
-		err = safely(ctx, to, m)
-		if m.Done == nil {
-			logLost(ctx, nil, "bridge", m, 1, err)
-		}
-		m.Done.Release(err)
+		settle(ctx, nil, "bridge", to, m)
 	}
 	return ctx.Err()
 }

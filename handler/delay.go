@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/headrace/headrace/internal/detach"
 	"github.com/headrace/headrace/message"
 )
 
@@ -74,7 +75,7 @@ func (d *Delayer[T]) Handle(ctx context.Context, m message.Message[T]) error {
 		return errStageFull
 	}
 	m.Done.Hold()
-	d.waiting = append(d.waiting, delayed[T]{&laterContext{ctx, d.life}, m, time.Now().Add(d.config.Wait)})
+	d.waiting = append(d.waiting, delayed[T]{detach.Context(ctx, d.life), m, time.Now().Add(d.config.Wait)})
 	if !d.active {
 		d.active = true
 		d.arm(d.config.Wait)
@@ -85,7 +86,7 @@ func (d *Delayer[T]) Handle(ctx context.Context, m message.Message[T]) error {
 // arm sets the timer. The lock is held.
 func (d *Delayer[T]) arm(wait time.Duration) {
 	if d.timer == nil {
-		d.timer = time.AfterFunc(wait, d.run)
+		d.timer = time.AfterFunc(wait, func() { persist(d.run) })
 	} else {
 		d.timer.Reset(wait)
 	}
@@ -103,11 +104,7 @@ func (d *Delayer[T]) run() {
 			it.m.Done.Release(errStageClosed)
 			continue
 		}
-		err := safely(it.ctx, d.next, it.m)
-		if it.m.Done == nil {
-			logLost(it.ctx, d.config.Logger, "delay", it.m, 1, err)
-		}
-		it.m.Done.Release(err)
+		settle(it.ctx, d.config.Logger, "delay", d.next, it.m)
 	}
 }
 
@@ -153,14 +150,12 @@ func (d *Delayer[T]) stop() {
 // handled; when ctx ends first, with an error that says how many still wait.
 func (d *Delayer[T]) Shutdown(ctx context.Context) error {
 	d.stop()
-	select {
-	case <-d.drained:
+	if drainedBefore(ctx, d.drained) {
 		return nil
-	case <-ctx.Done():
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return fmt.Errorf("delay: %d messages still wait: %w", len(d.waiting), ctx.Err())
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return fmt.Errorf("delay: %d messages still wait: %w", len(d.waiting), ctx.Err())
 }
 
 // Close refuses new messages, completes those that wait with CodeUnavailable,

@@ -188,13 +188,15 @@ func TestDelayContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := new(stageSink[int])
 		stage := handler.Delay(handler.DelayConfig{}, next)
-		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), stageContextKey{}, "mine"), time.Minute)
+		ctx, leave := context.WithCancelCause(context.WithValue(t.Context(), stageContextKey{}, "mine"))
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
 		stage.Handle(ctx, message.Message[int]{})
-		cancel() // the sender leaves
+		leave(errStage)
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if got := next.ctxs[0]; got.Err() != nil || got.Value(stageContextKey{}) != "mine" {
-			t.Errorf("context is %v, %v", got.Err(), got.Value(stageContextKey{}))
+		if got := next.ctxs[0]; got.Err() != nil || context.Cause(got) != nil || got.Value(stageContextKey{}) != "mine" {
+			t.Errorf("context is %v, cause %v, %v", got.Err(), context.Cause(got), got.Value(stageContextKey{}))
 		}
 		if _, ok := next.ctxs[0].Deadline(); ok {
 			t.Error("the sender's deadline is left")

@@ -31,14 +31,15 @@ func Split[T, U any](f func(context.Context, T) ([]U, error), next message.Handl
 // sendPart gives part a Done of its own. With the whole message's, the first
 // part that a broker stores would complete the message while later parts can
 // still fail.
-func sendPart[U any](ctx context.Context, next message.Handler[U], part message.Message[U]) error {
+func sendPart[U any](ctx context.Context, next message.Handler[U], part message.Message[U]) (err error) {
 	whole := part.Done
 	if whole == nil {
 		return safely(ctx, next, part)
 	}
 	whole.Hold()
 	part.Done = message.NewCompletion(message.Handled, whole.Release)
-	err := safely(ctx, next, part)
-	part.Done.Release(err)
+	err = errExited
+	defer func() { part.Done.Release(err) }()
+	err = safely(ctx, next, part)
 	return err
 }

@@ -226,3 +226,21 @@ func TestStagesPassPanicsUp(t *testing.T) {
 		})
 	}
 }
+
+// TestStagesAreDrainedEvenWithoutTime: what has drained has, whatever became of
+// the context with which Shutdown asks.
+func TestStagesAreDrainedEvenWithoutTime(t *testing.T) {
+	delay := handler.Delay(handler.DelayConfig{}, new(stageSink[int]))
+	delay.Close()
+	batch := handler.Batch(handler.BatchConfig{}, new(stageSink[[]int]))
+	batch.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // a select would toss a coin
+		for _, err := range []error{delay.Shutdown(ended), batch.Shutdown(ended)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
