@@ -21,7 +21,7 @@ import (
 type Call struct {
 	// Raw is the message: its Header, Destination, Session and so on.
 	message.Raw
-	ctx    context.Context // for Bind, which has no other way to it
+	ctx    context.Context // the one in a struct that users see: Bind has no other way to it, and a Call lives as long as its call
 	codecs *codec.Set
 	vars   destination.Vars
 }

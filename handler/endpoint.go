@@ -43,7 +43,7 @@ func Consume[In any](r *Router, pattern string, f func(ctx context.Context, in I
 func wire[In any](r *Router, rt *route, o options, run func(context.Context, *Call, In) error) {
 	bind := binder[In](rt.Source)
 	endpoint := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) (err error) {
-		defer recoverPanic(&err)
+		defer message.Recover(&err)
 		var x struct { // one allocation for both
 			call Call
 			in   In
@@ -82,11 +82,4 @@ func noReply(err error) error {
 		return nil
 	}
 	return err
-}
-
-// recoverPanic is deferred around what users wrote.
-func recoverPanic(err *error) {
-	if v := recover(); v != nil {
-		*err = message.NewPanicError(v)
-	}
 }

@@ -45,7 +45,7 @@ func OnError[E error, Out any](r *Router, f func(ctx context.Context, e E) (Out,
 }
 
 func answerWith[E error, Out any](ctx context.Context, p *plan, c *Call, f func(context.Context, E) (Out, error), e E) (failed error) {
-	defer recoverPanic(&failed)
+	defer message.Recover(&failed)
 	out, err := f(ctx, e)
 	if err != nil {
 		return noReply(err)
@@ -108,5 +108,5 @@ func (r *Router) log(ctx context.Context, m message.Raw, err error) {
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
-	r.config.Logger.LogAttrs(ctx, level, "error handler answered", attrs...)
+	orDefault(r.config.Logger).LogAttrs(ctx, level, "error handler answered", attrs...)
 }

@@ -218,3 +218,19 @@ func TestErrorHandlersFromManyGoroutines(t *testing.T) {
 		}
 	}
 }
+
+// TestRouterAsksForTheDefaultLoggerWhenItNeedsOne: programs set it after they
+// wired their routes.
+func TestRouterAsksForTheDefaultLoggerWhenItNeedsOne(t *testing.T) {
+	r, _ := newRouter(handler.Config{})
+	handler.Consume(r, "/x", func(context.Context, string) error { panic("boom") })
+	handler.OnError(r, func(context.Context, error) (string, error) { return "", handler.ErrNoReply })
+	logger, log := stageLog()
+	old := slog.Default()
+	slog.SetDefault(logger)
+	defer slog.SetDefault(old)
+	mustHandle(t, send(r, "/app/x", ""))
+	if !strings.Contains(log.String(), "error handler answered") {
+		t.Errorf("the default logger was told %q", log)
+	}
+}

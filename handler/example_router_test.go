@@ -39,7 +39,7 @@ func ExampleHandle() {
 	fromClient(r, "/app/meeting", "world")
 	// Output:
 	// /topic/greeting <- hello world
-	// refused: no handler for data message to "/app/meeting"
+	// refused: no handler for /app/meeting
 }
 
 type Trade struct {

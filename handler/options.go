@@ -29,7 +29,9 @@ func collect[O Option](opts []O) options {
 }
 
 // Interceptors puts interceptors around one endpoint, within those of
-// [Router.Use]; the first is the outermost.
+// [Router.Use]; the first is the outermost. One that hands the message to
+// another goroutine keeps the endpoint's errors from the error handlers, see
+// [Router.Use].
 func Interceptors(interceptors ...message.RawInterceptor) RouteOption {
 	return func(o *options) { o.interceptors = append(o.interceptors, interceptors...) }
 }

@@ -16,21 +16,22 @@ import (
 // Config is what all routes of a [Router] share.
 type Config struct {
 	// Prefix begins the destinations that are the router's; patterns are
-	// relative to it. Empty means "/app"; "/" claims every destination.
+	// relative to it. Zero means "/app"; "/" claims every destination.
 	Prefix string
 	// ReplyPrefix takes the place of Prefix in the destination of a reply that
-	// names none. Empty means "/topic".
+	// names none. Zero means "/topic".
 	ReplyPrefix string
 	// UserPrefix begins the destinations of [SendToUser] and [SendToSession].
-	// Empty means "/user".
+	// Zero means "/user".
 	UserPrefix string
 	// Separator divides patterns, and destinations behind Prefix, into
 	// segments. Zero means [destination.Slash].
 	Separator destination.Separator
-	// Codecs read payloads and write replies. Nil means the built-in ones.
+	// Codecs read payloads and write replies. Zero (nil) means the built-in
+	// ones.
 	Codecs *codec.Set
-	// Logger is told of the errors that an error handler answered. Nil means
-	// slog.Default().
+	// Logger is told of the errors that an error handler answered. Zero (nil)
+	// means slog.Default() at the time of the error.
 	Logger *slog.Logger
 }
 
@@ -38,9 +39,6 @@ func (c Config) withDefaults() Config {
 	c.Prefix = prefixOr(c.Prefix, "/app")
 	c.ReplyPrefix = prefixOr(c.ReplyPrefix, "/topic")
 	c.UserPrefix = prefixOr(c.UserPrefix, defaultUserPrefix)
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
 	return c
 }
 
@@ -87,7 +85,8 @@ func NewRouter(replies message.RawHandler, c Config) *Router {
 // are sent. Any other message, and one that no pattern matches, is answered
 // with CodeNotFound. Errors go to the error handlers first, see [OnError]; nil
 // means that the message was handled, replied to, or its error was answered.
-// All of it is over when Handle returns, so the message's Done is left alone.
+// All of it is over when Handle returns, so the message's Done is left alone;
+// [Router.Use] tells of the exception.
 //
 // Handle may be called from any goroutine and blocks for as long as the
 // endpoint, the interceptors and the handler of the replies do.
@@ -105,6 +104,12 @@ func (r *Router) Handle(ctx context.Context, m message.Raw) error {
 // Use puts interceptors around the routing of all messages, within those of
 // earlier calls; the first is the outermost. They see the errors of endpoints
 // before the error handlers do. Each is called again when more are added.
+//
+// One that hands the message to another goroutine and returns, such as
+// interceptor.Ordered, parts the endpoint from [Router.Handle], which then
+// returns before the endpoint did: what the endpoint returns goes to the
+// message's Done alone, and the error handlers never see it. To have both, mount
+// Ordered before the router.
 func (r *Router) Use(interceptors ...message.RawInterceptor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,5 +151,5 @@ func (r *Router) relative(dest string) (rest string, ok bool) {
 }
 
 func notFound(m message.Raw) error {
-	return message.Errorf(message.CodeNotFound, "no handler for %s message to %.200q", m.Kind, m.Destination)
+	return message.Errorf(message.CodeNotFound, "no handler for %.200s", m.Destination)
 }

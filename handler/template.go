@@ -9,10 +9,10 @@ import (
 
 // TemplateConfig is what all messages of a [Template] share.
 type TemplateConfig struct {
-	// UserPrefix begins the destinations of [Template.SendToUser]. Empty means
+	// UserPrefix begins the destinations of [Template.SendToUser]. Zero means
 	// "/user".
 	UserPrefix string
-	// Codecs write the payloads. Nil means the built-in ones.
+	// Codecs write the payloads. Zero (nil) means the built-in ones.
 	Codecs *codec.Set
 }
 
