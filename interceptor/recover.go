@@ -16,11 +16,7 @@ import (
 // panic pass through.
 func Recover[T any](next message.Handler[T]) message.Handler[T] {
 	return message.HandlerFunc[T](func(ctx context.Context, m message.Message[T]) (err error) {
-		defer func() {
-			if v := recover(); v != nil {
-				err = message.NewPanicError(v)
-			}
-		}()
+		defer message.Recover(&err)
 		return next.Handle(ctx, m)
 	})
 }
