@@ -33,8 +33,8 @@
 //
 // # Names
 //
-// Span names hold the destination; user destinations are shown as /user/**, and
-// session ids appear only as an attribute.
+// Span names hold the destination; user destinations are shown as /user/**
+// ([Config] takes another prefix), and session ids appear only as an attribute.
 //
 // # Errors
 //

@@ -70,13 +70,11 @@ func handling(k message.Kind) *operation {
 	return &process
 }
 
-const userPrefix = "/user/"
-
 // lowCardinality returns the destination as it may appear in names and
 // attributes. A user destination may hold a user's name or a session id.
-func lowCardinality(destination string) string {
-	if strings.HasPrefix(destination, userPrefix) {
-		return userPrefix + "**"
+func (t *tracing) lowCardinality(destination string) string {
+	if rest, ok := strings.CutPrefix(destination, t.userPrefix); ok && strings.HasPrefix(rest, "/") {
+		return t.userPrefix + "/**"
 	}
 	return destination
 }

@@ -1,8 +1,10 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/codes"
@@ -22,6 +24,9 @@ type Config struct {
 	// the W3C trace context, without baggage: what a client sends as baggage
 	// does not become the application's by default.
 	Propagator propagation.TextMapPropagator
+	// UserPrefix begins the destinations of users, of which names and attributes
+	// show nothing else. It is the UserPrefix of the router. Zero means "/user".
+	UserPrefix string
 }
 
 // Trace opens a span around the handling of each message, "process
@@ -77,6 +82,7 @@ type tracing struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	fields     []string // the header names that the propagator reads
+	userPrefix string   // without a slash at its end
 }
 
 func newTracing(c Config) *tracing {
@@ -90,12 +96,13 @@ func newTracing(c Config) *tracing {
 		tracer:     c.TracerProvider.Tracer(instrumentation, trace.WithSchemaURL(schemaURL)),
 		propagator: c.Propagator,
 		fields:     c.Propagator.Fields(),
+		userPrefix: strings.TrimRight(cmp.Or(c.UserPrefix, "/user"), "/."),
 	}
 }
 
 // start opens the span of op below p.
 func (t *tracing) start(p parent, op *operation, destination string) (context.Context, trace.Span) {
-	destination = lowCardinality(destination)
+	destination = t.lowCardinality(destination)
 	options := make([]trace.SpanStartOption, 0, 3)
 	options = append(options, op.kindOption, trace.WithAttributes(op.startAttributes(destination)...))
 	if p.link.IsValid() {
@@ -104,9 +111,6 @@ func (t *tracing) start(p parent, op *operation, destination string) (context.Co
 	return t.tracer.Start(p.ctx, op.spanName(destination), options...)
 }
 
-// errPanicking stands for the outcome of a handler that did not return.
-var errPanicking = errors.New("handler panicked")
-
 // run calls next within span and ends it.
 func run[T any](ctx context.Context, span trace.Span, m message.Message[T], next message.Handler[T]) (err error) {
 	if !span.IsRecording() {
@@ -114,12 +118,18 @@ func run[T any](ctx context.Context, span trace.Span, m message.Message[T], next
 		return next.Handle(ctx, m)
 	}
 	describe(span, &m)
-	err = errPanicking
+	returned := false
 	defer func() {
-		conclude(span, err)
+		if returned {
+			conclude(span, err)
+		} else { // a panic, which goes on
+			fail(span, "handler panicked", message.CodeInternal)
+		}
 		span.End()
 	}()
-	return next.Handle(ctx, m)
+	err = next.Handle(ctx, m)
+	returned = true
+	return err
 }
 
 // conclude tells span how it ended.
@@ -129,7 +139,11 @@ func conclude(span trace.Span, err error) {
 	case errors.Is(err, message.ErrDropped):
 		span.SetAttributes(droppedKey.Bool(true))
 	default:
-		span.SetStatus(codes.Error, err.Error())
-		span.SetAttributes(semconv.ErrorTypeKey.String(string(message.Public(err).Code)))
+		fail(span, err.Error(), message.Public(err).Code)
 	}
+}
+
+func fail(span trace.Span, why string, code message.Code) {
+	span.SetStatus(codes.Error, why)
+	span.SetAttributes(semconv.ErrorTypeKey.String(string(code)))
 }

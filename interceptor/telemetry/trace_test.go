@@ -343,15 +343,27 @@ func TestKinds(t *testing.T) {
 }
 
 func TestUserDestinationsAreNeverShown(t *testing.T) {
-	r := newRecorder()
-	h := message.Chain(orderFunc(nothing), telemetry.TraceSendWith[order](r.config), telemetry.TraceWith[order](r.config))
-	if err := h.Handle(t.Context(), orderMessage{Destination: "/user/ann/queue/orders"}); err != nil {
-		t.Fatal(err)
+	tests := map[string]struct{ prefix, destination, want string }{
+		"default":         {"", "/user/ann/queue/orders", "/user/**"},
+		"another prefix":  {"/me", "/me/ann/queue/orders", "/me/**"},
+		"slash at end":    {"/me/", "/me/ann/queue/orders", "/me/**"},
+		"only the prefix": {"/me", "/user/guide", "/user/guide"},
+		"another segment": {"", "/users/all", "/users/all"},
 	}
-	for _, name := range []string{"send /user/**", "process /user/**"} {
-		if got := attributes(r.span(t, name))["messaging.destination.name"]; got != "/user/**" {
-			t.Errorf("destination %q", got)
-		}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newRecorder()
+			r.config.UserPrefix = tt.prefix
+			h := message.Chain(orderFunc(nothing), telemetry.TraceSendWith[order](r.config), telemetry.TraceWith[order](r.config))
+			if err := h.Handle(t.Context(), orderMessage{Destination: tt.destination}); err != nil {
+				t.Fatal(err)
+			}
+			for _, operation := range []string{"send ", "process "} {
+				if got := attributes(r.span(t, operation+tt.want))["messaging.destination.name"]; got != tt.want {
+					t.Errorf("destination %q", got)
+				}
+			}
+		})
 	}
 }
 
