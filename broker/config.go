@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"log/slog"
+	"strings"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -15,6 +17,13 @@ type Config struct {
 	// MaxSubscriptions is how many subscriptions one session may hold. Zero
 	// means 128, -1 means any number.
 	MaxSubscriptions int
+	// MaxPatternCost is how costly a pattern may be that a session subscribes
+	// to, see [destination.Pattern.Cost]. Zero means 32, which is room for three
+	// "**" or for a short regular expression; -1 means any cost.
+	MaxPatternCost int
+	// MaxDestination is how many bytes the destination of a message or
+	// subscription may have. Zero means 1,024, -1 means any number.
+	MaxDestination int
 	// Events is told what sessions do. Zero (nil) means nobody.
 	Events message.Handler[Event]
 	// Logger is told of deliveries that panicked. Zero (nil) means
@@ -24,27 +33,56 @@ type Config struct {
 
 // UsersConfig describes [Users].
 type UsersConfig struct {
-	// Prefix begins the destinations of users. Zero means "/user".
+	// Prefix begins the destinations of users. It may be written with or without
+	// the separator at its end. Zero means "/user".
 	Prefix string
 	// MaxSubscriptions is how many subscriptions to user destinations one
 	// session may hold. Zero means 128, -1 means any number.
 	MaxSubscriptions int
+	// Events is told of subscriptions to user destinations. That sessions come
+	// and go is told by [Memory] alone. Zero (nil) means nobody.
+	Events message.Handler[Event]
 	// Logger is told of deliveries that panicked. Zero (nil) means
 	// slog.Default().
 	Logger *slog.Logger
 }
 
-const defaultSubscriptions = 128
+const (
+	defaultSubscriptions = 128
+	defaultPatternCost   = 32
+	defaultDestination   = 1024
+)
+
+func (c Config) withDefaults() Config {
+	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, defaultSubscriptions)
+	c.MaxPatternCost = cmp.Or(c.MaxPatternCost, defaultPatternCost)
+	c.MaxDestination = cmp.Or(c.MaxDestination, defaultDestination)
+	return c
+}
+
+// withDefaults also takes the separator from the end of the prefix: what follows
+// it brings one.
+func (c UsersConfig) withDefaults() UsersConfig {
+	c.Prefix = strings.TrimRight(cmp.Or(c.Prefix, "/user"), "/.")
+	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, defaultSubscriptions)
+	return c
+}
 
 // What the brokers answer to messages that they refuse.
 var (
 	errNotConnected = message.Errorf(message.CodeInvalid, "the session is not connected")
 	errNoSession    = message.Errorf(message.CodeInvalid, "the message has no session")
+	errConnected    = message.Errorf(message.CodeConflict, "the session is connected already")
+	errNoID         = message.Errorf(message.CodeInvalid, "the subscription has no id")
 	errDuplicate    = message.Errorf(message.CodeConflict, "the session has a subscription of this id already")
 )
 
 func errTooMany(limit int) error {
 	return message.Errorf(message.CodeFull, "the session has %d subscriptions already", limit)
+}
+
+func errTooLong(limit int) error {
+	return message.Errorf(message.CodeTooLarge, "a destination may have %d bytes at most", limit)
 }
 
 func errUnsupported(k message.Kind) error {

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -11,9 +12,11 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
-// delivery sends messages to subscriptions through the outbound handler.
+// delivery sends messages to subscriptions through the outbound handler, and
+// events to whom they interest.
 type delivery struct {
 	outbound  message.RawHandler
+	events    message.Handler[Event]
 	logger    *slog.Logger
 	idPrefix  string
 	lastID    atomic.Uint64
@@ -22,11 +25,11 @@ type delivery struct {
 	failed    atomic.Uint64
 }
 
-func (d *delivery) init(outbound message.RawHandler, logger *slog.Logger) {
+func (d *delivery) init(outbound message.RawHandler, events message.Handler[Event], logger *slog.Logger) {
 	if outbound == nil {
 		panic("broker: the outbound handler is nil")
 	}
-	d.outbound, d.logger = outbound, logger
+	d.outbound, d.events, d.logger = outbound, events, logger
 	d.idPrefix = strings.ToLower(rand.Text()[:8]) + "-"
 }
 
@@ -46,22 +49,36 @@ func (d *delivery) prepare(m message.Raw) message.Raw {
 // to delivers one message. A panic of an outbound interceptor is an error of
 // this delivery only.
 func (d *delivery) to(ctx context.Context, m message.Raw) {
-	if err := d.protect(ctx, m); err != nil {
+	if err := d.outgoing(ctx, m); err != nil {
 		d.failed.Add(1)
 		return
 	}
 	d.delivered.Add(1)
 }
 
-func (d *delivery) protect(ctx context.Context, m message.Raw) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			p := message.NewPanicError(v)
-			d.log().ErrorContext(ctx, "delivery panicked", "destination", m.Destination, "session", m.Session.ID(), "error", p, "stack", string(p.Stack))
-			err = p
-		}
-	}()
-	return d.outbound.Handle(ctx, m)
+func (d *delivery) outgoing(ctx context.Context, m message.Raw) error {
+	err := protect(ctx, d.outbound, m)
+	if p, ok := errors.AsType[*message.PanicError](err); ok {
+		d.log().ErrorContext(ctx, "delivery panicked", "destination", m.Destination, "session", m.Session.ID(), "error", p, "stack", string(p.Stack))
+	}
+	return err
+}
+
+// tell hands over an event. Nobody has to listen, and what goes wrong with a
+// listener is not the session's.
+func (d *delivery) tell(ctx context.Context, e Event) {
+	if d.events == nil {
+		return
+	}
+	err := protect(ctx, d.events, message.Message[Event]{Session: e.Session, Payload: e})
+	if p, ok := errors.AsType[*message.PanicError](err); ok {
+		d.log().ErrorContext(ctx, "event handler panicked", "session", e.Session.ID(), "error", p, "stack", string(p.Stack))
+	}
+}
+
+func protect[T any](ctx context.Context, h message.Handler[T], m message.Message[T]) (err error) {
+	defer message.Recover(&err)
+	return h.Handle(ctx, m)
 }
 
 func (d *delivery) log() *slog.Logger {

@@ -15,8 +15,23 @@
 // # Concurrency
 //
 // All methods may be called from any goroutine. Publishing takes no lock that
-// subscribing holds, and costs what the matching subscriptions cost, however
-// many others there are.
+// subscribing holds.
+//
+// # Cost
+//
+// A publication costs what the matching subscriptions cost. Others to exact
+// destinations cost it nothing, however many there are; those to patterns cost
+// it something as far as they begin like the destination, and all that begins
+// with "**", a wildcard or a variable does. [Config] bounds what one session can
+// make of that: how many subscriptions it has, the cost of each pattern, and the
+// length of a destination.
+//
+// # Subscription ids
+//
+// An id names one subscription of a session, and is not empty. Each broker
+// refuses one that it holds already, but does not know of the other's: an adapter
+// that lets its clients choose ids checks them for the whole session, as it does
+// its limit of subscriptions.
 //
 // # Ordering
 //

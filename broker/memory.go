@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/headrace/headrace/message"
@@ -45,21 +46,22 @@ type entry struct {
 // NewMemory returns a broker that delivers to outbound: one message for each
 // matching subscription, with its Session and Subscription set.
 func NewMemory(outbound message.RawHandler, config Config) *Memory {
-	if config.MaxSubscriptions == 0 {
-		config.MaxSubscriptions = defaultSubscriptions
-	}
+	config = config.withDefaults()
 	b := &Memory{
 		config:  config,
 		index:   destination.NewIndex[*subscription](config.Separator),
 		clients: make(map[*message.Session]*client),
 	}
-	b.delivery.init(outbound, config.Logger)
+	b.delivery.init(outbound, config.Events, config.Logger)
 	return b
 }
 
 // Handle takes a message of any kind. It never blocks unless the outbound
 // handler does.
 func (b *Memory) Handle(ctx context.Context, m message.Raw) error {
+	if limit := b.config.MaxDestination; limit >= 0 && len(m.Destination) > limit {
+		return errTooLong(limit)
+	}
 	if m.Kind == message.KindData {
 		b.publish(ctx, m)
 		return nil
@@ -99,12 +101,13 @@ func (b *Memory) connect(ctx context.Context, m message.Raw) error {
 	}
 	b.mu.Unlock()
 	if known {
-		return message.Errorf(message.CodeConflict, "the session is connected already")
+		return errConnected
 	}
-	if err := b.delivery.outbound.Handle(ctx, message.Raw{Kind: message.KindConnected, Session: m.Session}); err != nil {
+	if err := b.delivery.outgoing(ctx, message.Raw{Kind: message.KindConnected, Session: m.Session}); err != nil {
+		b.forget(m.Session)
 		return err
 	}
-	b.tell(ctx, Event{Kind: Connected, Session: m.Session})
+	b.delivery.tell(ctx, Event{Kind: Connected, Session: m.Session})
 	return nil
 }
 
@@ -115,9 +118,9 @@ func (b *Memory) client(s *message.Session) *client {
 }
 
 func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
-	pattern, err := destination.Parse(m.Destination, b.config.Separator)
+	pattern, err := b.parse(m.Destination)
 	if err != nil {
-		return message.Errorf(message.CodeInvalid, "bad destination: %v", err)
+		return err
 	}
 	c := b.client(m.Session)
 	if c == nil {
@@ -127,13 +130,27 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 		return err
 	}
 	m.Done.Reached(message.Stored)
-	b.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
+	b.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
 	return nil
+}
+
+func (b *Memory) parse(dest string) (destination.Pattern, error) {
+	p, err := destination.Parse(dest, b.config.Separator)
+	if bad, ok := errors.AsType[*destination.SyntaxError](err); ok {
+		return p, message.Errorf(message.CodeInvalid, "bad destination %.200q, position %d: %s", bad.Pattern, bad.Offset, bad.Reason)
+	}
+	if limit := b.config.MaxPatternCost; limit >= 0 && p.Cost() > limit {
+		return p, message.Errorf(message.CodeDenied, "the pattern %.200q costs %d, and %d is allowed", dest, p.Cost(), limit)
+	}
+	return p, nil
 }
 
 // store adds a subscription unless the client is gone: its lock is what keeps a
 // late SUBSCRIBE from leaving anything behind.
 func (b *Memory) store(c *client, m message.Raw, pattern destination.Pattern) error {
+	if m.Subscription == "" {
+		return errNoID
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
@@ -167,40 +184,33 @@ func (b *Memory) unsubscribe(ctx context.Context, m message.Raw) {
 	}
 	c.mu.Unlock()
 	if ok {
-		b.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
+		b.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
 	}
 }
 
 func (b *Memory) disconnect(ctx context.Context, s *message.Session) {
+	if b.forget(s) {
+		b.delivery.tell(ctx, Event{Kind: Disconnected, Session: s, Reason: s.Reason()})
+	}
+}
+
+// forget reports whether the session was connected.
+func (b *Memory) forget(s *message.Session) bool {
 	b.mu.Lock()
 	c := b.clients[s]
 	delete(b.clients, s)
 	b.mu.Unlock()
 	if c == nil {
-		return
+		return false
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.gone = true
 	for _, e := range c.subscriptions {
 		b.index.Remove(e.index)
 	}
 	c.subscriptions = nil
-	c.mu.Unlock()
-	b.tell(ctx, Event{Kind: Disconnected, Session: s, Reason: s.Reason()})
-}
-
-func (b *Memory) tell(ctx context.Context, e Event) {
-	if b.config.Events == nil {
-		return
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			p := message.NewPanicError(v)
-			b.delivery.log().ErrorContext(ctx, "event handler panicked", "error", p, "stack", string(p.Stack))
-		}
-	}()
-	// Nobody has to listen, and a listener's error is not the session's.
-	_ = b.config.Events.Handle(ctx, message.Message[Event]{Session: e.Session, Payload: e})
+	return true
 }
 
 // MemoryStats is a snapshot of a [Memory] broker.

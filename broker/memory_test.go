@@ -96,17 +96,20 @@ func TestMemoryAnswersConnect(t *testing.T) {
 	if err := o.do(message.Raw{Kind: message.KindConnect, Session: refused.Session}); !errors.Is(err, refused.err) {
 		t.Errorf("error %v, want that of the delivery", err)
 	}
+	if n := b.Stats().Sessions; n != 1 {
+		t.Errorf("%d sessions, want the answered one alone", n)
+	}
 }
 
 func TestMemoryRefuses(t *testing.T) {
 	o := ops{t, broker.NewMemory(outbound, broker.Config{MaxSubscriptions: 2})}
 	c, stranger := newClient(""), newClient("")
 	o.connect(c)
+	wantCode(t, o.subscribe(c, "", "/topic/a"), message.CodeInvalid)
 	o.must(o.subscribe(c, "1", "/topic/a"))
 	wantCode(t, o.subscribe(c, "1", "/topic/b"), message.CodeConflict)
 	o.must(o.subscribe(c, "2", "/topic/b"))
 	wantCode(t, o.subscribe(c, "3", "/topic/c"), message.CodeFull)
-	wantCode(t, o.subscribe(c, "4", "/topic/{"), message.CodeInvalid)
 	wantCode(t, o.subscribe(stranger, "1", "/topic/a"), message.CodeInvalid)
 	wantCode(t, o.do(message.Raw{Kind: message.KindAck, Session: c.Session}), message.CodeInvalid)
 	wantCode(t, o.do(message.Raw{Kind: message.KindSubscribe, Destination: "/topic/a"}), message.CodeInvalid)

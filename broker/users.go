@@ -43,18 +43,12 @@ type userSession struct {
 
 // NewUsers returns a resolver of user destinations that delivers to outbound.
 func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
-	if config.Prefix == "" {
-		config.Prefix = "/user"
-	}
-	if config.MaxSubscriptions == 0 {
-		config.MaxSubscriptions = defaultSubscriptions
-	}
 	u := &Users{
-		config:   config,
+		config:   config.withDefaults(),
 		sessions: make(map[string]*userSession),
 		users:    make(map[string][]*userSession),
 	}
-	u.delivery.init(outbound, config.Logger)
+	u.delivery.init(outbound, config.Events, config.Logger)
 	return u
 }
 
@@ -70,11 +64,11 @@ func (u *Users) Handle(ctx context.Context, m message.Raw) error {
 	}
 	switch m.Kind {
 	case message.KindConnect:
-		u.connect(m.Session)
+		return u.connect(m.Session)
 	case message.KindSubscribe:
-		return u.subscribe(m)
+		return u.subscribe(ctx, m)
 	case message.KindUnsubscribe:
-		u.unsubscribe(m)
+		u.unsubscribe(ctx, m)
 	case message.KindDisconnect:
 		u.disconnect(m.Session)
 	default:
@@ -83,17 +77,21 @@ func (u *Users) Handle(ctx context.Context, m message.Raw) error {
 	return nil
 }
 
-func (u *Users) connect(s *message.Session) {
+func (u *Users) connect(s *message.Session) error {
 	us := &userSession{session: s, byID: make(map[string]string), byDest: make(map[string][]string)}
 	if p := s.User(); p != nil {
 		us.user = p.Name()
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.sessions[s.ID()] != nil {
+		return errConnected
+	}
 	u.sessions[s.ID()] = us
 	if us.user != "" {
 		u.users[us.user] = append(u.users[us.user], us)
 	}
+	return nil
 }
 
 func (u *Users) disconnect(s *message.Session) {
@@ -112,13 +110,25 @@ func (u *Users) disconnect(s *message.Session) {
 	}
 }
 
-func (u *Users) subscribe(m message.Raw) error {
+func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 	dest, ok := strings.CutPrefix(m.Destination, u.config.Prefix)
 	if !ok || len(dest) < 2 {
 		return message.Errorf(message.CodeInvalid, "%q is not a destination of the user's own: it needs %s/...", m.Destination, u.config.Prefix)
 	}
 	if strings.ContainsAny(dest, "*?{}") {
 		return message.Errorf(message.CodeDenied, "patterns are not allowed in user destinations")
+	}
+	if err := u.store(m, dest); err != nil {
+		return err
+	}
+	m.Done.Reached(message.Stored)
+	u.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
+	return nil
+}
+
+func (u *Users) store(m message.Raw, dest string) error {
+	if m.Subscription == "" {
+		return errNoID
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -134,20 +144,24 @@ func (u *Users) subscribe(m message.Raw) error {
 	}
 	us.byID[m.Subscription] = dest
 	us.byDest[dest] = append(slices.Clone(us.byDest[dest]), m.Subscription)
-	m.Done.Reached(message.Stored)
 	return nil
 }
 
-func (u *Users) unsubscribe(m message.Raw) {
+func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {
+	if dest, ok := u.remove(m); ok {
+		u.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: u.config.Prefix + dest, Subscription: m.Subscription})
+	}
+}
+
+func (u *Users) remove(m message.Raw) (dest string, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	us := u.sessions[m.Session.ID()]
 	if us == nil {
-		return
+		return "", false
 	}
-	dest, ok := us.byID[m.Subscription]
-	if !ok {
-		return
+	if dest, ok = us.byID[m.Subscription]; !ok {
+		return "", false
 	}
 	delete(us.byID, m.Subscription)
 	left := slices.DeleteFunc(slices.Clone(us.byDest[dest]), func(id string) bool { return id == m.Subscription })
@@ -156,6 +170,7 @@ func (u *Users) unsubscribe(m message.Raw) {
 	} else {
 		us.byDest[dest] = left
 	}
+	return dest, true
 }
 
 // send delivers "/user/{name}/dest" to every subscription to "/user/dest" of the

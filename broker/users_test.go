@@ -1,6 +1,10 @@
 package broker_test
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +86,7 @@ func TestUsersRefuse(t *testing.T) {
 	c := newClient("kim")
 	wantCode(t, o.subscribe(c, "1", "/user/queue/x"), message.CodeInvalid)
 	o.connect(c)
+	wantCode(t, o.subscribe(c, "", "/user/queue/x"), message.CodeInvalid)
 	wantCode(t, o.subscribe(c, "1", "/user/queue/*"), message.CodeDenied)
 	wantCode(t, o.subscribe(c, "1", "/user"), message.CodeInvalid)
 	o.must(o.subscribe(c, "1", "/user/queue/x"))
@@ -95,5 +100,71 @@ func TestUsersRefuse(t *testing.T) {
 	wantCode(t, o.subscribe(c, "2", "/user/queue/y"), message.CodeInvalid)
 	if s := u.Stats(); s.Unresolved != 1 || s.Sessions != 0 || s.Users != 0 {
 		t.Errorf("stats %+v", s)
+	}
+}
+
+// TestUsersConnectTwice: the second CONNECT is refused and changes nothing.
+func TestUsersConnectTwice(t *testing.T) {
+	u := broker.NewUsers(outbound, broker.UsersConfig{})
+	o := ops{t, u}
+	c := newClient("kim")
+	o.connect(c)
+	o.must(o.subscribe(c, "1", "/user/queue/x"))
+	wantCode(t, o.do(message.Raw{Kind: message.KindConnect, Session: c.Session}), message.CodeConflict)
+	o.must(o.send("/user/kim/queue/x", "m"))
+	wantLines(t, c, "1 /user/queue/x m")
+	o.must(o.disconnect(c))
+	o.must(o.send("/user/kim/queue/x", "m"))
+	wantLines(t, c)
+	if s := u.Stats(); s.Sessions != 0 || s.Users != 0 {
+		t.Errorf("left behind: %+v", s)
+	}
+}
+
+func TestUsersCompleteAtStored(t *testing.T) {
+	o := ops{t, broker.NewUsers(outbound, broker.UsersConfig{})}
+	c := newClient("kim")
+	o.connect(c)
+	for _, m := range []message.Raw{
+		{Kind: message.KindSubscribe, Session: c.Session, Subscription: "1", Destination: "/user/queue/a"},
+		{Destination: "/user/kim/queue/a"},
+	} {
+		done := false
+		m.Done = message.NewCompletion(message.Stored, func(err error) { done = err == nil })
+		o.must(o.do(m))
+		if !done {
+			t.Errorf("%s was not completed at Stored", m.Kind)
+		}
+	}
+}
+
+func TestUsersEvents(t *testing.T) {
+	var got []string
+	events := message.HandlerFunc[broker.Event](func(_ context.Context, m message.Message[broker.Event]) error {
+		e := m.Payload
+		got = append(got, fmt.Sprint(e.Kind, " ", e.Session.ID() == m.Session.ID(), " ", e.Subscription, e.Destination))
+		panic("a listener")
+	})
+	o := ops{t, broker.NewUsers(outbound, broker.UsersConfig{Events: events, Logger: slog.New(slog.DiscardHandler)})}
+	c := newClient("kim")
+	o.connect(c)
+	o.must(o.subscribe(c, "1", "/user/queue/a"))
+	_ = o.subscribe(c, "1", "/user/queue/a")
+	o.must(o.unsubscribe(c, "1"))
+	o.must(o.unsubscribe(c, "1"))
+	o.must(o.disconnect(c))
+	if want := []string{"2 true 1/user/queue/a", "3 true 1/user/queue/a"}; !slices.Equal(got, want) {
+		t.Errorf("events %q, want %q", got, want)
+	}
+}
+
+func TestUsersPrefix(t *testing.T) {
+	for _, prefix := range []string{"/me", "/me/"} {
+		o := ops{t, broker.NewUsers(outbound, broker.UsersConfig{Prefix: prefix})}
+		c := newClient("kim")
+		o.connect(c)
+		o.must(o.subscribe(c, "1", "/me/queue/a"))
+		o.must(o.send("/me/kim/queue/a", "x"))
+		wantLines(t, c, "1 /me/queue/a x")
 	}
 }
