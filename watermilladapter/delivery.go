@@ -16,11 +16,11 @@ var errDeadline = message.Errorf(message.CodeTimeout, "message was not handled i
 
 // delivery is one message on its way.
 type delivery struct {
-	source   *Source
-	message  *wmessage.Message
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	deadline *time.Timer // nil when there is none
+	source  *Source
+	message *wmessage.Message
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer // its deadline, then its NackDelay; the source's lock guards it
 }
 
 // begin hands m on. The message holds a slot, which is given back when it is
@@ -28,8 +28,9 @@ type delivery struct {
 func (s *Source) begin(m *wmessage.Message) {
 	d := &delivery{source: s, message: m}
 	d.ctx, d.cancel = context.WithCancelCause(m.Context())
-	if s.config.AckDeadline > 0 {
-		d.deadline = time.AfterFunc(s.config.AckDeadline, d.expire)
+	if !s.open(d) {
+		d.refuse()
+		return
 	}
 	done := message.NewCompletion(message.Handled, d.complete)
 	done.Release(s.to.Handle(d.ctx, message.Raw{
@@ -51,17 +52,14 @@ func (d *delivery) expire() {
 
 // complete is the outcome of the message. It runs once.
 func (d *delivery) complete(err error) {
-	if d.deadline != nil {
-		d.deadline.Stop()
-	}
+	d.disarm()
 	if err == nil || errors.Is(err, message.ErrDropped) {
 		d.message.Ack()
 		d.settled()
 		return
 	}
 	d.log("message failed", err)
-	if delay := d.source.config.NackDelay; delay > 0 && !d.expired() {
-		time.AfterFunc(delay, d.refuse)
+	if delay := d.source.config.NackDelay; delay > 0 && !d.expired() && d.arm(delay, d.refuse) {
 		return
 	}
 	d.refuse()
@@ -76,6 +74,7 @@ func (d *delivery) refuse() {
 
 func (d *delivery) settled() {
 	d.cancel(nil)
+	d.source.forget(d)
 	<-d.source.slots
 }
 

@@ -38,8 +38,8 @@
 //
 // # Concurrency
 //
-// A [Source] has one goroutine, which hands the messages on. Shutdown drains and
-// Close abandons; both join it. Subscriber and publisher belong to who made
+// A [Source] has one goroutine, which hands the messages on, and a timer for each
+// message under way. Shutdown drains and Close abandons; both join them. Subscriber and publisher belong to who made
 // them: close them afterwards.
 //
 // # Errors

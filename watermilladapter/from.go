@@ -21,9 +21,11 @@ type FromConfig struct {
 	// order, one at a time.
 	InFlight int
 	// AckDeadline is how long a message may take. A message that takes longer is
-	// refused, so that the engine delivers it again, and its context is
-	// cancelled; it stays under way until its handler is done. Zero means 30
-	// seconds; negative means for ever.
+	// refused, so that the engine delivers it again; it stays under way until its
+	// handler is done. A handler that runs within Handle is told by the end of
+	// its context. One behind an executor channel is not: its context ends with
+	// that channel, so that it may run beside the next delivery of its message.
+	// Zero means 30 seconds; negative means for ever.
 	AckDeadline time.Duration
 	// NackDelay is how long a message that failed is kept before it is refused,
 	// so that one that always fails does not make the engine spin. Zero means
@@ -38,7 +40,7 @@ func (c FromConfig) withDefaults(topic string) FromConfig {
 	if c.Destination == "" {
 		c.Destination = topic
 	}
-	if c.InFlight <= 0 {
+	if c.InFlight == 0 {
 		c.InFlight = 1
 	}
 	if c.AckDeadline == 0 {
@@ -66,22 +68,26 @@ type Source struct {
 	in     <-chan *wmessage.Message
 	cancel context.CancelFunc // ends the subscription
 
-	slots   chan struct{} // one entry per message under way
-	stop    chan struct{} // closed when intake ends
-	abandon chan struct{} // closed when nobody waits any more
-	done    chan struct{} // closed when the goroutine is gone
+	slots     chan struct{} // one entry per message under way
+	stop      chan struct{} // closed when intake ends
+	abandoned chan struct{} // closed when nobody waits any more
+	done      chan struct{} // closed when the goroutine is gone
 
 	stopOnce, abandonOnce sync.Once
+	underway
 }
 
 // From subscribes to topic and hands its messages to the handler, one after the
 // other on a goroutine of the source, until Shutdown or Close. The messages'
-// contexts have the values of ctx and of the engine's; the end of ctx ends the
-// subscription and what is under way with it. The error is the subscriber's.
-// From panics when sub or to is nil.
+// contexts are the engine's, which most engines derive from ctx. The end of ctx
+// ends the subscription. The error is the subscriber's. From panics when sub or
+// to is nil, or InFlight is negative.
 func From(ctx context.Context, sub wmessage.Subscriber, topic string, to message.RawHandler, c FromConfig) (*Source, error) {
 	if sub == nil || to == nil {
 		panic("watermilladapter: From needs a subscriber and a handler")
+	}
+	if c.InFlight < 0 {
+		panic("watermilladapter: FromConfig has a negative InFlight")
 	}
 	c = c.withDefaults(topic)
 	ctx, cancel := context.WithCancel(ctx)
@@ -91,15 +97,16 @@ func From(ctx context.Context, sub wmessage.Subscriber, topic string, to message
 		return nil, fmt.Errorf("watermilladapter: subscribe to %q: %w", topic, err)
 	}
 	s := &Source{
-		topic:   topic,
-		config:  c,
-		to:      interceptor.Recover(to),
-		in:      in,
-		cancel:  cancel,
-		slots:   make(chan struct{}, c.InFlight),
-		stop:    make(chan struct{}),
-		abandon: make(chan struct{}),
-		done:    make(chan struct{}),
+		topic:     topic,
+		config:    c,
+		to:        interceptor.Recover(to),
+		in:        in,
+		cancel:    cancel,
+		slots:     make(chan struct{}, c.InFlight),
+		stop:      make(chan struct{}),
+		abandoned: make(chan struct{}),
+		done:      make(chan struct{}),
+		underway:  underway{all: make(map[*delivery]struct{})},
 	}
 	go s.run()
 	return s, nil
@@ -114,16 +121,26 @@ func (s *Source) Shutdown(ctx context.Context) error {
 	case <-s.done:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-s.done: // too: that counts
+		return nil
+	default:
 		return fmt.Errorf("watermilladapter: source %q: %w", s.topic, ctx.Err())
 	}
 }
 
-// Close ends the subscription at once and cancels what is under way; the engine
-// delivers again what was not acknowledged. It waits for a handler that runs on
-// the source's goroutine, and for the subscriber to end the subscription.
+// Close ends the subscription and refuses what is under way, at once; the
+// engine delivers again what was not acknowledged. A handler that runs within
+// Handle is told by the end of its context, and Close waits for it; one behind
+// an executor channel runs on until it is done or that channel is closed. Close
+// also waits for the subscriber to end the subscription.
 func (s *Source) Close() {
 	s.stopOnce.Do(func() { close(s.stop) })
-	s.abandonOnce.Do(func() { close(s.abandon) })
+	s.abandonOnce.Do(func() {
+		s.abandon() // first: refusals need the subscription
+		close(s.abandoned)
+	})
 	s.cancel()
 	<-s.done
 }
@@ -132,6 +149,7 @@ func (s *Source) run() {
 	defer close(s.done)
 	s.take()
 	s.drain()
+	s.timers.Wait()
 	// Only now: acknowledgements need the subscription.
 	s.cancel()
 	for m := range s.in { // handed out by the engine, but never begun
@@ -176,7 +194,7 @@ func (s *Source) drain() {
 	for range cap(s.slots) {
 		select {
 		case s.slots <- struct{}{}:
-		case <-s.abandon:
+		case <-s.abandoned:
 			return
 		}
 	}

@@ -238,63 +238,6 @@ func TestFromRefusesAtTheDeadline(t *testing.T) {
 	})
 }
 
-func TestShutdownDrains(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sub := fakeSubscriber{out: make(chan *wmessage.Message, 2)}
-		var interrupted error
-		source := from(t, sub, func(ctx context.Context, m message.Raw) error {
-			m.Done.Hold()
-			go func() {
-				time.Sleep(time.Second)
-				interrupted = ctx.Err()
-				m.Done.Release(nil)
-			}()
-			return nil
-		}, watermilladapter.FromConfig{})
-		first, second := wmessage.NewMessage("1", nil), wmessage.NewMessage("2", nil)
-		sub.out <- first
-		sub.out <- second
-		synctest.Wait()
-
-		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if err := source.Shutdown(short); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a shutdown without enough time: %v", err)
-		}
-		if err := source.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if got := state(first); got != "ack" || interrupted != nil {
-			t.Errorf("under way: settled by %s, context %v", got, interrupted)
-		}
-		if got := state(second); got != "nack" {
-			t.Errorf("not begun: settled by %s", got)
-		}
-	})
-}
-
-func TestCloseCancelsWhatIsUnderWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pubsub := engine(t)
-		ended := false
-		source := from(t, pubsub, func(ctx context.Context, _ message.Raw) error {
-			<-ctx.Done()
-			ended = true
-			return ctx.Err()
-		}, watermilladapter.FromConfig{AckDeadline: -1})
-		publish(t, pubsub, "a")
-		synctest.Wait()
-		source.Close()
-		if !ended {
-			t.Error("Close did not wait for the handler")
-		}
-		source.Close()
-		if err := source.Shutdown(t.Context()); err != nil {
-			t.Errorf("Shutdown after Close: %v", err)
-		}
-	})
-}
-
 func TestSourceEndsWithItsEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pubsub := gochannel.NewGoChannel(gochannel.Config{}, nil)
@@ -319,5 +262,8 @@ func TestFromReturnsTheSubscribersError(t *testing.T) {
 	})
 	mustPanic(t, func() {
 		_, _ = watermilladapter.From(t.Context(), fakeSubscriber{}, "orders", nil, watermilladapter.FromConfig{})
+	})
+	mustPanic(t, func() {
+		_, _ = watermilladapter.From(t.Context(), fakeSubscriber{}, "orders", rawFunc(accept), watermilladapter.FromConfig{InFlight: -1})
 	})
 }

@@ -1,0 +1,187 @@
+package watermilladapter_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	wmessage "github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/headrace/headrace/channel"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/watermilladapter"
+)
+
+func TestShutdownDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := fakeSubscriber{out: make(chan *wmessage.Message, 2)}
+		var interrupted error
+		source := from(t, sub, func(ctx context.Context, m message.Raw) error {
+			m.Done.Hold()
+			go func() {
+				time.Sleep(time.Second)
+				interrupted = ctx.Err()
+				m.Done.Release(nil)
+			}()
+			return nil
+		}, watermilladapter.FromConfig{})
+		first, second := wmessage.NewMessage("1", nil), wmessage.NewMessage("2", nil)
+		sub.out <- first
+		sub.out <- second
+		synctest.Wait()
+
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if err := source.Shutdown(short); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a shutdown without enough time: %v", err)
+		}
+		if err := source.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := state(first); got != "ack" || interrupted != nil {
+			t.Errorf("under way: settled by %s, context %v", got, interrupted)
+		}
+		if got := state(second); got != "nack" {
+			t.Errorf("not begun: settled by %s", got)
+		}
+	})
+}
+
+func TestCloseCancelsAHandlerThatRunsWithinHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := fakeSubscriber{out: make(chan *wmessage.Message)} // its messages have contexts without an end
+		ended := false
+		source := from(t, sub, func(ctx context.Context, _ message.Raw) error {
+			<-ctx.Done()
+			ended = true
+			return ctx.Err()
+		}, watermilladapter.FromConfig{AckDeadline: -1})
+		sub.out <- wmessage.NewMessage("1", nil)
+		synctest.Wait()
+		source.Close()
+		if !ended {
+			t.Error("Close did not wait for the handler")
+		}
+		source.Close()
+		if err := source.Shutdown(t.Context()); err != nil {
+			t.Errorf("Shutdown after Close: %v", err)
+		}
+	})
+}
+
+func TestCloseRefusesAtOnceWhatIsDelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+		broken := func(context.Context, message.Raw) error { return errors.New("broken") }
+		source := from(t, sub, broken, watermilladapter.FromConfig{NackDelay: time.Hour})
+		m := wmessage.NewMessage("1", nil)
+		sub.out <- m
+		synctest.Wait()
+		if got := state(m); got != "open" {
+			t.Errorf("settled by %s before the delay", got)
+		}
+		start := time.Now()
+		source.Close()
+		if got, after := state(m), time.Since(start); got != "nack" || after != 0 {
+			t.Errorf("settled by %s, closed after %v", got, after)
+		}
+	})
+}
+
+// TestNothingIsLeftOfAMessageThatWasHandled: neither its deadline, which would
+// hold up Shutdown, nor a second refusal.
+func TestNothingIsLeftOfAMessageThatWasHandled(t *testing.T) {
+	for name, outcome := range map[string]error{"success": nil, "failure": errors.New("broken")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+				h := func(context.Context, message.Raw) error { return outcome }
+				source := from(t, sub, h, watermilladapter.FromConfig{AckDeadline: time.Minute, NackDelay: time.Second})
+				sub.out <- wmessage.NewMessage("1", nil)
+				pass(time.Second)
+				start := time.Now()
+				if err := source.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if after := time.Since(start); after != 0 {
+					t.Errorf("Shutdown waited %v", after)
+				}
+			})
+		})
+	}
+}
+
+// TestNackDelayMayBeLongerThanTheDeadline: the deadline is for the handler.
+func TestNackDelayMayBeLongerThanTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+		broken := func(context.Context, message.Raw) error { return errors.New("broken") }
+		from(t, sub, broken, watermilladapter.FromConfig{AckDeadline: time.Second, NackDelay: time.Minute})
+		m := wmessage.NewMessage("1", nil)
+		sub.out <- m
+		pass(time.Minute - 1)
+		if got := state(m); got != "open" {
+			t.Errorf("settled by %s before the delay", got)
+		}
+		pass(1)
+		if got := state(m); got != "nack" {
+			t.Errorf("settled by %s", got)
+		}
+	})
+}
+
+// TestBehindAnExecutorTheMessageIsRefusedAndTheHandlerIsNotTold: neither by the
+// deadline nor by Close. Its context is the executor's, and nothing is left
+// when the handler is done at last.
+func TestBehindAnExecutorTheMessageIsRefusedAndTheHandlerIsNotTold(t *testing.T) {
+	for name, end := range map[string]func(*watermilladapter.Source){
+		"deadline": func(*watermilladapter.Source) { pass(time.Minute) },
+		"close":    (*watermilladapter.Source).Close,
+	} {
+		for result, outcome := range map[string]error{"success": nil, "failure": errors.New("broken")} {
+			t.Run(name+"/"+result, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					orders := channel.NewExecutorChannel(channel.Config[[]byte]{Name: "orders", Logger: quiet})
+					defer orders.Close()
+					release := make(chan struct{})
+					var told error
+					channel.SubscribeFunc(orders, func(ctx context.Context, _ message.Raw) error {
+						<-release
+						told = ctx.Err()
+						return outcome
+					})
+					sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+					source := from(t, sub, orders.Handle, watermilladapter.FromConfig{AckDeadline: time.Minute})
+					m := wmessage.NewMessage("1", nil)
+					sub.out <- m
+					synctest.Wait()
+					end(source)
+					if got := state(m); got != "nack" {
+						t.Errorf("settled by %s", got)
+					}
+					close(release)
+					synctest.Wait()
+					if told != nil {
+						t.Errorf("the handler was told %v", told)
+					}
+					source.Close()
+				})
+			})
+		}
+	}
+}
+
+// TestShutdownOfWhatIsOver: it is, whatever became of the context.
+func TestShutdownOfWhatIsOver(t *testing.T) {
+	source := from(t, engine(t), accept, watermilladapter.FromConfig{})
+	source.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // a select would toss a coin
+		if err := source.Shutdown(ended); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
