@@ -109,7 +109,7 @@ func New(config Config) *Node {
 		Logger:    config.Logger,
 	})
 	n.Broker = broker.NewMemory(n.Outbound, broker.Config{Separator: config.Separator, Events: n.Events, Logger: config.Logger})
-	n.Users = broker.NewUsers(n.Outbound, broker.UsersConfig{Prefix: config.UserPrefix, Logger: config.Logger})
+	n.Users = broker.NewUsers(n.Outbound, broker.UsersConfig{Prefix: config.UserPrefix, Events: n.Events, Logger: config.Logger})
 	n.Router = handler.NewRouter(n.BrokerChannel, handler.Config{
 		Prefix:      config.AppPrefix,
 		ReplyPrefix: config.BrokerPrefixes[0],

@@ -27,7 +27,10 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 		if err := n.Users.Handle(ctx, m); err != nil {
 			return err
 		}
-		return n.Broker.Handle(ctx, m)
+		if err := n.Broker.Handle(ctx, m); err != nil {
+			return errors.Join(err, n.Users.Handle(ctx, message.Raw{Kind: message.KindDisconnect, Session: m.Session}))
+		}
+		return nil
 	case message.KindDisconnect, message.KindUnsubscribe:
 		return errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
 	case message.KindData, message.KindSubscribe:
@@ -48,13 +51,11 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 			return next.Handle(ctx, m)
 		}
 		defer func() {
-			if v := recover(); v != nil {
-				err = message.NewPanicError(v)
-			}
 			if err != nil {
 				err = errors.Join(err, s.inbound(ctx, m))
 			}
 		}()
+		defer message.Recover(&err)
 		return next.Handle(ctx, m)
 	})
 }
