@@ -11,9 +11,10 @@ type SubscribableChannel[T any] interface {
 	message.Handler[T]
 	// Subscribe adds a subscriber, wrapped in interceptors of its own (the
 	// first is the outermost). It may be called at any time and from any
-	// goroutine; a message that is being sent reaches the subscribers it found.
-	// The returned function takes the subscriber away; it may be called more
-	// than once. A message that is under way may still arrive after it.
+	// goroutine, but not by an interceptor while that is being mounted on the
+	// same channel. The returned function takes the subscriber away; it may be
+	// called more than once, and a message that is just being handed over may
+	// still arrive after it. A nil handler or interceptor panics.
 	Subscribe(h message.Handler[T], interceptors ...message.Interceptor[T]) (unsubscribe func())
 	// Intercept puts interceptors on the send side: they run on the sender's
 	// goroutine, once per message however many subscribers there are. The
@@ -57,6 +58,8 @@ const (
 	// Reject answers [ErrFull].
 	Reject
 	// DropOldest makes room by dropping the oldest message that waits in the
-	// same queue; that one is completed with [message.ErrDropped].
+	// same mailbox or queue; that one is completed with [message.ErrDropped].
+	// Where none waits there, because other keys take up the whole Capacity,
+	// the answer is [ErrFull].
 	DropOldest
 )

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"fmt"
 	"log/slog"
 	"runtime"
 
@@ -48,34 +49,26 @@ func SessionKey[T any](m message.Message[T]) string {
 }
 
 func (c Config[T]) withDefaults() Config[T] {
+	if min(c.Workers, c.MaxWorkers, c.Mailbox, c.Capacity) < 0 {
+		panic(fmt.Sprintf("channel: the Config of %q has a negative number", c.Name))
+	}
 	if c.Name == "" {
 		c.Name = "channel"
 	}
-	if c.Workers <= 0 {
+	if c.Workers == 0 {
 		c.Workers = 2 * runtime.GOMAXPROCS(0)
 	}
-	if c.MaxWorkers <= 0 {
+	if c.MaxWorkers == 0 {
 		c.MaxWorkers = 1024
 	}
 	c.MaxWorkers = max(c.MaxWorkers, c.Workers)
-	if c.Capacity <= 0 {
+	if c.Capacity == 0 {
 		c.Capacity = 65_536
 	}
-	if c.Mailbox <= 0 {
+	if c.Mailbox == 0 {
 		c.Mailbox = 256
 	}
 	return c
-}
-
-// key spares the default the copy that a call through Key makes.
-func (c *Config[T]) key(m *message.Message[T]) string {
-	switch {
-	case c.Key != nil:
-		return c.Key(*m)
-	case m.Session != nil:
-		return m.Session.ID()
-	}
-	return m.Destination
 }
 
 func (c Config[T]) logger() *slog.Logger {

@@ -32,7 +32,7 @@ func (d *detached) Value(key any) any {
 // with nothing but m's session passes unchanged and so costs nothing; anything
 // else keeps its values and loses its cancellation.
 func detach[T any](ctx, life context.Context, m *message.Message[T]) context.Context {
-	if m.Session != nil && ctx.Done() == m.Session.Context().Done() {
+	if done := ctx.Done(); m.Session != nil && done != nil && done == m.Session.Context().Done() {
 		return ctx
 	}
 	return &detached{values: ctx, life: life}

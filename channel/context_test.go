@@ -39,9 +39,6 @@ func TestContextOfSession(t *testing.T) {
 		"with values": func(ctx context.Context) (session, sender context.Context) {
 			return ctx, context.WithValue(ctx, valueKey{}, "sender")
 		},
-		"no end at all": func(context.Context) (session, sender context.Context) {
-			return context.Background(), context.WithoutCancel(t.Context())
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -151,4 +148,26 @@ func TestContextEndedSender(t *testing.T) {
 		t.Errorf("handled in a context that ended: %v", err)
 	}
 	c.Close()
+}
+
+// TestContextOfEndlessSession: what no session ends, Close does.
+func TestContextOfEndlessSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := channel.NewExecutorChannel(channel.Config[int]{})
+		ended := make(chan error, 1)
+		channel.SubscribeFunc(c, func(ctx context.Context, _ message.Message[int]) error {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return nil
+		})
+		s := sessions(context.Background(), 1)[0]
+		if err := c.Handle(s.Context(), message.Message[int]{Session: s}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		c.Close()
+		if err := <-ended; err != context.Canceled {
+			t.Errorf("ended with %v", err)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,8 @@ type crew[E any] struct {
 	// hire returns the work of a new worker: it handles an entry and reports
 	// whether the entry must become ready again.
 	hire func() func(E) (more bool)
+	// moment is counted up by every tick; a worker sees by it that time passes.
+	moment *atomic.Uint32
 
 	mu       sync.Mutex
 	ready    fifo[E]
@@ -41,6 +44,7 @@ type crew[E any] struct {
 	waking   bool   // a woken worker has not looked at the queue yet: no need for another
 	moved    uint64 // entries that left the ready queue
 	seen     uint64 // moved at the last tick
+	started  uint64 // workers that the last tick started; each moves one entry at once
 	watching bool
 	watch    *time.Timer
 	reaping  bool
@@ -54,6 +58,7 @@ type crew[E any] struct {
 func (c *crew[E]) push(e E) {
 	c.mu.Lock()
 	c.ready.push(e)
+	c.arm()
 	w := c.muster()
 	c.mu.Unlock()
 	w.rouse()
@@ -74,8 +79,6 @@ func (c *crew[E]) muster() *worker {
 	case c.count < c.size:
 		c.waking = true
 		c.start()
-	default:
-		c.arm()
 	}
 	return nil
 }
@@ -93,7 +96,8 @@ func (c *crew[E]) start() {
 	}
 }
 
-// arm makes sure that a queue which stands still is noticed. The lock is held.
+// arm makes sure that a queue which stands still is noticed, and that workers
+// notice when they take long. The lock is held.
 func (c *crew[E]) arm() {
 	if c.watching || c.stopped {
 		return
@@ -107,18 +111,21 @@ func (c *crew[E]) arm() {
 }
 
 func (c *crew[E]) tick() {
+	c.moment.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ready.n == 0 || c.stopped || c.count >= c.limit {
 		c.watching = false
 		return
 	}
-	if c.moved == c.seen && len(c.idle) == 0 {
+	stands := c.moved-c.seen <= c.started && len(c.idle) == 0
+	c.seen, c.started = c.moved, 0
+	if stands {
 		for range min(c.ready.n, c.count, c.limit-c.count) {
 			c.start()
+			c.started++
 		}
 	}
-	c.seen = c.moved
 	c.watch.Reset(stallTick)
 }
 
@@ -145,6 +152,12 @@ func (c *crew[E]) dismissIdle() {
 func (c *crew[E]) run() {
 	w := &worker{wake: make(chan struct{}, 1)}
 	work := c.hire()
+	home := false
+	defer func() {
+		if !home { // a handler ended the goroutine
+			c.replace()
+		}
+	}()
 	for e, ok := c.next(w); ok; {
 		if work(e) {
 			e = c.swap(e)
@@ -152,6 +165,19 @@ func (c *crew[E]) run() {
 			e, ok = c.next(w)
 		}
 	}
+	home = true
+}
+
+// replace takes a worker off the crew that ended before its time.
+func (c *crew[E]) replace() {
+	c.mu.Lock()
+	c.count--
+	var w *worker
+	if c.ready.n > 0 {
+		w = c.muster()
+	}
+	c.mu.Unlock()
+	w.rouse()
 }
 
 // swap puts e behind what is ready and returns the first of it, which is e

@@ -32,7 +32,7 @@ func (c *DirectChannel[T]) Handle(ctx context.Context, m message.Message[T]) err
 
 // Subscribe implements [SubscribableChannel].
 func (c *DirectChannel[T]) Subscribe(h message.Handler[T], interceptors ...message.Interceptor[T]) (unsubscribe func()) {
-	return c.wiring.subscribe(message.Chain(h, interceptors...))
+	return c.wiring.subscribe(h, interceptors)
 }
 
 // Intercept implements [SubscribableChannel].

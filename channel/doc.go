@@ -15,15 +15,17 @@
 //
 // # Concurrency
 //
-// All methods may be called from any goroutine, during a send too. What a send
-// finds when it starts is what it uses.
+// All methods may be called from any goroutine, during a send too. A send uses
+// the interceptors that it finds when it starts; subscribers are those that are
+// there when the message is handed over, which an ExecutorChannel does later.
 //
 // # Ordering
 //
 // An ExecutorChannel handles the messages of one session one at a time and in
 // the order in which they were sent, and messages without a session in order
 // per destination; see [Config].Key. Sessions do not wait for each other: when
-// handlers block, more workers are started. Config.Unordered gives the order up.
+// handlers block, more workers are started, up to Config.MaxWorkers.
+// Config.Unordered gives the order up.
 //
 // # Bounds
 //

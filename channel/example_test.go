@@ -63,15 +63,20 @@ func ExampleQueueChannel() {
 	for i := range 2 {
 		orders.Handle(ctx, message.Message[Order]{Payload: Order{"ACME", i}})
 	}
-	orders.Close()
-	for {
-		m, err := orders.Receive(ctx)
-		if errors.Is(err, channel.ErrClosed) {
-			break
+	received := make(chan struct{})
+	go func() {
+		defer close(received)
+		for {
+			m, err := orders.Receive(ctx)
+			if errors.Is(err, channel.ErrClosed) {
+				return
+			}
+			fmt.Println(m.Payload.Symbol, m.Payload.Quantity)
+			m.Done.Release(nil) // this receiver is done with it
 		}
-		fmt.Println(m.Payload.Symbol, m.Payload.Quantity)
-		m.Done.Release(nil) // this receiver is done with it
-	}
+	}()
+	orders.Shutdown(ctx) // takes no more, and waits until all was received
+	<-received
 	// Output:
 	// ACME 0
 	// ACME 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -24,12 +25,15 @@ type Executor[T any] struct {
 	lanes *lanes[T]
 	pool  *pool[T]
 
+	seed    maphash.Seed
 	closing chan struct{} // closed when intake stops: blocked senders give up
 	drained chan struct{} // closed when nothing is under way after that
 	once    sync.Once
 	abandon atomic.Bool
 	// subscribers is what handles items without a handler.
 	subscribers *atomic.Pointer[message.Handler[T]]
+	// moment changes every millisecond while messages come in.
+	moment atomic.Uint32
 
 	// What every message writes to must not share a cache line with what every
 	// message reads.
@@ -50,11 +54,15 @@ type item[T any] struct {
 // errAbandoned marks messages that Close found waiting; they end with ErrClosed.
 var errAbandoned = errors.New("abandoned")
 
+// errGoexit ends a message whose handler ended the worker's goroutine.
+var errGoexit = errors.New("the handler ended its goroutine")
+
 // NewExecutor returns an executor. It starts goroutines when there is work;
 // Shutdown or Close ends them.
 func NewExecutor[T any](config Config[T]) *Executor[T] {
 	e := &Executor[T]{
 		config:  config.withDefaults(),
+		seed:    maphash.MakeSeed(),
 		closing: make(chan struct{}),
 		drained: make(chan struct{}),
 	}
@@ -70,18 +78,20 @@ func NewExecutor[T any](config Config[T]) *Executor[T] {
 
 // offer queues m if there is room. It returns what to wait for before the next
 // try, or the completion of a message that was dropped to make room.
-func (e *Executor[T]) offer(key string, ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+func (e *Executor[T]) offer(ctx context.Context, lane uint64, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
 	if e.pool != nil {
 		return e.pool.offer(ctx, m, h)
 	}
-	return e.lanes.offer(key, ctx, m, h)
+	return e.lanes.offer(ctx, lane, m, h)
 }
 
 // forget takes a sender that waits no longer off all lists.
-func (e *Executor[T]) forget(key string, wait chan struct{}) {
-	e.room.forget(wait)
-	if e.lanes != nil {
-		e.lanes.forget(key, wait)
+func (e *Executor[T]) forget(lane uint64, wait chan struct{}) {
+	if e.room.forget(wait) {
+		return
+	}
+	if e.lanes == nil || !e.lanes.forget(lane, wait) {
+		e.room.wake(1) // it was woken already: another one may have its place
 	}
 }
 
@@ -107,20 +117,20 @@ func (e *Executor[T]) stop() {
 // Overflow. Errors: [ErrFull], [ErrClosed], or ctx's when it ended while waiting.
 //
 // A message of a session is handled in ctx when ctx ends with the session's
-// context; every other message is handled with ctx's values, without its
-// cancellation, and is cancelled by Close. An error of h completes the message
-// with it; without a Done it is logged. So does a panic, as a
-// [message.PanicError].
+// context, and then ends with it alone; every other message is handled with
+// ctx's values, without its cancellation, and is cancelled by Close. An error
+// of h completes the message with it; without a Done it is logged. So does a
+// panic, as a [message.PanicError].
 func (e *Executor[T]) Submit(ctx context.Context, key string, m message.Message[T], h message.Handler[T]) error {
-	return e.submit(ctx, key, &m, h)
+	return e.submit(ctx, maphash.String(e.seed, key), &m, h)
 }
 
 // submit takes m by pointer, here and below, because every copy of a message on
 // its way to the mailbox costs as much as the mailbox's lock. Nobody keeps it.
-func (e *Executor[T]) submit(ctx context.Context, key string, m *message.Message[T], h message.Handler[T]) error {
+func (e *Executor[T]) submit(ctx context.Context, lane uint64, m *message.Message[T], h message.Handler[T]) error {
 	later := detach(ctx, e.life, m)
 	for {
-		wait, dropped, err := e.offer(key, later, m, h)
+		wait, dropped, err := e.offer(later, lane, m, h)
 		switch {
 		case err != nil:
 			e.counters.rejected.Add(1)
@@ -136,26 +146,66 @@ func (e *Executor[T]) submit(ctx context.Context, key string, m *message.Message
 		case <-wait:
 		case <-e.closing:
 		case <-ctx.Done():
-			e.forget(key, wait)
+			e.forget(lane, wait)
 			e.counters.rejected.Add(1)
 			return ctx.Err()
 		}
 	}
 }
 
-// handle brings items to their ends, one after the other, and counts these. A
-// panic ends one item: handle returns those behind it. So a batch needs one
-// recover, not one for each message.
-func (e *Executor[T]) handle(items []item[T], t *tally) (rest []item[T]) {
-	i := 0
+// lane returns what stands for the key of m. Two keys of one hash would wait for
+// each other, no more; and a session is known by its address, which spares
+// reading its id.
+func (e *Executor[T]) lane(m *message.Message[T]) uint64 {
+	switch {
+	case e.pool != nil:
+		return 0
+	case e.config.Key != nil:
+		return maphash.String(e.seed, e.config.Key(*m))
+	case m.Session != nil:
+		return maphash.Comparable(e.seed, m.Session)
+	}
+	return maphash.String(e.seed, m.Destination)
+}
+
+// handle brings a batch to its end on the worker's goroutine. What it leaves in
+// the batch when a handler ends the goroutine ([runtime.Goexit], as FailNow of a
+// test does) has not been handled.
+func (e *Executor[T]) handle(batch *buffer[T]) {
+	var t tally
+	ended := false
+	defer func() {
+		if !ended {
+			e.settle(batch.next(), errGoexit, &t)
+		}
+		e.leave(&t)
+	}()
+	for batch.len() > 0 {
+		if p := e.run(batch, &t); p != nil {
+			e.settle(batch.next(), p, &t)
+		}
+	}
+	ended = true
+}
+
+// run handles the batch up to its end or to a panic: one recover a batch, not
+// one for each message. Where messages take longer than a moment, what is done
+// leaves at once and not with the batch.
+func (e *Executor[T]) run(batch *buffer[T], t *tally) (p *message.PanicError) {
 	defer func() {
 		if v := recover(); v != nil {
-			e.settle(&items[i], message.NewPanicError(v), t)
-			rest = items[i+1:]
+			p = message.NewPanicError(v)
 		}
 	}()
-	for ; i < len(items); i++ {
-		e.settle(&items[i], e.call(&items[i]), t)
+	slow, moment := false, e.moment.Load()
+	for batch.len() > 0 {
+		it := &batch.items[batch.head]
+		err := e.call(it)
+		batch.head++
+		e.settle(it, err, t)
+		if slow = slow || e.moment.Load() != moment; slow {
+			e.leave(t)
+		}
 	}
 	return nil
 }
@@ -175,15 +225,24 @@ func (e *Executor[T]) call(it *item[T]) error {
 	return h.Handle(it.ctx, it.m)
 }
 
-// settle tells how an item ended to who waits for it, or to the log.
+// settle counts how an item ended and tells who waits for it, or the log.
 func (e *Executor[T]) settle(it *item[T], err error, t *tally) {
 	t.count(err)
+	if err != nil || it.m.Done != nil {
+		e.tell(it, err)
+	}
+}
+
+// tell calls code that is not ours, a completion or a log handler; its panic is
+// lost, and must not take the worker along.
+func (e *Executor[T]) tell(it *item[T], err error) {
+	defer func() { _ = recover() }()
 	switch {
 	case err == errAbandoned:
 		it.m.Done.Release(ErrClosed)
 	case it.m.Done != nil:
 		it.m.Done.Release(err)
-	case err != nil && !errors.Is(err, message.ErrDropped):
+	case !errors.Is(err, message.ErrDropped):
 		e.logFailure(it, err)
 	}
 }
@@ -196,9 +255,11 @@ func (e *Executor[T]) logFailure(it *item[T], err error) {
 	e.config.logger().ErrorContext(it.ctx, "message failed", attrs...)
 }
 
-// leave ends n messages that came to t.
-func (e *Executor[T]) leave(n int, t tally) {
+// leave gives the places back of those that t counts, and empties t.
+func (e *Executor[T]) leave(t *tally) {
 	e.counters.add(t)
+	n := t.n
+	*t = tally{}
 	if e.room.leave(n) {
 		close(e.drained)
 	}
@@ -222,7 +283,9 @@ func (e *Executor[T]) Shutdown(ctx context.Context) error {
 	select {
 	case <-e.drained:
 	case <-ctx.Done():
-		return fmt.Errorf("channel %s: %d messages not handled yet: %w", e.config.Name, e.room.used(), ctx.Err())
+		if left := e.room.used(); left > 0 {
+			return fmt.Errorf("channel %s: %d messages not handled yet: %w", e.config.Name, left, ctx.Err())
+		}
 	}
 	e.end()
 	e.stop()
@@ -230,8 +293,9 @@ func (e *Executor[T]) Shutdown(ctx context.Context) error {
 }
 
 // Close refuses new messages, completes those that wait with [ErrClosed],
-// cancels the context of those being handled and waits for their handlers. A
-// handler must not call it on its own executor.
+// cancels the contexts of those being handled, but for those that end with
+// their sessions' (see Submit), and waits for their handlers. A handler must not
+// call it on its own executor.
 func (e *Executor[T]) Close() {
 	e.abandon.Store(true)
 	e.stopIntake()

@@ -31,24 +31,25 @@ func NewExecutorChannel[T any](config Config[T]) *ExecutorChannel[T] {
 }
 
 // Handle queues m for the subscribers. See [Executor.Submit] for when it blocks,
-// its errors, and the context in which m is handled.
+// its errors, and the context in which m is handled. The subscribers are those
+// there are when m's turn comes; without one it ends with [ErrNoSubscriber].
 func (c *ExecutorChannel[T]) Handle(ctx context.Context, m message.Message[T]) error {
 	if h := c.wiring.entry.Load(); h != nil {
 		return (*h).Handle(ctx, m)
 	}
-	return c.executor.submit(ctx, c.executor.config.key(&m), &m, nil)
+	return c.executor.submit(ctx, c.executor.lane(&m), &m, nil)
 }
 
 // inlet is where the send side of an ExecutorChannel ends.
 type inlet[T any] struct{ *ExecutorChannel[T] }
 
 func (i inlet[T]) Handle(ctx context.Context, m message.Message[T]) error {
-	return i.executor.submit(ctx, i.executor.config.key(&m), &m, nil)
+	return i.executor.submit(ctx, i.executor.lane(&m), &m, nil)
 }
 
 // Subscribe implements [SubscribableChannel].
 func (c *ExecutorChannel[T]) Subscribe(h message.Handler[T], interceptors ...message.Interceptor[T]) (unsubscribe func()) {
-	return c.wiring.subscribe(message.Chain(h, interceptors...))
+	return c.wiring.subscribe(h, interceptors)
 }
 
 // Intercept implements [SubscribableChannel].

@@ -2,14 +2,13 @@ package channel
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 
 	"github.com/headrace/headrace/message"
 )
 
 const (
-	shardCount = 64 // spreads the keys over so many locks
+	shardCount = 64 // spreads the mailboxes over so many locks
 	keepIdle   = 64 // so many mailboxes a shard stay for the return of their key
 	maxBatch   = 64 // handled before other mailboxes get their turn
 )
@@ -19,15 +18,14 @@ const (
 type lanes[T any] struct {
 	crew[*mailbox[T]]
 	e       *Executor[T]
-	seed    maphash.Seed
 	shards  [shardCount]shard[T]
 	buffers sync.Pool
 	batch   int
 }
 
 func newLanes[T any](e *Executor[T]) *lanes[T] {
-	l := &lanes[T]{e: e, seed: maphash.MakeSeed()}
-	l.size, l.limit = e.config.Workers, e.config.MaxWorkers
+	l := &lanes[T]{e: e}
+	l.size, l.limit, l.moment = e.config.Workers, e.config.MaxWorkers, &e.moment
 	l.batch = min(maxBatch, max(1, e.config.Mailbox/4))
 	l.buffers.New = func() any { return new(buffer[T]) }
 	for i := range l.shards {
@@ -43,18 +41,12 @@ func newLanes[T any](e *Executor[T]) *lanes[T] {
 	return l
 }
 
-// find returns the hash of a key, by which its mailbox is known, and its shard.
-// Two keys of one hash would share a mailbox: they would wait for each other, no
-// more.
-func (l *lanes[T]) find(key string) (uint64, *shard[T]) {
-	hash := maphash.String(l.seed, key)
-	return hash, &l.shards[hash%shardCount]
-}
+func (l *lanes[T]) shard(lane uint64) *shard[T] { return &l.shards[lane%shardCount] }
 
-func (l *lanes[T]) offer(key string, ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
-	hash, s := l.find(key)
+func (l *lanes[T]) offer(ctx context.Context, lane uint64, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+	s := l.shard(lane)
 	s.mu.Lock()
-	b := s.boxes.find(hash)
+	b := s.boxes.find(lane)
 	full := b.len() >= l.e.config.Mailbox
 	if full {
 		err = ErrFull
@@ -66,7 +58,7 @@ func (l *lanes[T]) offer(key string, ctx context.Context, m *message.Message[T],
 		return l.overflow(s, b, item[T]{ctx, *m, h}, full, err)
 	}
 	if b == nil {
-		b = s.add(hash)
+		b = s.add(lane)
 	}
 	m.Done.Hold()
 	it := s.push(b)
@@ -100,13 +92,21 @@ func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it item[T], full bool, e
 	return nil, nil, ErrFull
 }
 
-func (l *lanes[T]) forget(key string, wait chan struct{}) {
-	hash, s := l.find(key)
+// forget takes a sender off the list of its mailbox and reports whether it was
+// there. If not, another one may have its turn.
+func (l *lanes[T]) forget(lane uint64, wait chan struct{}) bool {
+	s := l.shard(lane)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if b := s.boxes.find(hash); b != nil {
-		b.senders.remove(wait)
+	b := s.boxes.find(lane)
+	if b == nil {
+		return false
 	}
+	found := b.senders.remove(wait)
+	if !found {
+		b.senders.wake(1)
+	}
+	return found
 }
 
 // drain handles a batch of b on the worker's goroutine. It returns the emptied
@@ -115,16 +115,18 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 	s := b.shard
 	s.mu.Lock()
 	batch = s.take(b, batch, l.batch)
+	b.senders.wake(l.e.config.Mailbox - b.len())
 	s.mu.Unlock()
 
-	items := batch.items[batch.head:]
-	n := len(items)
-	var t tally
-	for len(items) > 0 {
-		items = l.e.handle(items, &t)
-	}
+	ended := false
+	defer func() {
+		if !ended { // the goroutine ends: others handle what is left
+			l.putBack(b, batch)
+		}
+	}()
+	l.e.handle(batch)
+	ended = true
 	batch.reset()
-	l.e.leave(n, t)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,6 +134,19 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 		return batch, true
 	}
 	b.scheduled = false
+	b.senders.wake(len(b.senders.list)) // before it is forgotten
 	s.retire(b)
 	return batch, false
+}
+
+// putBack puts what is left of a batch before what waits in its mailbox.
+func (l *lanes[T]) putBack(b *mailbox[T], batch *buffer[T]) {
+	s := b.shard
+	s.mu.Lock()
+	for b.len() > 0 {
+		*batch.push() = b.waiting.pop()
+	}
+	b.waiting = batch
+	s.mu.Unlock()
+	l.push(b) // an empty one is retired when its turn comes
 }

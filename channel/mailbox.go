@@ -31,6 +31,12 @@ func (b *buffer[T]) push() *item[T] {
 	return &b.items[n]
 }
 
+// next passes the first item, which stays where it is until reset.
+func (b *buffer[T]) next() *item[T] {
+	b.head++
+	return &b.items[b.head-1]
+}
+
 func (b *buffer[T]) pop() item[T] {
 	it := b.items[b.head]
 	b.items[b.head] = item[T]{}
@@ -89,8 +95,7 @@ func (s *shard[T]) push(b *mailbox[T]) *item[T] {
 	return b.waiting.push()
 }
 
-// take moves up to n waiting items into batch, which is empty, and lets blocked
-// senders try again.
+// take moves up to n waiting items into batch, which is empty.
 func (s *shard[T]) take(b *mailbox[T], batch *buffer[T], n int) *buffer[T] {
 	switch waiting := b.len(); {
 	case waiting == 0:
@@ -102,7 +107,6 @@ func (s *shard[T]) take(b *mailbox[T], batch *buffer[T], n int) *buffer[T] {
 			*batch.push() = b.waiting.pop()
 		}
 	}
-	b.senders.wakeAll()
 	s.rest(b)
 	return batch
 }
@@ -121,28 +125,4 @@ func (s *shard[T]) retire(b *mailbox[T]) {
 	if s.boxes.n > keepIdle {
 		s.boxes.remove(b)
 	}
-}
-
-// waitlist is a list of goroutines that wait. Its owner's lock guards it.
-type waitlist struct {
-	list []chan struct{}
-}
-
-func (w *waitlist) add() chan struct{} {
-	ch := make(chan struct{})
-	w.list = append(w.list, ch)
-	return ch
-}
-
-func (w *waitlist) remove(ch chan struct{}) {
-	if i := slices.Index(w.list, ch); i >= 0 {
-		w.list = slices.Delete(w.list, i, i+1)
-	}
-}
-
-func (w *waitlist) wakeAll() {
-	for _, ch := range w.list {
-		close(ch)
-	}
-	w.list = nil
 }

@@ -14,15 +14,13 @@ type pool[T any] struct {
 
 func newPool[T any](e *Executor[T]) *pool[T] {
 	p := &pool[T]{e: e}
-	p.size, p.limit = e.config.Workers, e.config.MaxWorkers
+	p.size, p.limit, p.moment = e.config.Workers, e.config.MaxWorkers, &e.moment
 	p.hire = func() func(item[T]) bool {
-		one := make([]item[T], 1)
+		one := new(buffer[T])
 		return func(it item[T]) bool {
-			var t tally
-			one[0] = it
-			e.handle(one, &t)
-			one[0] = item[T]{}
-			e.leave(1, t)
+			*one.push() = it
+			e.handle(one)
+			one.reset()
 			return false
 		}
 	}

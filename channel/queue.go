@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/headrace/headrace/message"
@@ -16,7 +17,7 @@ type QueueConfig struct {
 }
 
 // QueueChannel keeps messages in order until somebody asks for them with
-// Receive. Its methods may be called from any goroutine.
+// Receive. Contexts end here: a receiver has its own. Its methods may be called from any goroutine.
 type QueueChannel[T any] struct {
 	wiring   wiring[T]
 	capacity int
@@ -25,6 +26,7 @@ type QueueChannel[T any] struct {
 	mu        sync.Mutex
 	queue     fifo[message.Message[T]]
 	closed    bool
+	empty     chan struct{} // closed when the queue is closed and empty
 	senders   waitlist
 	receivers waitlist
 }
@@ -33,8 +35,11 @@ var _ PollableChannel[int] = (*QueueChannel[int])(nil)
 
 // NewQueueChannel returns an empty queue. It has no goroutines.
 func NewQueueChannel[T any](config QueueConfig) *QueueChannel[T] {
-	c := &QueueChannel[T]{capacity: config.Capacity, overflow: config.Overflow}
-	if c.capacity <= 0 {
+	if config.Capacity < 0 {
+		panic("channel: a queue of negative capacity")
+	}
+	c := &QueueChannel[T]{capacity: config.Capacity, overflow: config.Overflow, empty: make(chan struct{})}
+	if c.capacity == 0 {
 		c.capacity = 1024
 	}
 	c.wiring.inlet = message.HandlerFunc[T](c.enqueue)
@@ -95,7 +100,7 @@ func (c *QueueChannel[T]) offer(m message.Message[T]) (wait chan struct{}, dropp
 	}
 	m.Done.Hold()
 	c.queue.push(m)
-	c.receivers.wakeAll()
+	c.receivers.wake(1)
 	return nil, dropped, nil
 }
 
@@ -121,7 +126,10 @@ func (c *QueueChannel[T]) poll() (m message.Message[T], wait chan struct{}, err 
 	m, ok := c.queue.pop()
 	switch {
 	case ok:
-		c.senders.wakeAll()
+		c.senders.wake(1)
+		if c.queue.n == 0 && c.closed {
+			close(c.empty)
+		}
 		return m, nil, nil
 	case c.closed:
 		return m, nil, ErrClosed
@@ -132,7 +140,9 @@ func (c *QueueChannel[T]) poll() (m message.Message[T], wait chan struct{}, err 
 func (c *QueueChannel[T]) forget(list *waitlist, wait chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	list.remove(wait)
+	if !list.remove(wait) {
+		list.wake(1)
+	}
 }
 
 // Len returns how many messages wait.
@@ -142,12 +152,44 @@ func (c *QueueChannel[T]) Len() int {
 	return c.queue.n
 }
 
-// Close refuses new messages with [ErrClosed]. What waits can still be
-// received; after that Receive returns ErrClosed.
+// Shutdown refuses new messages with [ErrClosed] and waits until what waits was
+// received, or returns ctx's error when that ends first. Receive returns
+// ErrClosed once the queue is empty.
+func (c *QueueChannel[T]) Shutdown(ctx context.Context) error {
+	c.stopIntake()
+	select {
+	case <-c.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	if left := c.Len(); left > 0 {
+		return fmt.Errorf("channel: %d messages not received yet: %w", left, ctx.Err())
+	}
+	return nil
+}
+
+// Close refuses new messages and completes those that wait with [ErrClosed].
 func (c *QueueChannel[T]) Close() {
+	c.stopIntake()
+	for {
+		m, wait, err := c.poll()
+		if err != nil || wait != nil {
+			return
+		}
+		m.Done.Release(ErrClosed)
+	}
+}
+
+func (c *QueueChannel[T]) stopIntake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
 	c.closed = true
-	c.senders.wakeAll()
-	c.receivers.wakeAll()
+	if c.queue.n == 0 {
+		close(c.empty)
+	}
+	c.senders.wake(len(c.senders.list))
+	c.receivers.wake(len(c.receivers.list))
 }

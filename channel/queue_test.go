@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -132,7 +133,11 @@ func TestQueueBlock(t *testing.T) {
 				if len(sent) == 0 {
 					t.Fatal("the sender still waits")
 				}
-				if err := <-sent; err != tt.want || c.Len() != 1 {
+				left := 1
+				if tt.want == channel.ErrClosed {
+					left = 0
+				}
+				if err := <-sent; err != tt.want || c.Len() != left {
 					t.Errorf("err = %v, want %v; %d wait", err, tt.want, c.Len())
 				}
 				if tt.want != nil && !slices.Equal(o.of(1), []error{tt.want}) {
@@ -185,23 +190,62 @@ func TestQueueReceive(t *testing.T) {
 	}
 }
 
-// TestQueueClose: what waits can still be received, then it is ErrClosed.
+// TestQueueClose: what waits is completed with ErrClosed, once.
 func TestQueueClose(t *testing.T) {
 	c := channel.NewQueueChannel[int](channel.QueueConfig{})
+	var o outcomes
 	for i := range 3 {
-		c.Handle(t.Context(), to("k", i))
+		if err := o.send(t.Context(), c, to("k", i)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c.Close()
 	c.Close()
+	for i := range 3 {
+		if !slices.Equal(o.of(i), []error{channel.ErrClosed}) {
+			t.Errorf("message %d was completed %v", i, o.of(i))
+		}
+	}
 	if err := c.Handle(t.Context(), to("k", 3)); err != channel.ErrClosed {
 		t.Errorf("Handle: %v, want ErrClosed", err)
-	}
-	if got := receiveAll(t, c); !slices.Equal(got, []int{0, 1, 2}) {
-		t.Errorf("received %v after Close", got)
 	}
 	if _, err := c.Receive(t.Context()); err != channel.ErrClosed {
 		t.Errorf("Receive: %v, want ErrClosed", err)
 	}
+}
+
+// TestQueueShutdown: nothing more comes in, what waits is received, and then
+// Shutdown returns.
+func TestQueueShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := channel.NewQueueChannel[int](channel.QueueConfig{})
+		for i := range 3 {
+			c.Handle(t.Context(), to("k", i))
+		}
+		over, end := context.WithCancel(t.Context())
+		end()
+		if err := c.Shutdown(over); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "3 messages") {
+			t.Errorf("Shutdown without time: %v", err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Shutdown(t.Context()) }()
+		synctest.Wait()
+		if err := c.Handle(t.Context(), to("k", 3)); err != channel.ErrClosed {
+			t.Errorf("Handle: %v, want ErrClosed", err)
+		}
+		if len(ended) > 0 {
+			t.Error("Shutdown did not wait")
+		}
+		if got := receiveAll(t, c); !slices.Equal(got, []int{0, 1, 2}) {
+			t.Errorf("received %v after Shutdown", got)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := c.Shutdown(over); err != nil {
+			t.Errorf("Shutdown of an empty queue without time: %v", err)
+		}
+	})
 }
 
 // TestQueueManyReceivers: every message goes to one receiver, and no receiver or
@@ -240,7 +284,7 @@ func TestQueueManyReceivers(t *testing.T) {
 		})
 	}
 	sending.Wait()
-	c.Close()
+	c.Shutdown(t.Context())
 	receiving.Wait()
 	for i := range seen {
 		if n := seen[i].Load(); n != 1 || !slices.Equal(o.of(i), []error{nil}) {

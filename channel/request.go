@@ -18,7 +18,8 @@ type request[T any] struct {
 }
 
 // Request sends m to ch and waits for the first message that reaches a [Reply]
-// handler in the same context, however many channels and stages lie between.
+// handler in the same context, whatever direct and executor channels and stages
+// lie between; a [QueueChannel] ends the context, and with it the way back.
 // It returns the error of a stage that failed, [ErrNoReply] when everybody is
 // done and nobody answered, and ctx's error when that ends first. It replaces
 // m.Done.
@@ -53,14 +54,16 @@ func (r *request[T]) last(err error) (message.Message[T], error) {
 }
 
 // Reply returns the handler that answers the [Request] a message belongs to,
-// found in its context. Only the first answer counts. Without a waiting Request
-// for this type it returns an error of [message.CodeNotFound].
+// found in its context, without a Done. Only the first answer counts; one that
+// comes too late is nobody's and no error. A context that no Request for this
+// type made is an error of [message.CodeNotFound].
 func Reply[T any]() message.Handler[T] {
 	return message.HandlerFunc[T](func(ctx context.Context, m message.Message[T]) error {
 		r, ok := ctx.Value(requestKey{}).(*request[T])
 		if !ok {
 			return message.Errorf(message.CodeNotFound, "nobody waits for this reply")
 		}
+		m.Done = nil // the question's; the answer is the asker's own
 		select {
 		case r.reply <- m:
 		default:

@@ -36,11 +36,12 @@ func (r *room) enter() error {
 // leave gives n places back and reports whether nobody is left and nobody can
 // come.
 func (r *room) leave(n int) (over bool) {
+	if n == 0 {
+		return false
+	}
 	left := r.state.Add(-int64(n))
 	if r.waiting.Load() > 0 {
-		r.mu.Lock()
-		r.wake()
-		r.mu.Unlock()
+		r.wake(n)
 	}
 	return left == roomClosed
 }
@@ -56,25 +57,35 @@ func (r *room) wait() chan struct{} {
 	defer r.mu.Unlock()
 	ch := r.senders.add()
 	r.waiting.Add(1)
-	if r.used() < r.limit { // a place was given back meanwhile: its owner saw nobody
-		r.wake()
+	if free := r.limit - r.used(); free > 0 { // given back meanwhile by somebody who saw nobody wait
+		r.wakeLocked(int(free))
 	}
 	return ch
 }
 
-func (r *room) wake() {
-	r.senders.wakeAll()
-	r.waiting.Store(0)
-}
-
-// forget takes ch off the list of those who wait.
-func (r *room) forget(ch chan struct{}) {
+// wake lets n of those who wait try again.
+func (r *room) wake(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.senders.remove(ch)
+	r.wakeLocked(n)
+}
+
+func (r *room) wakeLocked(n int) {
+	r.senders.wake(n)
 	r.waiting.Store(int64(len(r.senders.list)))
 }
 
-func (r *room) closed() bool { return r.state.Load()&roomClosed != 0 }
+// forget takes ch off the list of those who wait and reports whether it was
+// there.
+func (r *room) forget(ch chan struct{}) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := r.senders.remove(ch)
+	r.waiting.Store(int64(len(r.senders.list)))
+	return found
+}
 
 func (r *room) used() int64 { return r.state.Load() &^ roomClosed }
+
+// closed reports whether close was called.
+func (r *room) closed() bool { return r.state.Load()&roomClosed != 0 }

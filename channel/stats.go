@@ -34,10 +34,12 @@ type counters struct {
 
 // tally is what a batch adds to the counters.
 type tally struct {
+	n                                  int
 	handled, failed, panicked, dropped uint64
 }
 
 func (t *tally) count(err error) {
+	t.n++
 	switch {
 	case err == nil:
 		t.handled++
@@ -51,7 +53,7 @@ func (t *tally) count(err error) {
 	}
 }
 
-func (c *counters) add(t tally) {
+func (c *counters) add(t *tally) {
 	c.handled.Add(t.handled)
 	if t.failed+t.dropped > 0 {
 		c.failed.Add(t.failed)

@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,7 +26,12 @@ type wiring[T any] struct {
 	subscribers  []*message.Handler[T]
 }
 
-func (w *wiring[T]) subscribe(h message.Handler[T]) (unsubscribe func()) {
+func (w *wiring[T]) subscribe(h message.Handler[T], interceptors []message.Interceptor[T]) (unsubscribe func()) {
+	if h == nil {
+		panic("channel: the subscriber is nil")
+	}
+	checkInterceptors(interceptors)
+	h = message.Chain(h, interceptors...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.subscribers = append(w.subscribers, &h)
@@ -39,6 +45,7 @@ func (w *wiring[T]) subscribe(h message.Handler[T]) (unsubscribe func()) {
 }
 
 func (w *wiring[T]) intercept(interceptors []message.Interceptor[T]) (remove func()) {
+	checkInterceptors(interceptors)
 	added := make([]*message.Interceptor[T], len(interceptors))
 	for i := range interceptors {
 		ic := interceptors[i]
@@ -46,13 +53,29 @@ func (w *wiring[T]) intercept(interceptors []message.Interceptor[T]) (remove fun
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.interceptors = append(w.interceptors, added...)
+	before := w.interceptors
+	w.interceptors = slices.Concat(before, added)
+	wired := false
+	defer func() {
+		if !wired { // an interceptor panicked when it was mounted
+			w.interceptors = before
+		}
+	}()
 	w.compile()
+	wired = true
 	return func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.interceptors = without(w.interceptors, added)
 		w.compile()
+	}
+}
+
+func checkInterceptors[T any](interceptors []message.Interceptor[T]) {
+	for i, ic := range interceptors {
+		if ic == nil {
+			panic(fmt.Sprintf("channel: interceptor %d is nil", i))
+		}
 	}
 }
 

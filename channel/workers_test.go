@@ -24,7 +24,7 @@ func elapse(d time.Duration) {
 // milliseconds at first and not at all later, and the extra workers go home.
 func TestWorkersGrowWhenBlocked(t *testing.T) {
 	for _, unordered := range []bool{false, true} {
-		for blocked, atMost := range map[int]time.Duration{1: 0, 8: 6 * tick, 256: 20 * tick} {
+		for blocked, atMost := range map[int]time.Duration{1: 0, 8: 4 * tick, 256: 10 * tick} {
 			t.Run(fmt.Sprintf("%d blocked, unordered %v", blocked, unordered), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c := channel.NewExecutorChannel(channel.Config[int]{Workers: 2, Unordered: unordered})

@@ -40,8 +40,8 @@ type Completion struct {
 }
 
 // NewCompletion returns a Completion that is held once by the caller, who must
-// Release it. done runs on the goroutine that completes the message and must
-// not block.
+// Release it. done runs on the goroutine that completes the message, whoever's
+// that is: it must neither block nor panic.
 func NewCompletion(level Level, done func(error)) *Completion {
 	c := &Completion{level: level, done: done}
 	c.holders.Store(1)
@@ -61,9 +61,11 @@ func (c *Completion) Release(err error) {
 	if c == nil {
 		return
 	}
-	last := c.holders.Add(-1) == 0
-	if err != nil || last {
-		c.complete(err)
+	if err != nil {
+		c.complete(err) // before the hold ends: the last holder must not say nil first
+	}
+	if c.holders.Add(-1) == 0 {
+		c.complete(nil)
 	}
 }
 

@@ -178,10 +178,12 @@ func TestCost(t *testing.T) {
 		"/a/b":                         0,
 		"/a/*":                         2,
 		"/a/price.*.?{x}":              6,
-		"/a/**":                        9,
-		"/**/a/**/b/**/c":              27,
-		"/{x:a}":                       6,
-		"/{x:a{9}}":                    14,
+		"/a/**":                        5,
+		"/a/**/a/**/b/**/c":            25,
+		"/**/price.*":                  12,
+		"/{x:a}":                       14, // 5 of them are instructions
+		"/{x:a{9}}":                    22,
+		"/**/{x:a}":                    60,
 		"/" + strings.Repeat("a*", 10): 20,
 	} {
 		if got := destination.MustParse(pattern, slash).Cost(); got != want {
