@@ -84,6 +84,7 @@ func Adapter(t *testing.T, new func(t *testing.T, inbound message.RawHandler) Ad
 		"Translation":        translation,
 		"ReservedHeaders":    reservedHeaders,
 		"DeliveryOrder":      deliveryOrder,
+		"Variations":         variations,
 		"Payloads":           payloads,
 		"SlowClient":         slowClient,
 		"Drain":              drain,

@@ -95,6 +95,32 @@ func deliveryOrder(t *testing.T, new factory) {
 	}
 }
 
+// variations delivers messages that differ from one another in one thing, twice
+// each: whatever an adapter shares between deliveries, that must not get lost.
+func variations(t *testing.T, new factory) {
+	s := new.serve(t, nil)
+	p := s.connect()
+	session := s.messages()[0].Session
+	first := message.Raw{Destination: "/a", Subscription: "1", Header: header("n", "1"), Payload: []byte("text")}
+	others := []message.Raw{first, first, first, first}
+	others[0].Destination = "/b"
+	others[1].Subscription = "2"
+	others[2].Header = first.Header.With("n", "2")
+	others[3].Payload = []byte("TEXT")
+	all := []message.Raw{first}
+	for _, m := range others {
+		all = append(all, m, m, first)
+	}
+	for _, m := range all {
+		p.must(session.Deliver(t.Context(), m))
+		got := p.want(ReceivedMessage).Message
+		if got.Destination != m.Destination || got.Subscription != m.Subscription ||
+			got.Header.Get("n") != m.Header.Get("n") || !bytes.Equal(got.Payload, m.Payload) {
+			t.Errorf("%v came as %v", m, got)
+		}
+	}
+}
+
 // payloads sends all kinds of them both ways.
 func payloads(t *testing.T, new factory) {
 	var octets []byte
