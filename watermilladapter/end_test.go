@@ -3,9 +3,13 @@ package watermilladapter_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	wmessage "github.com/ThreeDotsLabs/watermill/message"
 
@@ -60,9 +64,13 @@ func TestCloseCancelsAHandlerThatRunsWithinHandle(t *testing.T) {
 		}, watermilladapter.FromConfig{AckDeadline: -1})
 		sub.out <- wmessage.NewMessage("1", nil)
 		synctest.Wait()
+		start := time.Now()
 		source.Close()
 		if !ended {
 			t.Error("Close did not wait for the handler")
+		}
+		if after := time.Since(start); after != 0 {
+			t.Errorf("Close waited %v to refuse what its handler refused", after)
 		}
 		source.Close()
 		if err := source.Shutdown(t.Context()); err != nil {
@@ -111,6 +119,63 @@ func TestNothingIsLeftOfAMessageThatWasHandled(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheSourceForgetsWhatIsSettled: a source that lives long holds only what is
+// under way.
+func TestTheSourceForgetsWhatIsSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+		from(t, sub, accept, watermilladapter.FromConfig{AckDeadline: -1}) // a timer that is stopped lets go late
+		send := func() weak.Pointer[wmessage.Message] {
+			m := wmessage.NewMessage("1", nil)
+			sub.out <- m
+			return weak.Make(m)
+		}
+		var sent []weak.Pointer[wmessage.Message]
+		for range 10 {
+			sent = append(sent, send())
+		}
+		synctest.Wait()
+		runtime.GC()
+		held := 0
+		for _, m := range sent {
+			if m.Value() != nil {
+				held++
+			}
+		}
+		if held > 1 { // the last may still be on the stack of the source
+			t.Errorf("%d messages that were handled are still held", held)
+		}
+	})
+}
+
+// slowLog takes an hour for every record.
+type slowLog struct {
+	slog.Handler
+	written atomic.Bool
+}
+
+func (h *slowLog) Handle(context.Context, slog.Record) error {
+	time.Sleep(time.Hour)
+	h.written.Store(true)
+	return nil
+}
+
+// TestCloseJoinsADeadlineAtWork: what the deadline began ends before Close does.
+func TestCloseJoinsADeadlineAtWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &slowLog{Handler: quiet.Handler()}
+		sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+		later := func(_ context.Context, m message.Raw) error { m.Done.Hold(); return nil }
+		source := from(t, sub, later, watermilladapter.FromConfig{AckDeadline: time.Minute, Logger: slog.New(log)})
+		sub.out <- wmessage.NewMessage("1", nil)
+		pass(time.Minute)
+		source.Close()
+		if !log.written.Load() {
+			t.Error("Close returned while the deadline was being told of")
+		}
+	})
 }
 
 // TestNackDelayMayBeLongerThanTheDeadline: the deadline is for the handler.
