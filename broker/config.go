@@ -19,7 +19,8 @@ type Config struct {
 	MaxSubscriptions int
 	// MaxPatternCost is how costly a pattern may be that a session subscribes
 	// to, see [destination.Pattern.Cost]. Zero means 32, which is room for three
-	// "**" or for a short regular expression; -1 means any cost.
+	// "**" with a segment after each, or for a short regular expression that is
+	// not behind "**"; -1 means any cost.
 	MaxPatternCost int
 	// MaxDestination is how many bytes the destination of a message or
 	// subscription may have. Zero means 1,024, -1 means any number.

@@ -16,12 +16,13 @@ func TestMemoryBounds(t *testing.T) {
 		code       message.Code // "" where it is taken
 		text       string
 	}{
-		{"three deep wildcards", "/**/a/**/b/**/c", "", ""},
-		{"four deep wildcards", "/**/a/**/b/**/c/**", message.CodeDenied, `the pattern "/**/a/**/b/**/c/**" costs 35, and 32 is allowed`},
-		{"many deep wildcards", strings.Repeat("/**/x", 40), message.CodeDenied, "costs 360, and 32 is allowed"},
-		{"long way after a deep wildcard", "/**" + strings.Repeat("/x", 40), message.CodeDenied, "costs 48"},
+		{"some deep wildcards", "/topic/**/a/**/b/**/c", "", ""},
+		{"many deep wildcards", strings.Repeat("/**/x", 40), message.CodeDenied, "costs 320, and 32 is allowed"},
+		{"one more than some", "/**/a/**/b/**/c/**/d/**", message.CodeDenied, `the pattern "/**/a/**/b/**/c/**/d/**" costs 36, and 32 is allowed`},
+		{"long way after a deep wildcard", "/**" + strings.Repeat("/x", 40), message.CodeDenied, "costs 164"},
 		{"many wildcards in a segment", "/" + strings.Repeat("a*", 20), message.CodeDenied, "costs 40"},
-		{"short expression", "/topic/{id:[0-9]+}", "", ""},
+		{"short expression", "/topic/{stock:(IBM|MSFT)}", "", ""},
+		{"expression at every segment", "/**/{id:[0-9]+}", message.CodeDenied, "and 32 is allowed"},
 		{"long expression", "/topic/{id:(a?){100}}", message.CodeDenied, "and 32 is allowed"},
 		{"costs nothing", "/topic" + strings.Repeat("/x", 200), "", ""},
 		{"longest", "/" + strings.Repeat("x", 1023), "", ""},
