@@ -39,6 +39,7 @@ type peer struct {
 	t      *testing.T
 	conn   net.Conn
 	frames chan frame.Frame // closed when the connection ended
+	pause  chan struct{}    // full while nothing is read
 
 	mu    sync.Mutex
 	heard []time.Time // when a write of the client came
@@ -62,7 +63,7 @@ func (s *server) dial(context.Context) (net.Conn, error) {
 		return nil, s.down
 	}
 	ours, theirs := net.Pipe()
-	p := &peer{t: s.t, conn: theirs, frames: make(chan frame.Frame, 1000)}
+	p := &peer{t: s.t, conn: theirs, frames: make(chan frame.Frame, 1000), pause: make(chan struct{}, 1)}
 	s.peers <- p
 	go p.read(s.greeting)
 	return ours, nil
@@ -77,6 +78,8 @@ func (p *peer) read(greeting string) {
 		if err != nil {
 			return
 		}
+		p.pause <- struct{}{}
+		<-p.pause
 		p.mu.Lock()
 		p.heard = append(p.heard, time.Now())
 		p.raw.Write(buffer[:n])
