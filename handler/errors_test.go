@@ -10,7 +10,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/message"
 )
 
@@ -233,4 +235,21 @@ func TestRouterAsksForTheDefaultLoggerWhenItNeedsOne(t *testing.T) {
 	if !strings.Contains(log.String(), "error handler answered") {
 		t.Errorf("the default logger was told %q", log)
 	}
+}
+
+// TestErrorsBehindAnotherGoroutine: an interceptor that hands the message on
+// parts the endpoint from the router; its error goes to the message's Done.
+func TestErrorsBehindAnotherGoroutine(t *testing.T) {
+	executor := channel.NewExecutor(channel.Config[[]byte]{})
+	r, sent := failing(handler.Config{}, errBoom)
+	handler.OnError(r, func(context.Context, error) (string, error) { return "answered", nil })
+	r.Use(interceptor.Ordered[[]byte](executor, nil))
+	m, done := stageMessage([]byte(nil))
+	m.Destination = "/app/x"
+	mustHandle(t, stageSend(t.Context(), r, m))
+	if err := executor.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	done.want(t, errBoom)
+	expect(t, "sent", sent.lines(), "")
 }
