@@ -73,7 +73,7 @@ func Example() {
 	// Unordered output:
 	// a: /topic/greeting [12:00] hello
 	// b: /topic/greeting [12:00] hello
-	// b: refused: no handler for data message to "/app/parting"
+	// b: refused: no handler for /app/parting
 	// b: refused: no handler for /greeting; known prefixes: /app, /topic, /queue, /user
 }
 
