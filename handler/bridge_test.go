@@ -80,29 +80,24 @@ func TestBridgeEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestBridgeEmptiesAClosedChannel(t *testing.T) {
+func TestBridgeEmptiesAChannelThatShutsDown(t *testing.T) {
 	queue := channel.NewQueueChannel[int](channel.QueueConfig{})
-	m, done := stageMessage(1)
-	if err := stageSend(t.Context(), queue, m); err != nil {
-		t.Fatal(err)
-	}
-	done.wantOpen(t)
-	next := make(chan int, 1)
-	ended := make(chan error)
-	go func() {
-		ended <- handler.Bridge(t.Context(), queue, message.HandlerFunc[int](func(_ context.Context, m message.Message[int]) error {
-			next <- m.Payload
-			return nil
-		}))
-	}()
-	if got := <-next; got != 1 {
-		t.Errorf("got %d", got)
-	}
-	queue.Close()
-	if err := <-ended; !errors.Is(err, channel.ErrClosed) {
+	outcomes := sendAll(t, queue, 1, 2, 3)
+	shutdown := make(chan error)
+	go func() { shutdown <- queue.Shutdown(t.Context()) }()
+	next := new(stageSink[int])
+	if err := handler.Bridge(t.Context(), queue, next); !errors.Is(err, channel.ErrClosed) {
 		t.Errorf("ended with %v", err)
 	}
-	done.want(t, nil)
+	if err := <-shutdown; err != nil {
+		t.Error(err)
+	}
+	if got := next.payloads(); !reflect.DeepEqual(got, []int{1, 2, 3}) {
+		t.Errorf("passed on %v", got)
+	}
+	for _, o := range outcomes {
+		o.want(t, nil)
+	}
 }
 
 func TestBridgeLogsWhatNobodyIsToldOf(t *testing.T) {

@@ -183,9 +183,12 @@ func ExampleBridge() {
 	channel.SubscribeFunc(&orders, printing)
 
 	place(context.Background(), queue, Order{"1", "ACME", 5}, Order{"2", "ACME", 6})
-	queue.Close()
-	err := handler.Bridge(context.Background(), queue, &orders)
-	fmt.Println(errors.Is(err, channel.ErrClosed))
+	ended := make(chan error)
+	go func() { ended <- handler.Bridge(context.Background(), queue, &orders) }()
+	if err := queue.Shutdown(context.Background()); err != nil { // waits until the queue is empty
+		fmt.Println(err)
+	}
+	fmt.Println(errors.Is(<-ended, channel.ErrClosed))
 	// Output:
 	// {ID:1 Symbol:ACME Shares:5}
 	// {ID:2 Symbol:ACME Shares:6}
