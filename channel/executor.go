@@ -168,17 +168,17 @@ func (e *Executor[T]) lane(m *message.Message[T]) uint64 {
 	return maphash.String(e.seed, m.Destination)
 }
 
-// handle brings a batch to its end on the worker's goroutine. What it leaves in
-// the batch when a handler ends the goroutine ([runtime.Goexit], as FailNow of a
-// test does) has not been handled.
-func (e *Executor[T]) handle(batch *buffer[T]) {
-	var t tally
+// handle brings a batch to its end on the worker's goroutine and returns what it
+// came to; the caller gives the places back. What it leaves in the batch when a
+// handler ends the goroutine ([runtime.Goexit], as FailNow of a test does) has
+// not been handled.
+func (e *Executor[T]) handle(batch *buffer[T]) (t tally) {
 	ended := false
 	defer func() {
 		if !ended {
 			e.settle(batch.next(), errGoexit, &t)
+			e.leave(&t)
 		}
-		e.leave(&t)
 	}()
 	for batch.len() > 0 {
 		if p := e.run(batch, &t); p != nil {
@@ -186,6 +186,7 @@ func (e *Executor[T]) handle(batch *buffer[T]) {
 		}
 	}
 	ended = true
+	return t
 }
 
 // run handles the batch up to its end or to a panic: one recover a batch, not
@@ -255,14 +256,28 @@ func (e *Executor[T]) logFailure(it *item[T], err error) {
 	e.config.logger().ErrorContext(it.ctx, "message failed", attrs...)
 }
 
-// leave gives the places back of those that t counts, and empties t.
+// leave counts what t came to, gives the places back and empties t.
 func (e *Executor[T]) leave(t *tally) {
 	e.counters.add(t)
 	n := t.n
 	*t = tally{}
+	e.giveBack(n)
+}
+
+// giveBack gives n places back; after the last one everything is over.
+func (e *Executor[T]) giveBack(n int64) {
 	if e.room.leave(n) {
 		close(e.drained)
 	}
+}
+
+// underWay returns how many messages wait or are being handled.
+func (e *Executor[T]) underWay() int64 {
+	n := e.room.used()
+	if e.lanes != nil {
+		n -= e.lanes.kept()
+	}
+	return n
 }
 
 // stopIntake refuses new messages and sends senders that wait away.
@@ -270,6 +285,9 @@ func (e *Executor[T]) stopIntake() {
 	e.once.Do(func() {
 		if e.room.close() {
 			close(e.drained)
+		}
+		if e.lanes != nil {
+			e.lanes.reclaim()
 		}
 		close(e.closing)
 	})
@@ -283,7 +301,7 @@ func (e *Executor[T]) Shutdown(ctx context.Context) error {
 	select {
 	case <-e.drained:
 	case <-ctx.Done():
-		if left := e.room.used(); left > 0 {
+		if left := e.underWay(); left > 0 {
 			return fmt.Errorf("channel %s: %d messages not handled yet: %w", e.config.Name, left, ctx.Err())
 		}
 	}

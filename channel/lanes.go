@@ -2,6 +2,7 @@ package channel
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/headrace/headrace/message"
@@ -21,12 +22,14 @@ type lanes[T any] struct {
 	shards  [shardCount]shard[T]
 	buffers sync.Pool
 	batch   int
+	chunk   int64 // places that a shard takes from the room at once
 }
 
 func newLanes[T any](e *Executor[T]) *lanes[T] {
 	l := &lanes[T]{e: e}
 	l.size, l.limit, l.moment = e.config.Workers, e.config.MaxWorkers, &e.moment
 	l.batch = min(maxBatch, max(1, e.config.Mailbox/4))
+	l.chunk = max(1, min(64, int64(e.config.Capacity)/(8*shardCount)))
 	l.buffers.New = func() any { return new(buffer[T]) }
 	for i := range l.shards {
 		l.shards[i].buffers = &l.buffers
@@ -44,18 +47,43 @@ func newLanes[T any](e *Executor[T]) *lanes[T] {
 func (l *lanes[T]) shard(lane uint64) *shard[T] { return &l.shards[lane%shardCount] }
 
 func (l *lanes[T]) offer(ctx context.Context, lane uint64, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
+	wait, dropped, err = l.try(ctx, lane, m, h, l.chunk == 1)
+	if err == errKept {
+		l.reclaim()
+		wait, dropped, err = l.try(ctx, lane, m, h, true)
+	}
+	return wait, dropped, err
+}
+
+// errKept: the room is full, but shards may keep places.
+var errKept = errors.New("places are kept")
+
+// try is offer but for the places that shards keep: unless reclaimed, it returns
+// errKept where these are worth a look.
+func (l *lanes[T]) try(ctx context.Context, lane uint64, m *message.Message[T], h message.Handler[T], reclaimed bool) (wait chan struct{}, dropped *message.Completion, err error) {
 	s := l.shard(lane)
 	s.mu.Lock()
 	b := s.boxes.find(lane)
 	full := b.len() >= l.e.config.Mailbox
-	if full {
+	switch {
+	case l.e.room.closed():
+		err = ErrClosed
+	case full:
 		err = ErrFull
-	} else {
-		err = l.e.room.enter()
+	default:
+		err = l.place(s)
 	}
 	if err != nil {
-		defer s.mu.Unlock()
-		return l.overflow(s, b, item[T]{ctx, *m, h}, full, err)
+		if err == ErrFull && !full && !reclaimed {
+			s.mu.Unlock()
+			return nil, nil, errKept
+		}
+		wait, dropped, err = l.overflow(s, b, item[T]{ctx, *m, h}, full, err)
+		s.mu.Unlock()
+		if wait != nil && !full {
+			l.reclaim() // who waits for a place must not wait for one that is kept
+		}
+		return wait, dropped, err
 	}
 	if b == nil {
 		b = s.add(lane)
@@ -72,12 +100,66 @@ func (l *lanes[T]) offer(ctx context.Context, lane uint64, m *message.Message[T]
 	return nil, nil, nil
 }
 
+// place takes a place for one message. Shards take places from the room in
+// chunks and keep what comes back for their next messages: all goroutines
+// writing to one counter for every message would cost more than the mailboxes.
+// The shard's lock is held.
+func (l *lanes[T]) place(s *shard[T]) error {
+	if s.free == 0 {
+		n, err := l.e.room.enter(l.chunk)
+		if err != nil {
+			return err
+		}
+		s.free = n
+	}
+	s.free--
+	return nil
+}
+
+// keep takes n places back and returns how many of the shard's are to be given
+// to the room. The shard's lock is held.
+func (l *lanes[T]) keep(s *shard[T], n int64) (give int64) {
+	s.free += n
+	switch {
+	case l.chunk == 1 || l.e.room.contended():
+		give = s.free
+	case s.free > 2*l.chunk:
+		give = s.free - l.chunk
+	}
+	s.free -= give
+	return give
+}
+
+// reclaim gives all places that are kept back to the room.
+func (l *lanes[T]) reclaim() {
+	var n int64
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += s.free
+		s.free = 0
+		s.mu.Unlock()
+	}
+	l.e.giveBack(n)
+}
+
+// kept returns how many places are kept.
+func (l *lanes[T]) kept() (n int64) {
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		n += s.free
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // overflow applies the policy to a message for which there is no room in its
 // mailbox (full) or altogether. The shard's lock is held.
 func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it item[T], full bool, err error) (wait chan struct{}, dropped *message.Completion, _ error) {
 	switch policy := l.e.config.Overflow; {
-	case l.e.room.closed():
-		return nil, nil, ErrClosed
+	case err == ErrClosed:
+		return nil, nil, err
 	case policy == Block && full:
 		return b.senders.add(), nil, nil
 	case policy == Block:
@@ -124,19 +206,22 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 			l.putBack(b, batch)
 		}
 	}()
-	l.e.handle(batch)
+	t := l.e.handle(batch)
 	ended = true
 	batch.reset()
+	l.e.counters.add(&t)
 
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b.len() > 0 {
-		return batch, true
+	give := l.keep(s, t.n)
+	more = b.len() > 0
+	if !more {
+		b.scheduled = false
+		b.senders.wake(len(b.senders.list)) // before it is forgotten
+		s.retire(b)
 	}
-	b.scheduled = false
-	b.senders.wake(len(b.senders.list)) // before it is forgotten
-	s.retire(b)
-	return batch, false
+	s.mu.Unlock()
+	l.e.giveBack(give)
+	return batch, more
 }
 
 // putBack puts what is left of a batch before what waits in its mailbox.

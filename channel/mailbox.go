@@ -77,6 +77,7 @@ func (b *mailbox[T]) len() int {
 type shard[T any] struct {
 	mu      sync.Mutex
 	boxes   table[T]
+	free    int64 // places of the room that are kept for the next messages
 	buffers *sync.Pool
 	_       [64]byte // shards of one array must not share a cache line
 }

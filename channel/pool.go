@@ -19,8 +19,9 @@ func newPool[T any](e *Executor[T]) *pool[T] {
 		one := new(buffer[T])
 		return func(it item[T]) bool {
 			*one.push() = it
-			e.handle(one)
+			t := e.handle(one)
 			one.reset()
+			e.leave(&t)
 			return false
 		}
 	}
@@ -28,7 +29,7 @@ func newPool[T any](e *Executor[T]) *pool[T] {
 }
 
 func (p *pool[T]) offer(ctx context.Context, m *message.Message[T], h message.Handler[T]) (wait chan struct{}, dropped *message.Completion, err error) {
-	if err := p.e.room.enter(); err != nil {
+	if _, err := p.e.room.enter(1); err != nil {
 		if err == ErrClosed || p.e.config.Overflow == Reject {
 			return nil, nil, err
 		}

@@ -18,30 +18,33 @@ type room struct {
 
 const roomClosed = 1 << 62
 
-// enter takes a place. It returns [ErrFull] or [ErrClosed] when there is none.
-func (r *room) enter() error {
+// enter takes up to n places and returns how many. It returns [ErrFull] or
+// [ErrClosed] when there is none.
+func (r *room) enter(n int64) (int64, error) {
 	for {
-		n := r.state.Load()
-		switch {
-		case n&roomClosed != 0:
-			return ErrClosed
-		case n >= r.limit:
-			return ErrFull
-		case r.state.CompareAndSwap(n, n+1):
-			return nil
+		in := r.state.Load()
+		if in&roomClosed != 0 {
+			return 0, ErrClosed
+		}
+		n = min(n, r.limit-in)
+		if n <= 0 {
+			return 0, ErrFull
+		}
+		if r.state.CompareAndSwap(in, in+n) {
+			return n, nil
 		}
 	}
 }
 
 // leave gives n places back and reports whether nobody is left and nobody can
 // come.
-func (r *room) leave(n int) (over bool) {
+func (r *room) leave(n int64) (over bool) {
 	if n == 0 {
 		return false
 	}
-	left := r.state.Add(-int64(n))
+	left := r.state.Add(-n)
 	if r.waiting.Load() > 0 {
-		r.wake(n)
+		r.wake(int(n))
 	}
 	return left == roomClosed
 }
@@ -84,6 +87,10 @@ func (r *room) forget(ch chan struct{}) bool {
 	r.waiting.Store(int64(len(r.senders.list)))
 	return found
 }
+
+// contended reports whether places may not be kept: somebody waits for one, or
+// the room is closed.
+func (r *room) contended() bool { return r.waiting.Load() > 0 || r.closed() }
 
 func (r *room) used() int64 { return r.state.Load() &^ roomClosed }
 

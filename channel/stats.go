@@ -34,7 +34,7 @@ type counters struct {
 
 // tally is what a batch adds to the counters.
 type tally struct {
-	n                                  int
+	n                                  int64
 	handled, failed, panicked, dropped uint64
 }
 
@@ -53,6 +53,7 @@ func (t *tally) count(err error) {
 	}
 }
 
+// add is called with every batch, so it writes no more than it must.
 func (c *counters) add(t *tally) {
 	c.handled.Add(t.handled)
 	if t.failed+t.dropped > 0 {
@@ -66,7 +67,7 @@ func (c *counters) add(t *tally) {
 func (e *Executor[T]) Stats() Stats {
 	return Stats{
 		Name:     e.config.Name,
-		UnderWay: e.room.used(),
+		UnderWay: e.underWay(),
 		Workers:  e.workers(),
 		Handled:  e.counters.handled.Load(),
 		Failed:   e.counters.failed.Load(),
