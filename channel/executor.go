@@ -128,9 +128,9 @@ func (e *Executor[T]) Submit(ctx context.Context, key string, m message.Message[
 // submit takes m by pointer, here and below, because every copy of a message on
 // its way to the mailbox costs as much as the mailbox's lock. Nobody keeps it.
 func (e *Executor[T]) submit(ctx context.Context, lane uint64, m *message.Message[T], h message.Handler[T]) error {
-	later := detach(ctx, e.life, m)
+	inWorker := later(ctx, e.life, m)
 	for {
-		wait, dropped, err := e.offer(later, lane, m, h)
+		wait, dropped, err := e.offer(inWorker, lane, m, h)
 		switch {
 		case err != nil:
 			e.counters.rejected.Add(1)

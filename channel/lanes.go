@@ -175,20 +175,14 @@ func (l *lanes[T]) overflow(s *shard[T], b *mailbox[T], it item[T], full bool, e
 }
 
 // forget takes a sender off the list of its mailbox and reports whether it was
-// there. If not, another one may have its turn.
+// there. If it was woken before, nobody misses the wake-up: while its mailbox is
+// busy every batch wakes others, and when it goes idle all of them.
 func (l *lanes[T]) forget(lane uint64, wait chan struct{}) bool {
 	s := l.shard(lane)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.boxes.find(lane)
-	if b == nil {
-		return false
-	}
-	found := b.senders.remove(wait)
-	if !found {
-		b.senders.wake(1)
-	}
-	return found
+	return b != nil && b.senders.remove(wait)
 }
 
 // drain handles a batch of b on the worker's goroutine. It returns the emptied
