@@ -28,9 +28,21 @@ func (t trustedProxies) client(r *http.Request) client {
 	}
 	x, f := t.legacy(r.Header), t.standard(r.Header)
 	agreed(&c.addr, x.addr, f.addr)
-	agreed(&c.scheme, strings.ToLower(x.scheme), strings.ToLower(f.scheme))
+	agreed(&c.scheme, pageScheme(x.scheme), pageScheme(f.scheme))
 	agreed(&c.host, x.host, f.host)
 	return c
+}
+
+// pageScheme returns the scheme of the pages that a proxy speaks of. For a
+// WebSocket handshake some say ws and wss, which no page's origin has.
+func pageScheme(s string) string {
+	switch s = strings.ToLower(s); s {
+	case "ws":
+		return "http"
+	case "wss":
+		return "https"
+	}
+	return s
 }
 
 // agreed sets s to what one of two says, if the other does not contradict.
