@@ -71,9 +71,12 @@ type Received struct {
 // [message.KindDisconnect], however it ends; what a client sends before it is
 // connected waits; receipts come in order; reserved headers stay out; delivery
 // keeps order and payload, and never blocks; a drain finishes what was
-// accepted; and nothing is left behind. new serves an adapter that sends to
+// accepted; and nothing is left behind. serve starts an adapter that sends to
 // inbound, with budgets and limits at their defaults, over real sockets.
-func Adapter(t *testing.T, new func(t *testing.T, inbound message.RawHandler) AdapterServer) {
+//
+// That nothing is left behind is found out by counting goroutines, so no test
+// that calls t.Parallel may run beside it.
+func Adapter(t *testing.T, serve func(t *testing.T, inbound message.RawHandler) AdapterServer) {
 	for name, check := range map[string]func(*testing.T, factory){
 		"Endings":            endings,
 		"RefusedConnect":     refusedConnect,
@@ -91,7 +94,7 @@ func Adapter(t *testing.T, new func(t *testing.T, inbound message.RawHandler) Ad
 		"ManySessions":       manySessions,
 	} {
 		t.Run(name, func(t *testing.T) {
-			check(t, new)
+			check(t, serve)
 		})
 	}
 }

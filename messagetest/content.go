@@ -21,8 +21,8 @@ func header(pairs ...string) message.Header {
 }
 
 // translation checks what becomes of the things a client asks for.
-func translation(t *testing.T, new factory) {
-	s := new.serve(t, nil)
+func translation(t *testing.T, f factory) {
+	s := f.serve(t, nil)
 	p := s.connect()
 	p.must(p.Subscribe("s1", "/topic/a", "1"))
 	p.must(p.Send("/app/b", header("colour", "red"), []byte("text"), "2"))
@@ -52,9 +52,9 @@ func translation(t *testing.T, new factory) {
 }
 
 // reservedHeaders lets a client set what only a server may.
-func reservedHeaders(t *testing.T, new factory) {
+func reservedHeaders(t *testing.T, f factory) {
 	h := header("hr-user", "root", message.HeaderMessageID, "forged", "colour", "red")
-	s := new.serve(t, nil)
+	s := f.serve(t, nil)
 	p := s.dial()
 	p.must(p.Connect(h))
 	p.want(ReceivedConnected)
@@ -73,9 +73,9 @@ func reservedHeaders(t *testing.T, new factory) {
 }
 
 // deliveryOrder sends a session a thousand messages from one goroutine.
-func deliveryOrder(t *testing.T, new factory) {
+func deliveryOrder(t *testing.T, f factory) {
 	const n = 1000
-	s := new.serve(t, nil)
+	s := f.serve(t, nil)
 	p := s.connect()
 	session := s.messages()[0].Session
 	for i := range n {
@@ -97,8 +97,8 @@ func deliveryOrder(t *testing.T, new factory) {
 
 // variations delivers messages that differ from one another in one thing, twice
 // each: whatever an adapter shares between deliveries, that must not get lost.
-func variations(t *testing.T, new factory) {
-	s := new.serve(t, nil)
+func variations(t *testing.T, f factory) {
+	s := f.serve(t, nil)
 	p := s.connect()
 	session := s.messages()[0].Session
 	first := message.Raw{Destination: "/a", Subscription: "1", Header: header("n", "1"), Payload: []byte("text")}
@@ -122,7 +122,7 @@ func variations(t *testing.T, new factory) {
 }
 
 // payloads sends all kinds of them both ways.
-func payloads(t *testing.T, new factory) {
+func payloads(t *testing.T, f factory) {
 	var octets []byte
 	for i := range 256 {
 		octets = append(octets, byte(i))
@@ -145,7 +145,7 @@ func payloads(t *testing.T, new factory) {
 			if tt.contentType != "" {
 				h = header(message.HeaderContentType, tt.contentType)
 			}
-			s := new.serve(t, func(ctx context.Context, m message.Raw) error {
+			s := f.serve(t, func(ctx context.Context, m message.Raw) error {
 				if m.Kind == message.KindData {
 					return m.Session.Deliver(ctx, message.Raw{Destination: "/b", Subscription: "1", Header: m.Header, Payload: m.Payload})
 				}
@@ -168,8 +168,8 @@ func payloads(t *testing.T, new factory) {
 
 // slowClient reads nothing: it is cut when more waits for it than its budget
 // allows, and delivery does not wait for it.
-func slowClient(t *testing.T, new factory) {
-	s := new.serve(t, nil)
+func slowClient(t *testing.T, f factory) {
+	s := f.serve(t, nil)
 	p := s.connect()
 	session := s.messages()[0].Session
 	other := s.connect()

@@ -11,9 +11,9 @@ import (
 )
 
 // receiptOrder completes messages in the reverse of their order.
-func receiptOrder(t *testing.T, new factory) {
+func receiptOrder(t *testing.T, f factory) {
 	var h holder
-	s := new.serve(t, h.handle)
+	s := f.serve(t, h.handle)
 	p := s.connect()
 	p.send("/0", "0")
 	p.must(p.Subscribe("s", "/1", "1"))
@@ -33,7 +33,7 @@ func receiptOrder(t *testing.T, new factory) {
 
 // errorOrder lets a message fail before those in front of it are done. Whether
 // the session goes on is the protocol's matter.
-func errorOrder(t *testing.T, new factory) {
+func errorOrder(t *testing.T, f factory) {
 	for _, tt := range []struct {
 		name, text string
 		err        error
@@ -45,7 +45,7 @@ func errorOrder(t *testing.T, new factory) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var h holder
-			s := new.serve(t, func(ctx context.Context, m message.Raw) error {
+			s := f.serve(t, func(ctx context.Context, m message.Raw) error {
 				switch {
 				case m.Destination != "/bad":
 					return h.handle(ctx, m)
@@ -70,10 +70,10 @@ func errorOrder(t *testing.T, new factory) {
 }
 
 // drain shuts down while a thousand messages are under way.
-func drain(t *testing.T, new factory) {
+func drain(t *testing.T, f factory) {
 	const n = 1000
 	var h holder
-	s := new.serve(t, h.handle)
+	s := f.serve(t, h.handle)
 	p := s.connect()
 	var receipts []string
 	for i := range n {
@@ -103,10 +103,10 @@ func drain(t *testing.T, new factory) {
 
 // manySessions opens sessions side by side: none may see another's messages,
 // nor wait for one whose messages are not done.
-func manySessions(t *testing.T, new factory) {
+func manySessions(t *testing.T, f factory) {
 	const n = 50
 	var h holder
-	s := new.serve(t, func(ctx context.Context, m message.Raw) error {
+	s := f.serve(t, func(ctx context.Context, m message.Raw) error {
 		switch {
 		case m.Destination == "/stuck":
 			return h.handle(ctx, m)

@@ -14,7 +14,7 @@ var errRefused = message.Errorf(message.CodeDenied, "refused by the suite")
 
 // endings ends sessions in every way: all of them end for the application with
 // one KindDisconnect, after everything else.
-func endings(t *testing.T, new factory) {
+func endings(t *testing.T, f factory) {
 	for name, end := range map[string]func(s *site, p peer){
 		"disconnect":    func(s *site, p peer) { p.must(p.Disconnect("bye")); p.wantReceipts("bye"); p.wantEnd() },
 		"cut":           func(s *site, p peer) { p.Cut() },
@@ -38,7 +38,7 @@ func endings(t *testing.T, new factory) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := new.serve(t, nil)
+			s := f.serve(t, nil)
 			p := s.connect()
 			p.send("/a", "r")
 			p.wantReceipts("r")
@@ -75,9 +75,9 @@ func shutdown(s *site) {
 
 // refusedConnect vetoes the connection, at once and later: the client is told,
 // and nothing that it sent along reaches the application.
-func refusedConnect(t *testing.T, new factory) {
+func refusedConnect(t *testing.T, f factory) {
 	t.Run("at once", func(t *testing.T) {
-		s := new.serve(t, func(_ context.Context, m message.Raw) error {
+		s := f.serve(t, func(_ context.Context, m message.Raw) error {
 			if m.Kind == message.KindConnect {
 				return errRefused
 			}
@@ -87,7 +87,7 @@ func refusedConnect(t *testing.T, new factory) {
 	})
 	t.Run("later", func(t *testing.T) {
 		connects := make(chan message.Raw, 1)
-		s := new.serve(t, func(_ context.Context, m message.Raw) error {
+		s := f.serve(t, func(_ context.Context, m message.Raw) error {
 			if m.Kind == message.KindConnect {
 				m.Done.Hold()
 				connects <- m
@@ -112,14 +112,14 @@ func wantRefused(s *site, decide func()) {
 }
 
 // lostConnect ends the connection before the application has decided.
-func lostConnect(t *testing.T, new factory) {
+func lostConnect(t *testing.T, f factory) {
 	for name, end := range map[string]func(s *site, p peer){
 		"session close": func(s *site, p peer) { s.messages()[0].Session.Close(nil); p.wantEnd() },
 		"shutdown":      func(s *site, p peer) { shutdown(s); p.wantEnd() },
 		"close":         func(s *site, p peer) { p.Cut(); s.end() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := new.serve(t, func(_ context.Context, m message.Raw) error {
+			s := f.serve(t, func(_ context.Context, m message.Raw) error {
 				if m.Kind == message.KindConnect {
 					m.Done.Hold()
 				}
@@ -142,10 +142,10 @@ func lostConnect(t *testing.T, new factory) {
 }
 
 // heldUntilConnected lets a client send before it is connected.
-func heldUntilConnected(t *testing.T, new factory) {
+func heldUntilConnected(t *testing.T, f factory) {
 	connects := make(chan message.Raw, 1)
 	var answered, early atomic.Bool
-	s := new.serve(t, func(ctx context.Context, m message.Raw) error {
+	s := f.serve(t, func(ctx context.Context, m message.Raw) error {
 		switch {
 		case m.Kind == message.KindConnect && m.Header.Get("wait") != "":
 			m.Done.Hold()

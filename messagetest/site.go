@@ -29,10 +29,10 @@ type site struct {
 
 // serve starts an adapter in front of an application that treats what it gets
 // as on says; nil stands for accept.
-func (new factory) serve(t *testing.T, on func(ctx context.Context, m message.Raw) error) *site {
+func (f factory) serve(t *testing.T, on func(ctx context.Context, m message.Raw) error) *site {
 	t.Helper()
 	s := &site{application: &application{on: on}, t: t, goroutines: runtime.NumGoroutine()}
-	s.AdapterServer = new(t, s.application)
+	s.AdapterServer = f(t, s.application)
 	t.Cleanup(s.end)
 	return s
 }
