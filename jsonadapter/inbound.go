@@ -47,9 +47,12 @@ func (s *session) Receive(p []byte) error {
 func (s *session) take(o object, bad error) bool {
 	e := s.enter(o, bad)
 	if e == nil || e.done {
-		return e != nil && !e.last
+		return e != nil
 	}
 	m, err := o.message()
+	if e.err != nil {
+		err = e.err
+	}
 	if err != nil || e.last {
 		s.settle(e, err)
 		return !e.last
@@ -65,9 +68,9 @@ func (s *session) take(o object, bad error) bool {
 }
 
 // enter waits until the session can take one more object and makes it pending,
-// done when it is not to be handled. Both are under one lock, so that a drain
-// either refuses an object or waits for it. It returns nil when nothing is
-// read any more.
+// with an error when it is not to be handled. Both are under one lock, so that
+// a drain either refuses an object or waits for it. It returns nil when nothing
+// is read any more, and an entry that is done when there is nothing to do.
 func (s *session) enter(o object, bad error) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +86,7 @@ func (s *session) enter(o object, bad error) *entry {
 		s.send(object{Type: "pong"})
 		return &entry{done: true}
 	case o.Type == "connect" && fresh:
-		s.state = stateAuth
+		s.state, e.login = stateAuth, true
 	case o.Type == "connect":
 		e.err = errConnected
 	case o.Type == "disconnect":
@@ -93,12 +96,6 @@ func (s *session) enter(o object, bad error) *entry {
 		e.err = transport.ErrShutdown
 	}
 	s.pending = append(s.pending, e)
-	if e.done = e.err != nil; e.done {
-		if e.last {
-			s.state = stateClosed
-		}
-		s.answer()
-	}
 	return e
 }
 

@@ -2,6 +2,7 @@ package jsonadapter_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,7 @@ func serve(inbound message.RawHandler, c jsonadapter.Config) *site {
 // over TCP.
 func serveOn(p *pipes, inbound message.RawHandler, c jsonadapter.Config) *site {
 	s := &site{log: new(syncBuffer)}
-	c.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	s.Adapter = jsonadapter.New(inbound, c)
 	s.web = httptest.NewUnstartedServer(s.WebSocket())
 	if p != nil {

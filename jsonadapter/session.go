@@ -29,6 +29,7 @@ const maxPending = 1024
 type entry struct {
 	kind    string
 	receipt *string // what the answer has to echo, or nil
+	login   bool    // the session ends when this one fails
 	last    bool    // nothing is read after this one, and its answer is the last
 	done    bool
 	err     error
@@ -58,15 +59,21 @@ func newSession(a *Adapter, c *transport.Conn) *session {
 	s.session = message.NewSession(s, c.Info())
 	s.mu.Lock() // the timer may fire before it is stored
 	defer s.mu.Unlock()
-	s.login = time.AfterFunc(a.config.LoginTimeout, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.state < stateOpen {
-			s.refuse(&entry{kind: "connect"}, errLogin)
-			s.end(errLogin)
-		}
-	})
+	s.login = time.AfterFunc(a.config.LoginTimeout, s.loginExpired)
 	return s
+}
+
+func (s *session) loginExpired() {
+	s.mu.Lock()
+	late := s.state < stateOpen
+	if late {
+		s.refuse(new(entry), errLogin)
+		s.end(errLogin)
+	}
+	s.mu.Unlock()
+	if late {
+		s.report("connect", errLogin)
+	}
 }
 
 // await waits, with the lock held, until one more object can be taken. It
@@ -90,10 +97,13 @@ func (s *session) await() bool {
 // settle notes how an object ended. It is a completion: it runs on any
 // goroutine and does not block.
 func (s *session) settle(e *entry, err error) {
+	if err != nil {
+		s.report(e.kind, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.done, e.err = true, err
-	if e.last = e.last || e.kind == "connect" && err != nil; e.last {
+	if e.last = e.last || e.login && err != nil; e.last {
 		s.state = stateClosed
 	}
 	s.answer()
@@ -127,17 +137,20 @@ func (s *session) send(o object) {
 	}
 }
 
-// refuse logs err and tells the client of it: what was authored for the client
-// is the client's matter, anything else is ours. The lock is held.
-func (s *session) refuse(e *entry, err error) {
+// report counts and logs a refusal. What was authored for the client is the
+// client's matter, and a client may have it as often as it likes; anything else
+// is ours. The lock is not held: a log that blocks must not hold up deliveries.
+func (s *session) report(kind string, err error) {
 	s.adapter.refused.Add(1)
 	level := slog.LevelError
-	if errors.Is(err, message.ErrDropped) {
+	if a, ok := errors.AsType[*message.Error](err); errors.Is(err, message.ErrDropped) || ok && a.Unwrap() == nil {
 		level = slog.LevelDebug
-	} else if a, ok := errors.AsType[*message.Error](err); ok && a.Unwrap() == nil {
-		level = slog.LevelInfo
 	}
-	s.adapter.config.Logger.Log(context.Background(), level, "object refused", "session", s.session.ID(), "type", e.kind, "error", err)
+	s.adapter.config.Logger.Log(context.Background(), level, "object refused", "session", s.session.ID(), "type", kind, "error", err)
+}
+
+// refuse tells the client of err. The lock is held.
+func (s *session) refuse(e *entry, err error) {
 	public := message.Public(err)
 	s.send(object{Type: "error", Receipt: e.receipt, Code: public.Code, Message: public.Message})
 }

@@ -53,11 +53,15 @@ func (s *session) deliverConnected() error {
 // Close ends the connection, with an error object when there is a reason.
 func (s *session) Close(reason error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if reason != nil && !s.over {
+	told := reason != nil && !s.over
+	if told {
 		s.refuse(new(entry), reason)
 	}
 	s.end(reason)
+	s.mu.Unlock()
+	if told {
+		s.report("", reason)
+	}
 }
 
 // frameCache remembers the last frame, so that the deliveries of a broadcast
