@@ -32,7 +32,9 @@
 // the receipts of the frames before it (STOMP 1.2, "ERROR"). Its message header
 // is the text of an authored [message.Error], or just "internal error"; the
 // code header is the [message.Code], receipt-id the receipt that the frame
-// asked for. The cause is logged once; header values never are.
+// asked for. Text and cause are logged once. Of a frame's headers none is
+// logged but the destination, which texts may quote; what handlers put into
+// their errors is up to them.
 //
 // # Headers
 //

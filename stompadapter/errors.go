@@ -25,8 +25,8 @@ func invalid(format string, args ...any) error {
 }
 
 // report counts and logs that a frame was refused or failed. What was authored
-// for the client is the client's matter; anything else is ours. No header's
-// value is ever logged.
+// for the client is the client's matter; anything else is ours. No header is
+// logged but the destination, which authored texts may quote.
 func (s *session) report(c frame.Command, err error) {
 	s.adapter.refused.Add(1)
 	level := slog.LevelError

@@ -51,5 +51,5 @@
 //
 // [Decoder.Decode] returns a *[DecodeError]; all the others return a
 // *[message.Error]. Their texts are written for the peer and repeat at most 16
-// octets of an unknown command, never a header's value.
+// capital letters of an unknown command, never a header.
 package frame

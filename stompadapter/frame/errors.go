@@ -1,6 +1,10 @@
 package frame
 
-import "github.com/headrace/headrace/message"
+import (
+	"bytes"
+
+	"github.com/headrace/headrace/message"
+)
 
 // DecodeError is what [Decoder.Decode] returns: the octets are no frame, or
 // they pass a limit ([message.CodeTooLarge]). Nothing can be read from that
@@ -28,8 +32,13 @@ func tooLarge(format string, args ...any) *message.Error {
 	return message.Errorf(message.CodeTooLarge, format, args...)
 }
 
+// unknownCommand quotes what looks like a command alone: anything else may be a
+// header of a frame that was taken apart wrongly, and errors are logged.
 func unknownCommand(line []byte) *message.Error {
-	return invalid("unknown command %q", line[:min(len(line), maxCommand)])
+	if len(line) == 0 || len(line) > maxCommand || len(bytes.Trim(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")) > 0 {
+		return invalid("unknown command")
+	}
+	return invalid("unknown command %q", line)
 }
 
 func bodyNotAllowed(c Command) *message.Error {
