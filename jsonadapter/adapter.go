@@ -80,8 +80,9 @@ type Stats struct {
 	Sessions int
 	// Refused is how many objects were refused or failed, vetoes included.
 	Refused uint64
-	// Encodings is how often a message was encoded for delivery. It stays far
-	// below the number of deliveries as long as broadcasts share their frames.
+	// Encodings is how often a message was encoded for delivery. The deliveries
+	// of a message to subscriptions of one id share an encoding when they
+	// follow each other within a moment and few other messages come between.
 	Encodings uint64
 	// Transport counts connections and bytes.
 	Transport transport.Stats

@@ -109,6 +109,27 @@ func TestBroadcastEncodesOnce(t *testing.T) {
 	}
 }
 
+// TestBroadcastEncodesOncePerID delivers one message to many whose subscriptions
+// have one of two ids, in turn.
+func TestBroadcastEncodesOncePerID(t *testing.T) {
+	in := new(inbound)
+	s := serve(in, jsonadapter.Config{})
+	defer s.Close()
+	for range 20 {
+		s.connect(t)
+	}
+	m := message.Raw{Destination: "/a", Payload: []byte("text")}
+	for i, connect := range in.messages() {
+		m.Subscription = []string{"0", "1"}[i%2]
+		if err := connect.Session.Deliver(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Stats().Encodings; n != 2 {
+		t.Errorf("encoded %d times, want 2", n)
+	}
+}
+
 // TestInboundPayloads checks what payloads of clients become.
 func TestInboundPayloads(t *testing.T) {
 	in := new(inbound)

@@ -2,10 +2,8 @@ package jsonadapter
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
-	"github.com/headrace/headrace/transport"
 )
 
 // Deliver sends m to the client.
@@ -62,37 +60,4 @@ func (s *session) Close(reason error) {
 	if told {
 		s.report("", reason)
 	}
-}
-
-// frameCache remembers the last frame, so that the deliveries of a broadcast
-// to subscriptions of one id share it. The zero value is ready.
-type frameCache struct {
-	encodings atomic.Uint64
-	last      atomic.Pointer[cachedFrame]
-}
-
-// cachedFrame keeps its message alive. Payload and header are never changed in
-// place, so the same memory means the same content.
-type cachedFrame struct {
-	of    message.Raw
-	frame *transport.Frame
-}
-
-// get returns the frame of m, whose object is o but for the content. It may be
-// called from any goroutine.
-func (c *frameCache) get(f transport.Framing, m message.Raw, o object) *transport.Frame {
-	if e := c.last.Load(); e != nil && same(&e.of, &m) {
-		return e.frame
-	}
-	c.encodings.Add(1)
-	o.setContent(m.Header, m.Payload)
-	m.Session, m.Done = nil, nil
-	e := &cachedFrame{m, transport.NewFrame(f, encode(o))}
-	c.last.Store(e)
-	return e.frame
-}
-
-func same(a, b *message.Raw) bool {
-	return len(a.Payload) == len(b.Payload) && (len(a.Payload) == 0 || &a.Payload[0] == &b.Payload[0]) &&
-		a.Header.Same(b.Header) && a.Subscription == b.Subscription && a.Destination == b.Destination && a.Kind == b.Kind
 }
