@@ -44,10 +44,14 @@ type Adapter struct {
 }
 
 // New returns an adapter that sends what clients send to inbound. It panics
-// when inbound is nil. Whoever calls New calls Close.
+// when inbound is nil or LoginTimeout is negative. Whoever calls New calls
+// Close.
 func New(inbound message.RawHandler, c Config) *Adapter {
 	if inbound == nil {
 		panic("jsonadapter: inbound is nil")
+	}
+	if c.LoginTimeout < 0 {
+		panic("jsonadapter: Config.LoginTimeout is negative")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Transport.Logger = cmp.Or(c.Transport.Logger, c.Logger)

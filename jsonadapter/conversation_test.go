@@ -248,11 +248,23 @@ func TestPendingIsBounded(t *testing.T) {
 	<-taken
 }
 
+// TestNewPanics wires adapters wrongly: the panic names what is wrong.
 func TestNewPanics(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("an adapter without inbound was made")
-		}
-	}()
-	jsonadapter.New(nil, jsonadapter.Config{})
+	for _, tt := range []struct {
+		inbound message.RawHandler
+		config  jsonadapter.Config
+		names   string
+	}{
+		{nil, jsonadapter.Config{}, "inbound"},
+		{new(inbound), jsonadapter.Config{LoginTimeout: -1}, "LoginTimeout"},
+	} {
+		t.Run(tt.names, func(t *testing.T) {
+			defer func() {
+				if said, _ := recover().(string); !strings.Contains(said, tt.names) {
+					t.Errorf("New panicked with %q", said)
+				}
+			}()
+			jsonadapter.New(tt.inbound, tt.config).Close()
+		})
+	}
 }
