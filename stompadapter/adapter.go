@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
-	"github.com/headrace/headrace/stompadapter/frame"
 	"github.com/headrace/headrace/transport"
 )
 
@@ -24,12 +23,12 @@ type Adapter struct {
 }
 
 // New returns an adapter that sends what clients send to inbound. It panics
-// when inbound is nil or a limit is negative. Whoever calls New calls Close.
+// when inbound is nil or a limit of c is negative. Whoever calls New calls Close.
 func New(inbound message.RawHandler, c Config) *Adapter {
 	if inbound == nil {
 		panic("stompadapter: inbound is nil")
 	}
-	frame.NewDecoder(c.Limits) // panics here rather than at the first client
+	c.check()
 	c = c.withDefaults()
 	return &Adapter{
 		inbound: inbound,

@@ -17,7 +17,9 @@ type Config struct {
 	Transport transport.Config
 	// WebSocket says how WebSocket connections are read; the subprotocols are
 	// the adapter's. Zero means the defaults of [transport.WebSocketConfig],
-	// but messages may always be as large as Limits.Frame.
+	// but a MessageBytes of Limits.Frame where that is larger: a client may
+	// put a frame into one WebSocket message. A MessageBytes that is set is
+	// kept; frames that are larger then have to come in several messages.
 	WebSocket transport.WebSocketConfig
 	// Limits bound the frames that clients send. Zero means the defaults of
 	// [frame.Limits].
@@ -53,6 +55,23 @@ type HeartbeatConfig struct {
 	// client that was silent for three of them is closed. Zero means 10 s; a
 	// negative duration means that clients may be silent.
 	Receive time.Duration
+}
+
+// check panics when a limit is negative: nobody could use such an adapter.
+func (c Config) check() {
+	frame.NewDecoder(c.Limits) // panics here rather than at the first client
+	field := ""
+	switch {
+	case c.LoginTimeout < 0:
+		field = "LoginTimeout"
+	case c.MaxSubscriptions < 0:
+		field = "MaxSubscriptions"
+	case c.MaxPending < 0:
+		field = "MaxPending"
+	default:
+		return
+	}
+	panic("stompadapter: Config." + field + " is negative")
 }
 
 func (c Config) withDefaults() Config {

@@ -10,6 +10,7 @@ import (
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/transport"
 )
 
 // connect12 is a client's first frame.
@@ -174,17 +175,35 @@ func TestPanicOnDisconnect(t *testing.T) {
 }
 
 func TestNewPanics(t *testing.T) {
-	for name, f := range map[string]func(){
-		"no inbound":     func() { stompadapter.New(nil, stompadapter.Config{}) },
-		"negative limit": func() { stompadapter.New(new(inbound), stompadapter.Config{Limits: frame.Limits{Frame: -1}}) },
+	for field, c := range map[string]stompadapter.Config{
+		"Frame:-1":         {Limits: frame.Limits{Frame: -1}},
+		"LoginTimeout":     {LoginTimeout: -1},
+		"MaxSubscriptions": {MaxSubscriptions: -1},
+		"MaxPending":       {MaxPending: -1},
+		"inbound":          {},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(field, func(t *testing.T) {
 			defer func() {
-				if recover() == nil {
-					t.Error("no panic")
+				if v := fmt.Sprint(recover()); !strings.Contains(v, field) {
+					t.Errorf("panic %s, want the field named", v)
 				}
 			}()
-			f()
+			if field == "inbound" {
+				stompadapter.New(nil, c)
+			}
+			stompadapter.New(new(inbound), c)
 		})
 	}
+	stompadapter.New(new(inbound), stompadapter.Config{Heartbeat: stompadapter.HeartbeatConfig{Send: -1, Receive: -1}})
+}
+
+// TestMessageBytes sets the limit of a WebSocket message below that of a frame.
+func TestMessageBytes(t *testing.T) {
+	c := serve(t, new(inbound), stompadapter.Config{WebSocket: transport.WebSocketConfig{MessageBytes: 64}}).connect()
+	large := send("/a", strings.Repeat("r", 64))
+	c.send(large[:50])
+	c.send(large[50:])
+	c.receipts(1)
+	c.send(large)
+	c.wantClosed(1009)
 }

@@ -65,6 +65,9 @@ type Subscription struct {
 // therefore a good handler. Errors are logged. A nil handle leaves the messages
 // to Messages.
 func (c *Client) Subscribe(ctx context.Context, destination string, config SubscribeConfig, handle func(context.Context, message.Raw) error) (*Subscription, error) {
+	if config.Pending < 0 {
+		return nil, errors.New("client: Pending is negative")
+	}
 	config.Ack = cmp.Or(config.Ack, AckAuto)
 	config.ID = cmp.Or(config.ID, c.id("s"))
 	s := &Subscription{

@@ -58,6 +58,9 @@ func TestMessages(t *testing.T) {
 		if _, err := c.Subscribe(t.Context(), "/b", client.SubscribeConfig{ID: sub.ID()}, nil); err == nil {
 			t.Error("an id can be used twice")
 		}
+		if _, err := c.Subscribe(t.Context(), "/b", client.SubscribeConfig{Pending: -1}, nil); err == nil {
+			t.Error("a negative number may wait")
+		}
 		left := in(func() error { return sub.Unsubscribe(t.Context()) })
 		f := p.want(frame.Unsubscribe)
 		p.send(messageFrame(sub, "3", "late"))
