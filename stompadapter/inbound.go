@@ -51,11 +51,7 @@ func (s *session) send(m message.Raw) { m.Done.Release(s.handle(s.session.Contex
 
 // handle calls inbound. A panic there is an error of this message.
 func (s *session) handle(ctx context.Context, m message.Raw) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = message.NewPanicError(v)
-		}
-	}()
+	defer message.Recover(&err)
 	return s.adapter.inbound.Handle(ctx, m)
 }
 

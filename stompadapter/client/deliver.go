@@ -90,10 +90,6 @@ func (s *Subscription) pump(ctx context.Context, handle func(context.Context, me
 
 // call calls handle. A panic there is an error of this message.
 func call(ctx context.Context, handle func(context.Context, message.Raw) error, m message.Raw) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = message.NewPanicError(v)
-		}
-	}()
+	defer message.Recover(&err)
 	return handle(ctx, m)
 }
