@@ -1,10 +1,10 @@
 package transport
 
 import (
-	"context"
 	"net/http"
 	"net/netip"
 
+	"github.com/headrace/headrace/internal/detach"
 	"github.com/headrace/headrace/message"
 )
 
@@ -89,7 +89,7 @@ func oversized(h http.Header) bool {
 // identify asks the principal function and the hooks.
 func (s *Server) identify(r *http.Request) (info message.SessionInfo, err error) {
 	h := &s.config.Handshake
-	info.Context = &handshakeContext{Context: s.ctx, values: context.WithoutCancel(r.Context())}
+	info.Context = detach.Context(r.Context(), s.ctx)
 	info.Attributes = make(map[string]any)
 	if h.Principal != nil {
 		if info.Principal, err = h.Principal(r); err != nil {
@@ -102,22 +102,6 @@ func (s *Server) identify(r *http.Request) (info message.SessionInfo, err error)
 		}
 	}
 	return info, nil
-}
-
-// handshakeContext has the values of a request and ends with the server.
-type handshakeContext struct {
-	context.Context
-	values context.Context
-}
-
-// Value asks the request first. The server's context is asked as well because
-// package context finds out by a value that it can cancel children of this
-// context without a goroutine for each.
-func (c *handshakeContext) Value(key any) any {
-	if v := c.values.Value(key); v != nil {
-		return v
-	}
-	return c.Context.Value(key)
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status int, text string) {

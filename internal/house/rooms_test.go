@@ -43,7 +43,7 @@ var rooms = []room{
 	{path: "interceptor/telemetry", floor: 2, imports: []string{"message/...", "channel", "interceptor"}, modules: []string{otel}},
 	{path: "interceptor/jwt", floor: 2, imports: []string{"message/...", "interceptor"}, modules: []string{"github.com/golang-jwt/jwt"}},
 	{path: "broker", floor: 2, imports: []string{"message/...", "channel"}},
-	{path: "transport", floor: 2, imports: []string{"message/...", "channel"}, modules: []string{gorilla}, http: true},
+	{path: "transport", floor: 2, imports: []string{"message/...", "channel", "internal/detach"}, modules: []string{gorilla}, http: true},
 	{path: "transport/auth", floor: 2, imports: []string{"message/...", "transport"}, http: true},
 
 	{path: "stompadapter", floor: 3, imports: append([]string{"stompadapter/frame", "stompadapter/sockjs"}, below...), testModules: []string{gorilla}, http: true},
