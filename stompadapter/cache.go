@@ -76,9 +76,11 @@ func (c *frameCache) get(k *frameKey) (*transport.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &cachedFrame{key: *k, frame: transport.NewFrame(k.framing, octets), size: int64(len(octets) + len(k.payload))}
-	c.put(set, e)
-	return e.frame, nil
+	f := transport.NewFrame(k.framing, octets)
+	if k.header.Get(message.HeaderMessageID) != "" { // an id that was made up is of this message alone
+		c.put(set, &cachedFrame{key: *k, frame: f, size: int64(len(octets) + len(k.payload))})
+	}
+	return f, nil
 }
 
 func (c *frameCache) put(set *[cacheWays]atomic.Pointer[cachedFrame], e *cachedFrame) {
