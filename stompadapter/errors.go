@@ -31,12 +31,18 @@ func (s *session) report(c frame.Command, err error) {
 	s.adapter.refused.Add(1)
 	level := slog.LevelError
 	attrs := []slog.Attr{slog.String("session", s.session.ID()), slog.String("command", string(c)), slog.Any("error", err)}
-	if errors.Is(err, message.ErrDropped) {
+	if p, ok := errors.AsType[*message.PanicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	} else if errors.Is(err, message.ErrDropped) || s.cut(err) {
 		level = slog.LevelDebug
 	} else if e, ok := errors.AsType[*message.Error](err); ok && e.Unwrap() == nil {
 		level = slog.LevelInfo
-	} else if p, ok := errors.AsType[*message.PanicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	s.adapter.config.Logger.LogAttrs(context.Background(), level, "frame refused", attrs...)
+}
+
+// cut reports whether err only says that the adapter was closed while a frame
+// still waited somewhere. That is no failure, and there is one for each client.
+func (s *session) cut(err error) bool {
+	return s.session.Context().Err() != nil && errors.Is(err, context.Canceled)
 }

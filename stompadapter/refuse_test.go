@@ -118,6 +118,7 @@ func TestFailures(t *testing.T) {
 			return message.Errorf(message.CodeDenied, "too late").WithCause(errors.New("row 17"))
 		}, "row 17"},
 		{"bare", "internal error", "internal", "ERROR", func() error { return errors.New("row 17") }, "row 17"},
+		{"canceled elsewhere", "internal error", "internal", "ERROR", func() error { return context.Canceled }, "context canceled"},
 		{"veto", "message dropped", "dropped", "DEBUG", func() error { return message.ErrDropped }, ""},
 		{"panic", "internal error", "internal", "ERROR", func() error { panic("row 17") }, "row 17"},
 		{"not UTF-8", "caf\uFFFD", "invalid", "INFO", func() error { return message.Errorf(message.CodeInvalid, "caf\xe9") }, ""},
@@ -172,6 +173,31 @@ func TestPanicOnDisconnect(t *testing.T) {
 	s := serve(t, in, stompadapter.Config{})
 	s.connect().ws.NetConn().Close()
 	eventually(t, "the panic is logged", func() bool { return strings.Contains(s.log.String(), "boom") })
+}
+
+// TestCloseIsNoFailure closes the adapter while frames wait in inbound.
+func TestCloseIsNoFailure(t *testing.T) {
+	for level, wrap := range map[string]func(context.Context) error{
+		"DEBUG": func(ctx context.Context) error { return fmt.Errorf("no room: %w", ctx.Err()) },
+		"ERROR": func(context.Context) error { return errors.New("the end broke it") },
+	} {
+		waits := make(chan struct{})
+		in := &inbound{on: func(ctx context.Context, m message.Raw) error {
+			if m.Kind != message.KindData {
+				return accept(ctx, m)
+			}
+			close(waits)
+			<-ctx.Done()
+			return wrap(ctx)
+		}}
+		s := serve(t, in, stompadapter.Config{})
+		s.connect().send(send("/a", "r"))
+		<-waits
+		s.adapter.Close()
+		if log := s.log.String(); strings.Count(log, "level=") != 1 || !strings.Contains(log, "level="+level) {
+			t.Errorf("log, want one line of level %s: %s", level, log)
+		}
+	}
 }
 
 func TestNewPanics(t *testing.T) {
