@@ -20,7 +20,10 @@ type stuckLog struct {
 
 func (l stuckLog) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == "object refused" {
-		l.reached <- struct{}{}
+		select {
+		case l.reached <- struct{}{}:
+		case <-l.free:
+		}
 		<-l.free
 	}
 	return nil
@@ -46,7 +49,7 @@ func TestBlockedLogBlocksNoDelivery(t *testing.T) {
 			in := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 				switch {
 				case m.Kind == message.KindConnect && tt.login == 0:
-					sessions <- m.Session
+					defer func() { sessions <- m.Session }()
 					return m.Session.Deliver(ctx, message.Raw{Kind: message.KindConnected})
 				case m.Kind == message.KindConnect:
 					sessions <- m.Session
