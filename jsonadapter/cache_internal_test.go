@@ -18,7 +18,8 @@ func TestFrameCacheLapses(t *testing.T) {
 		for round := range 2 {
 			for i := range 3 * cacheFrames {
 				m := message.Raw{Subscription: fmt.Sprint(i), Payload: []byte("text")}
-				if c.get(transport.FramingWebSocket, m, object{}) != c.get(transport.FramingWebSocket, m, object{}) {
+				first := c.get(transport.FramingWebSocket, m, object{})
+				if c.get(transport.FramingWebSocket, m, object{}) != first {
 					t.Fatalf("round %d: message %d was encoded twice", round, i)
 				}
 			}
