@@ -2,9 +2,10 @@
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
+export GOWORK := $(CURDIR)/go.work
 
 # The modules of go.work, the root last.
-MODULES   = $(shell go list -m -f '{{.Dir}}' | sort -r)
+MODULES  := $(or $(shell go list -m -f '{{.Dir}}' | sort -r),$(error go list does not list the modules))
 # The race detector needs cgo, which Go turns off where there is no C compiler.
 RACE      = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # The packages with tests that count allocations, which the race detector disturbs.

@@ -104,6 +104,7 @@ func New(config Config) *Node {
 	}
 	n.Inbound = channel.NewExecutorChannel(channel.Config[[]byte]{
 		Name:      "inbound",
+		Mailbox:   inboundMailbox,
 		Workers:   config.Workers,
 		Unordered: config.UnorderedInbound,
 		Logger:    config.Logger,
@@ -126,6 +127,11 @@ func New(config Config) *Node {
 	n.Outbound.Subscribe(message.HandlerFunc[[]byte](deliver))
 	return n
 }
+
+// inboundMailbox is how many messages of one client may wait: few beside what may
+// be under way altogether, so that clients who send to a handler that hangs do
+// not use up everybody's room.
+const inboundMailbox = 64
 
 // checkPrefixes refuses prefixes that claim each other's destinations.
 func checkPrefixes(c Config) {

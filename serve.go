@@ -21,12 +21,12 @@ type Adapter interface {
 }
 
 // drainTime is how long Serve waits for what was accepted.
-const drainTime = 30 * time.Second
+const drainTime = 25 * time.Second
 
 // Serve listens on server.Addr and serves until ctx ends or the server fails,
 // over TLS when server.TLSConfig is set. Then it drains: no new connections, the
 // adapters finish and answer what their clients sent, the node handles the rest;
-// what takes more than 30 s is cut. It returns nil after a complete drain. The
+// what takes more than 25 s is cut. It returns nil after a complete drain. The
 // node cannot be used afterwards.
 //
 // Whoever needs the address that was chosen for port 0 sets server.BaseContext,
@@ -54,6 +54,7 @@ func (n *Node) abandon(server *http.Server, adapters []Adapter) {
 }
 
 func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Server, adapters []Adapter) error {
+	defer listener.Close() // the server does so too, but not when it fails early
 	serving, stop := context.WithCancel(ctx)
 	var failed error
 	var accepting sync.WaitGroup

@@ -42,7 +42,7 @@ func (p *pipe) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-// A handler that never ends by itself holds the drain up for its 30 s; then its
+// A handler that never ends by itself holds the drain up for its 25 s; then its
 // context ends, and Serve tells of it.
 func TestDrainGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

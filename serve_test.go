@@ -23,7 +23,7 @@ import (
 // What was accepted when the end came is handled, replied to and receipted; then
 // the connections are closed as those of a server that goes away.
 func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
-	const sessions, each = 10, 100
+	const sessions, each = 20, 50
 	gate := make(chan struct{})
 	s := serve(t, setup{wire: func(n *headrace.Node) {
 		handler.Handle(n.Router, "/slow", func(_ context.Context, text string) (string, error) {

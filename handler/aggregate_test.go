@@ -169,7 +169,7 @@ func TestAggregateDefaults(t *testing.T) {
 		if got := next.payloads(); !reflect.DeepEqual(got, []int{1024}) {
 			t.Errorf("got %v", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := next.payloads(); !reflect.DeepEqual(got, []int{1024, 1}) {
 			t.Errorf("got %v", got)

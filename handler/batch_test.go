@@ -114,7 +114,7 @@ func TestBatchDefaults(t *testing.T) {
 		if got := next.payloads(); len(got) != 1 || len(got[0]) != 100 {
 			t.Errorf("got %v", got)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if got := next.payloads(); len(got) != 2 || len(got[1]) != 1 {
 			t.Errorf("got %v", got)

@@ -74,7 +74,7 @@ func TestDelayDefaults(t *testing.T) {
 		if n := len(next.payloads()); n != 0 {
 			t.Errorf("%d came early", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if n := len(next.payloads()); n != 1024 {
 			t.Errorf("%d came, want 1024", n)

@@ -3,7 +3,8 @@
 set -euo pipefail
 fuzztime=${1:-5s}
 
-for module in $(go list -m -f '{{.Dir}}'); do
+modules=$(go list -m -f '{{.Dir}}')
+for module in $modules; do
 	cd "$module"
 	# The go command prints the names of a package's targets and then "ok <package> <time>".
 	listed=$(go test -p 2 -list '^Fuzz' ./...)

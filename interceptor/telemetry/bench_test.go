@@ -2,7 +2,6 @@ package telemetry_test
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -92,7 +91,7 @@ func BenchmarkNoopRatio(b *testing.B) {
 			slices.Sort(ratios)
 			n := len(ratios)
 			b.ReportMetric(ratios[n/2], "x-bare")
-			b.Log(fmt.Sprintf("%d pairs, quartiles %.2f %.2f %.2f", n, ratios[n/4], ratios[n/2], ratios[3*n/4]))
+			b.Logf("%d pairs, quartiles %.2f %.2f %.2f", n, ratios[n/4], ratios[n/2], ratios[3*n/4])
 		})
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-type order struct{ symbol string }
+type order struct{}
 
 type (
 	orderMessage = message.Message[order]
@@ -58,7 +58,7 @@ func (r recorder) span(t *testing.T, name string) tracetest.SpanStub {
 func attributes(s tracetest.SpanStub) map[string]string {
 	found := make(map[string]string)
 	for _, kv := range s.Attributes {
-		found[string(kv.Key)] = kv.Value.Emit()
+		found[string(kv.Key)] = kv.Value.String()
 	}
 	return found
 }

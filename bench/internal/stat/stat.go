@@ -3,20 +3,9 @@ package stat
 
 import (
 	"fmt"
-	"slices"
-)
 
-// Quantile returns the q-quantile of values, 0 <= q <= 1, by linear
-// interpolation.
-func Quantile(values []float64, q float64) float64 {
-	values = slices.Sorted(slices.Values(values))
-	at := q * float64(len(values)-1)
-	i := int(at)
-	if i+1 >= len(values) {
-		return values[len(values)-1]
-	}
-	return values[i] + (at-float64(i))*(values[i+1]-values[i])
-}
+	"github.com/headrace/headrace/internal/pairs"
+)
 
 // Summary returns "median [first quartile, third quartile]" of a value of all.
 func Summary[T any](all []T, value func(T) float64) string {
@@ -24,5 +13,5 @@ func Summary[T any](all []T, value func(T) float64) string {
 	for i, v := range all {
 		values[i] = value(v)
 	}
-	return fmt.Sprintf("%.3g [%.3g, %.3g]", Quantile(values, 0.5), Quantile(values, 0.25), Quantile(values, 0.75))
+	return fmt.Sprintf("%.3g [%.3g, %.3g]", pairs.Quantile(values, 0.5), pairs.Quantile(values, 0.25), pairs.Quantile(values, 0.75))
 }

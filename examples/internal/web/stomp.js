@@ -18,6 +18,7 @@ export class Stomp {
 
   connect() {
     const socket = new WebSocket(this.url, ["v12.stomp"]);
+    socket.binaryType = "arraybuffer"; // what is not UTF-8 comes in binary messages
     socket.onopen = () => {
       this.socket = socket;
       this.#send("CONNECT", { "accept-version": "1.2", host: location.host, "heart-beat": "10000,10000", ...this.headers });
@@ -52,7 +53,9 @@ export class Stomp {
     if (!this.connected) return false;
     const text = typeof payload === "string";
     const type = text ? "text/plain;charset=utf-8" : "application/json";
-    this.#send("SEND", { destination, "content-type": type, ...headers }, text ? payload : JSON.stringify(payload));
+    const body = text ? payload : JSON.stringify(payload);
+    const length = new TextEncoder().encode(body).length;
+    this.#send("SEND", { destination, "content-type": type, "content-length": length, ...headers }, body);
     return true;
   }
 
@@ -63,21 +66,22 @@ export class Stomp {
     this.socket.send([command, ...lines, "", body].join("\n") + "\0");
   }
 
+  // A message of the server is one frame, or line ends that only show that it is
+  // there. The body may hold NUL octets: it is the last one that ends the frame.
   #receive(data) {
     this.heard = Date.now();
-    for (const text of data.split("\0")) {
-      const frame = text.replace(/^[\r\n]+/, "");
-      if (!frame) continue; // a heart-beat
-      const end = frame.indexOf("\n\n");
-      const [command, ...lines] = frame.slice(0, end).split("\n");
-      const headers = {};
-      for (const line of lines) {
-        const colon = line.indexOf(":");
-        const name = unescape(line.slice(0, colon));
-        if (!(name in headers)) headers[name] = unescape(line.slice(colon + 1));
-      }
-      this.#handle(command, headers, frame.slice(end + 2));
+    const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+    const frame = text.replace(/^[\r\n]+/, "").replace(/\0[\r\n]*$/, "");
+    if (!frame) return;
+    const end = frame.indexOf("\n\n");
+    const [command, ...lines] = frame.slice(0, end).split("\n");
+    const headers = {};
+    for (const line of lines) {
+      const colon = line.indexOf(":");
+      const name = unescape(line.slice(0, colon));
+      if (!(name in headers)) headers[name] = unescape(line.slice(colon + 1));
     }
+    this.#handle(command, headers, frame.slice(end + 2));
   }
 
   #handle(command, headers, body) {
