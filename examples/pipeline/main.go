@@ -60,14 +60,15 @@ func books(booked chan<- int) message.Handler[[]Invoice] {
 }
 
 func main() {
-	if err := run(context.Background()); err != nil {
+	var traces tree
+	if err := run(context.Background(), &traces); err != nil {
 		log.Fatal(err)
 	}
+	traces.print()
 }
 
-func run(ctx context.Context) error {
-	var traces tree
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(&traces))
+func run(ctx context.Context, traces sdktrace.SpanExporter) error {
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(traces))
 	otel.SetTracerProvider(provider)
 	topic := gochannel.NewGoChannel(gochannel.Config{}, watermill.NopLogger{})
 	booked := make(chan int, 10)
@@ -106,7 +107,6 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	traces.print()
 	return topic.Close()
 }
 
