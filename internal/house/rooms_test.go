@@ -15,6 +15,7 @@ var testKit = []string{
 	"github.com/google/go-cmp",
 	"go.opentelemetry.io/otel",
 	"go.uber.org/goleak",
+	"golang.org/x/tools/txtar",
 	"pgregory.net/rapid",
 }
 
