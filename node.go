@@ -128,6 +128,10 @@ func New(config Config) *Node {
 	return n
 }
 
+// Handle sends m into Inbound, as adapters do: a node is a handler like
+// everything that takes a message.
+func (n *Node) Handle(ctx context.Context, m message.Raw) error { return n.Inbound.Handle(ctx, m) }
+
 // inboundMailbox is how many messages of one client may wait: few beside what may
 // be under way altogether, so that clients who send to a handler that hangs do
 // not use up everybody's room.
