@@ -34,6 +34,7 @@ type Client struct {
 	mu            sync.Mutex
 	closed        bool  // Close was called
 	link          *link // nil while there is no connection
+	connected     message.Header
 	cause         error // what the last connection was lost by
 	err           error // why all is over
 	unsent        int   // frames that were dropped then
@@ -48,8 +49,8 @@ type Client struct {
 // calls Dial calls Close.
 func Dial(ctx context.Context, c Config) (*Client, error) {
 	c = c.withDefaults()
-	if c.Buffer < 0 {
-		return nil, errors.New("client: Buffer is negative")
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	d, err := newDialer(c)
 	if err != nil {
@@ -68,10 +69,19 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: connect to %s: %w", d.url.Host, err)
 	}
-	client.link = l
+	client.link, client.connected = l, l.connected
 	ctx, client.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go client.run(ctx, l)
 	return client, nil
+}
+
+// Connected returns the headers of the latest CONNECTED frame: the version that
+// was agreed on, which STOMP 1.0 leaves out, and where servers say so, their
+// name ("server") and the id of the session ("session").
+func (c *Client) Connected() message.Header {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connected
 }
 
 // Done is closed when the client has ended: after Close, or when its
@@ -180,6 +190,7 @@ func (c *Client) run(ctx context.Context, l *link) {
 func (c *Client) serve(l *link, again []*outgoing) error {
 	written := make(chan error, 1)
 	go func() {
+		defer close(l.stopped)
 		err := l.write(c.outbox, again)
 		if err != nil { // an ERROR frame may tell the reader why
 			_ = l.wire.SetReadDeadline(time.Now().Add(time.Second))
@@ -264,7 +275,7 @@ func jitter(d time.Duration) time.Duration {
 func (c *Client) resume(ctx context.Context, l *link) (again []*outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.link = l
+	c.link, c.connected = l, l.connected
 	if ctx.Err() != nil {
 		l.wire.Close()
 	}

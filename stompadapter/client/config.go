@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,6 +30,9 @@ type Config struct {
 	Passcode string
 	// Host is the virtual host. Zero means the host name of URL.
 	Host string
+	// Version is the highest version of STOMP to offer, for servers that speak a
+	// later one badly. Zero means frame.V12.
+	Version frame.Version
 	// Header holds further headers for the CONNECT frame. Zero means none.
 	Header message.Header
 	// HTTPHeader is sent with the WebSocket handshake, such as Origin and
@@ -89,7 +93,23 @@ type ReconnectConfig struct {
 	MaxDelay time.Duration
 }
 
+// check returns what is wrong with numbers that no client can work with.
+func (c Config) check() error {
+	switch {
+	case c.Buffer < 0:
+		return errors.New("client: Buffer is negative")
+	case c.ConnectTimeout < 0:
+		return errors.New("client: ConnectTimeout is negative")
+	case c.Reconnect.MinDelay < 0 || c.Reconnect.MaxDelay < 0:
+		return errors.New("client: a delay of Reconnect is negative")
+	case c.Version > frame.V12:
+		return errors.New("client: Version is none of STOMP")
+	}
+	return nil
+}
+
 func (c Config) withDefaults() Config {
+	c.Version = cmp.Or(c.Version, frame.V12)
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 10*time.Second)
 	c.Heartbeat.Send = max(0, cmp.Or(c.Heartbeat.Send, 10*time.Second))
 	c.Heartbeat.Receive = max(0, cmp.Or(c.Heartbeat.Receive, 10*time.Second))

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -29,11 +31,12 @@ type wire interface {
 // dialer opens wires. It is made once, so that a wrong Config shows before
 // anything is sent.
 type dialer struct {
-	url   *url.URL
-	dial  func(ctx context.Context) (net.Conn, error) // nil for the default
-	tls   *tls.Config
-	http  http.Header
-	hello []byte // the CONNECT frame
+	url       *url.URL
+	dial      func(ctx context.Context) (net.Conn, error) // nil for the default
+	tls       *tls.Config
+	http      http.Header
+	protocols []string // the subprotocols of WebSocket, the best first
+	hello     []byte   // the CONNECT frame
 }
 
 func newDialer(c Config) (*dialer, error) {
@@ -55,11 +58,23 @@ func newDialer(c Config) (*dialer, error) {
 	if u.Host == "" {
 		return nil, errors.New("client: the URL has no host")
 	}
+	for name, values := range c.HTTPHeader {
+		if strings.ContainsAny(name+strings.Join(values, ""), "\r\n\x00") {
+			return nil, errors.New("client: a header of the WebSocket handshake holds a line end or NUL")
+		}
+	}
 	hello, err := connectFrame(c, u.Hostname())
 	if err != nil {
 		return nil, fmt.Errorf("client: CONNECT: %w", err)
 	}
-	return &dialer{url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, hello: hello}, nil
+	return &dialer{url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, protocols: subprotocols(c.Version), hello: hello}, nil
+}
+
+// subprotocols returns the names under which WebSocket knows the versions up to
+// highest.
+func subprotocols(highest frame.Version) []string {
+	names := []string{"v12.stomp", "v11.stomp", "v10.stomp"}
+	return names[frame.V12-highest:]
 }
 
 // connectFrame encodes CONNECT. It has no escapes, so the encoder refuses line
@@ -68,8 +83,12 @@ func connectFrame(c Config, host string) ([]byte, error) {
 	if c.Host != "" {
 		host = c.Host
 	}
+	var versions []string
+	for v := frame.V10; v <= c.Version; v++ {
+		versions = append(versions, v.String())
+	}
 	first := []message.Field{
-		{Name: frame.HeaderAcceptVersion, Value: frame.Versions},
+		{Name: frame.HeaderAcceptVersion, Value: strings.Join(versions, ",")},
 		{Name: frame.HeaderHost, Value: host},
 		{Name: frame.HeaderHeartBeat, Value: frame.HeartBeat(c.Heartbeat).String()},
 	}
@@ -126,7 +145,7 @@ func (d *dialer) secure(ctx context.Context) (wire, error) {
 func (d *dialer) webSocket(ctx context.Context) (wire, error) {
 	w := websocket.Dialer{
 		TLSClientConfig: d.tls,
-		Subprotocols:    []string{"v12.stomp", "v11.stomp", "v10.stomp"},
+		Subprotocols:    d.protocols,
 	}
 	if d.dial == nil {
 		w.Proxy = http.ProxyFromEnvironment
@@ -139,6 +158,10 @@ func (d *dialer) webSocket(ctx context.Context) (wire, error) {
 			err = fmt.Errorf("%w: the server answered %s", err, response.Status)
 		}
 		return nil, err
+	}
+	if p := conn.Subprotocol(); p != "" && !slices.Contains(d.protocols, p) { // RFC 6455, 4.1
+		conn.Close()
+		return nil, fmt.Errorf("the server chose the subprotocol %.16q, which was not offered", p)
 	}
 	return &socket{Conn: conn}, nil
 }

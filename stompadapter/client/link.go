@@ -26,8 +26,13 @@ type link struct {
 	send    time.Duration // how often something has to be sent, or 0
 	receive time.Duration // how often something is to be heard, or 0
 	done    chan struct{} // closed once nothing more is read
+	stopped chan struct{} // closed once nothing more is written
+
+	connected message.Header // of the CONNECTED frame
 
 	// The writer's.
+	joins   bool      // several frames may go out in one write
+	out     []byte    // frames to be written
 	written time.Time // when something was written last
 
 	// The reader's.
@@ -49,16 +54,19 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, messages := w.(*socket)
 	l := &link{
 		log:     c.config.Logger,
 		wire:    w,
+		joins:   !messages,
 		written: time.Now(),
 		done:    make(chan struct{}),
+		stopped: make(chan struct{}),
 		decoder: frame.NewDecoder(c.config.Limits),
 		buffer:  make([]byte, 8<<10),
 	}
 	stop := context.AfterFunc(ctx, func() { w.Close() })
-	err = l.login(c.dialer.hello, frame.HeartBeat(c.config.Heartbeat))
+	err = l.login(c.dialer.hello, c.config.Version, frame.HeartBeat(c.config.Heartbeat))
 	if !stop() {
 		err = context.Cause(ctx) // what login says of it is that the connection is closed
 	}
@@ -70,7 +78,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 }
 
 // login sends CONNECT and reads CONNECTED.
-func (l *link) login(hello []byte, own frame.HeartBeat) error {
+func (l *link) login(hello []byte, highest frame.Version, own frame.HeartBeat) error {
 	if _, err := l.wire.Write(hello); err != nil {
 		return err
 	}
@@ -85,7 +93,7 @@ func (l *link) login(hello []byte, own frame.HeartBeat) error {
 	}
 	l.version = frame.V10 // whose servers do not say
 	if v, ok := f.Header.Lookup(frame.HeaderVersion); ok {
-		if l.version, ok = frame.ParseVersion(v); !ok {
+		if l.version, ok = frame.ParseVersion(v); !ok || l.version > highest {
 			return fmt.Errorf("the server speaks version %.16q", v)
 		}
 	}
@@ -97,6 +105,7 @@ func (l *link) login(hello []byte, own frame.HeartBeat) error {
 		l.send, l.receive = own.Negotiate(peer)
 	}
 	l.decoder.SetVersion(l.version)
+	l.connected = f.Header
 	return nil
 }
 
@@ -146,6 +155,9 @@ func (l *link) write(b *outbox, first []*outgoing) error {
 				return err
 			}
 		}
+		if err := l.flush(); err != nil {
+			return err
+		}
 		var beat <-chan time.Time
 		if l.send > 0 {
 			early := l.send / 10 // to be in time
@@ -156,7 +168,8 @@ func (l *link) write(b *outbox, first []*outgoing) error {
 			return nil
 		case <-b.wake:
 		case <-beat:
-			if err := l.writeOctets([]byte("\n")); err != nil {
+			l.out = append(l.out, '\n')
+			if err := l.flush(); err != nil {
 				return err
 			}
 		}
@@ -172,14 +185,20 @@ func (l *link) alive() bool {
 	}
 }
 
-// writeFrame writes o and enters it among those that wait for their receipt. It
-// reports whether anything may follow.
+// joinBytes is how much is joined before it is written, and the most that the
+// buffer for it keeps.
+const joinBytes = 32 << 10
+
+// writeFrame enters o among those that wait for their receipt, and writes it,
+// together with what follows where frames may be joined: what waited while the
+// last write went on goes out in the next one. It reports whether anything may
+// follow.
 func (l *link) writeFrame(o *outgoing) (more bool, err error) {
 	var receipt []message.Field
 	if o.receipt != "" {
 		receipt = []message.Field{{Name: frame.HeaderReceipt, Value: o.receipt}}
 	}
-	octets, err := frame.Append(nil, l.version, o.frame, receipt...)
+	octets, err := frame.Append(l.out, l.version, o.frame, receipt...)
 	if err != nil { // it was checked, but for the version of an earlier connection
 		l.log.Error("stomp: a frame cannot be written", "command", o.frame.Command, "error", err)
 		o.fail(err)
@@ -188,12 +207,23 @@ func (l *link) writeFrame(o *outgoing) (more bool, err error) {
 	if o.settle != nil && !l.wait(o) {
 		return false, nil
 	}
-	return !o.last, l.writeOctets(octets)
+	l.out = octets
+	if l.joins && !o.last && len(l.out) < joinBytes {
+		return true, nil
+	}
+	return !o.last, l.flush()
 }
 
-func (l *link) writeOctets(p []byte) error {
-	_, err := l.wire.Write(p)
+// flush writes what was joined.
+func (l *link) flush() error {
+	if len(l.out) == 0 {
+		return nil
+	}
+	_, err := l.wire.Write(l.out)
 	l.written = time.Now()
+	if l.out = l.out[:0]; cap(l.out) > 2*joinBytes {
+		l.out = nil
+	}
 	return err
 }
 

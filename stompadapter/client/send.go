@@ -71,7 +71,7 @@ func (c *Client) queue(ctx context.Context, o *outgoing) error {
 	}
 	version, connected := frame.V12, (<-chan struct{})(nil)
 	if l != nil {
-		version, connected = l.version, l.done
+		version, connected = l.version, l.stopped
 	}
 	// The head alone shows whether the frame can be written.
 	if _, err := frame.Append(nil, version, frame.Frame{Command: o.frame.Command, Header: o.frame.Header}); err != nil {

@@ -56,7 +56,9 @@ func (tx *Tx) Send(ctx context.Context, destination string, payload any, header 
 }
 
 // Ack is [Client.Ack] within the transaction, also for a message that a handler
-// is about to complete. It waits for room like Send.
+// is about to complete. It waits for room like Send. A message whose
+// acknowledgement fails, here or by Abort, cannot be acknowledged again: the
+// server keeps it until the subscription or the connection ends.
 func (tx *Tx) Ack(ctx context.Context, m message.Raw) error {
 	if tx.ended.Load() {
 		return ErrTxDone
