@@ -15,6 +15,7 @@ import (
 type Decoder struct {
 	limits  Limits
 	version Version
+	lenient bool
 	err     *DecodeError
 
 	head headReader
@@ -34,6 +35,11 @@ func NewDecoder(l Limits) *Decoder {
 // logged in.
 func (d *Decoder) SetVersion(v Version) { d.version = v }
 
+// SetLenient makes the decoder take what clients are known to send although the
+// specification forbids it; the package documentation has the list. Call it
+// before the first Decode.
+func (d *Decoder) SetLenient(lenient bool) { d.lenient = lenient }
+
 // Decode reads p up to the end of a frame. With ok, f is that frame and rest
 // what follows it in p; without ok, p is used up and the frame goes on in the
 // next call. The decoder keeps nothing of p and the frame owns its memory.
@@ -46,7 +52,7 @@ func (d *Decoder) Decode(p []byte) (f Frame, rest []byte, ok bool, err error) {
 			if p, ok = d.readBody(p); ok {
 				return d.take(), p, true, nil
 			}
-		case p[0] == '\n' && d.head.empty():
+		case d.head.empty() && (p[0] == '\n' || d.lenient && p[0] == 0):
 			p = p[1:] // a heart-beat, or what follows a frame
 		default:
 			p = d.readHead(p)
@@ -94,7 +100,7 @@ type bodyReader struct {
 func (d *Decoder) startBody(f Frame, n, length int) {
 	b := bodyReader{reading: true, frame: f, length: length, room: d.maxFrame() - n}
 	if !f.Command.hasBody() {
-		if d.version == V10 {
+		if d.version == V10 || d.lenient {
 			b.discard = true // 1.0 tells to ignore such bodies
 		} else if length > 0 {
 			d.fail(f, bodyNotAllowed(f.Command))

@@ -39,8 +39,28 @@
 //	header encoding           any       UTF-8       UTF-8
 //	body where none belongs   ignored   an error    an error
 //
-// Headers are never trimmed. A colon that a peer did not escape in a value is
+// A strict decoder, the default, trims no header. A colon that a peer did not escape in a value is
 // taken as it is, since the first colon ends the name beyond doubt.
+//
+// # Lenience
+//
+// [Decoder.SetLenient] takes, in every version, these and nothing else:
+//
+//   - A backslash that begins no escape of the version stays as it is: clients
+//     that announce 1.1 or 1.2 and write headers unescaped.
+//   - Blanks and tabs around names and values are taken off, those of
+//     content-length too: clients that follow the samples of 1.0, with their
+//     blank after the colon.
+//   - A CR before the LF is taken off in 1.0 and 1.1 as in 1.2: clients that
+//     write the lines of their platform.
+//   - A body where none belongs is read and ignored, as 1.0 says: clients that
+//     end each frame with a line end and NUL.
+//   - A NUL between frames is ignored: clients whose framing adds its own.
+//   - A byte order mark before a command is taken off: clients that write through a
+//     text stream.
+//
+// What is ambiguous stays an error, above all two different content-lengths
+// and one that does not end at a NUL.
 //
 // # Concurrency
 //

@@ -95,19 +95,22 @@ func (v Version) validEscapes(line []byte) bool {
 	return true
 }
 
-// unescape undoes the escapes of s, which are valid. It returns s itself when
-// there are none.
+// unescape undoes the escapes of s. Undefined ones, which only a lenient decoder
+// lets through, stay as they are. It returns s itself when there are none.
 func (v Version) unescape(s string) string {
 	i := strings.IndexByte(s, '\\')
 	if i < 0 {
 		return s
 	}
 	var b strings.Builder
-	b.Grow(len(s) - 1)
-	for ; i >= 0; i = strings.IndexByte(s, '\\') {
+	b.Grow(len(s))
+	for ; i >= 0 && i+1 < len(s); i = strings.IndexByte(s, '\\') {
 		b.WriteString(s[:i])
-		octet, _ := v.unescaped(s[i+1])
-		b.WriteByte(octet)
+		if octet, ok := v.unescaped(s[i+1]); ok {
+			b.WriteByte(octet)
+		} else {
+			b.WriteString(s[i : i+2])
+		}
 		s = s[i+2:]
 	}
 	b.WriteString(s)

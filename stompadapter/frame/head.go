@@ -2,6 +2,7 @@ package frame
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/headrace/headrace/message"
@@ -18,6 +19,11 @@ type headReader struct {
 	escaped bool         // one of the lines has an escape
 	length  int          // content-length, or -1
 }
+
+// What a lenient decoder takes off: see the package documentation.
+const blanks = " \t"
+
+var byteOrderMark = []byte("\uFEFF")
 
 // headerLine is where name and value of a header are.
 type headerLine struct{ start, colon, end int32 }
@@ -104,7 +110,7 @@ func (d *Decoder) checkLine(line []byte, has trait) *message.Error {
 // reports whether that was the last one of the head.
 func (d *Decoder) readLine(src []byte, end int, has trait) (last bool, err *message.Error) {
 	h := &d.head
-	if has&hasCR != 0 && d.version.stripsCR() && src[end-1] == '\r' {
+	if has&hasCR != 0 && (d.lenient || d.version.stripsCR()) && src[end-1] == '\r' {
 		end--
 	}
 	switch line := src[h.line:end]; {
@@ -113,6 +119,9 @@ func (d *Decoder) readLine(src []byte, end int, has trait) (last bool, err *mess
 	case h.command != "":
 		return false, d.readHeader(line, has)
 	default:
+		if d.lenient {
+			line = bytes.TrimPrefix(line, byteOrderMark)
+		}
 		if h.command = parseCommand(line); h.command == "" {
 			return false, unknownCommand(line)
 		}
@@ -125,22 +134,27 @@ func (d *Decoder) readHeader(line []byte, has trait) *message.Error {
 	h := &d.head
 	escaped := has&hasBackslash != 0 && d.version != V10 && !h.command.literal()
 	colon := bytes.IndexByte(line, ':')
-	switch {
-	case colon < 0:
+	if colon < 0 {
 		return invalid("a header has no colon")
-	case colon == 0:
+	}
+	name, value := line[:colon], line[colon+1:]
+	if d.lenient {
+		name, value = bytes.Trim(name, blanks), bytes.Trim(value, blanks)
+	}
+	switch {
+	case len(name) == 0:
 		return invalid("a header has no name")
 	case has&hasCR != 0 && d.version.stripsCR() && bytes.IndexByte(line, '\r') >= 0:
 		return invalid("a header has a CR that does not end its line")
 	case has&hasHighBit != 0 && d.version != V10 && !utf8.Valid(line):
 		return invalid("a header is not UTF-8")
-	case escaped && !d.version.validEscapes(line):
+	case escaped && !d.lenient && !d.version.validEscapes(line):
 		return invalid("a header has an undefined escape")
 	case len(h.lines) == d.limits.Headers:
 		return tooLarge("more than %d headers", d.limits.Headers)
 	}
-	if string(line[:colon]) == HeaderContentLength {
-		if err := d.readContentLength(line[colon+1:]); err != nil {
+	if string(name) == HeaderContentLength {
+		if err := d.readContentLength(value); err != nil {
 			return err
 		}
 	}
@@ -171,20 +185,21 @@ func (d *Decoder) readContentLength(value []byte) *message.Error {
 func (d *Decoder) finishHead(src []byte) {
 	h := &d.head
 	if h.command != "" {
-		d.startBody(h.frame(src, d.version), h.line, h.length)
+		d.startBody(d.frame(src), h.line, h.length)
 	}
 	h.reset()
 }
 
 // failHead ends the decoder in the middle of a head.
 func (d *Decoder) failHead(src []byte, err *message.Error) (rest []byte) {
-	d.fail(d.head.frame(src, d.version), err)
+	d.fail(d.frame(src), err)
 	return nil
 }
 
 // frame returns the command and the headers read so far. All headers share one
 // string.
-func (h *headReader) frame(src []byte, v Version) Frame {
+func (d *Decoder) frame(src []byte) Frame {
+	h := &d.head
 	if len(h.lines) == 0 {
 		return Frame{Command: h.command}
 	}
@@ -194,8 +209,11 @@ func (h *headReader) frame(src []byte, v Version) Frame {
 	for i, l := range h.lines {
 		f := &fields[i]
 		f.Name, f.Value = text[l.start-base:l.colon-base], text[l.colon+1-base:l.end-base]
+		if d.lenient {
+			f.Name, f.Value = strings.Trim(f.Name, blanks), strings.Trim(f.Value, blanks)
+		}
 		if h.escaped {
-			f.Name, f.Value = v.unescape(f.Name), v.unescape(f.Value)
+			f.Name, f.Value = d.version.unescape(f.Name), d.version.unescape(f.Value)
 		}
 	}
 	return Frame{Command: h.command, Header: message.NewHeader(fields...)}

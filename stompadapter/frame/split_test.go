@@ -13,9 +13,10 @@ import (
 var versions = []frame.Version{frame.V10, frame.V11, frame.V12}
 
 // outcome is all that a decoder's user sees of a stream.
-func outcome(v frame.Version, l frame.Limits, pieces ...string) string {
+func outcome(v frame.Version, l frame.Limits, lenient bool, pieces ...string) string {
 	d := frame.NewDecoder(l)
 	d.SetVersion(v)
+	d.SetLenient(lenient)
 	frames, err := decodeAll(d, pieces...)
 	s := text(frames...)
 	if err != nil {
@@ -30,20 +31,21 @@ func outcome(v frame.Version, l frame.Limits, pieces ...string) string {
 func TestAnySplit(t *testing.T) {
 	part := rapid.OneOf(
 		rapid.SampledFrom([]string{"SEND", "BEGIN", "MESSAGE", "\n", "\n\n", "\r\n", "\x00", "\x00\n", "a:1\n", "b:\\c\\\\\n", ":", "\\", "\r", "π:日\n",
-			"content-length:3\n", "content-length:12\n", "SEND\na:1\n\nbody\x00", "SEND\ncontent-length:3\n\n\x00\n\x00\x00", "ACK\nid:7\n\n\x00", pad(15), pad(30)}),
+			"content-length:3\n", "content-length:12\n", "SEND\na:1\n\nbody\x00", "SEND\ncontent-length:3\n\n\x00\n\x00\x00", "ACK\nid:7\n\n\x00", " ", "\t", "\uFEFF", "\\t", pad(15), pad(30)}),
 		rapid.StringN(0, 5, -1),
 	)
 	rapid.Check(t, func(t *rapid.T) {
 		wire := strings.Join(rapid.SliceOfN(part, 0, 20).Draw(t, "parts"), "")
 		v := rapid.SampledFrom([]frame.Version{0, frame.V10, frame.V11, frame.V12}).Draw(t, "version")
 		l := rapid.SampledFrom([]frame.Limits{{}, small}).Draw(t, "limits")
-		want := outcome(v, l, wire)
+		lenient := rapid.Bool().Draw(t, "lenient")
+		want := outcome(v, l, lenient, wire)
 		var pieces []string
 		for rest := wire; rest != ""; {
 			n := rapid.IntRange(1, min(len(rest), 20)).Draw(t, "size")
 			pieces, rest = append(pieces, rest[:n]), rest[n:]
 		}
-		if got := outcome(v, l, pieces...); got != want {
+		if got := outcome(v, l, lenient, pieces...); got != want {
 			t.Fatalf("%q\n got %s\nwant %s", pieces, got, want)
 		}
 	})
