@@ -1,0 +1,107 @@
+package transport_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/transport"
+)
+
+// A client that offers an empty list of subprotocols offers none.
+func TestNoSubprotocolIsNoSubprotocol(t *testing.T) {
+	f := start(t, setup{ws: transport.WebSocketConfig{Subprotocols: []string{"v1"}}})
+	for name, header := range map[string]http.Header{
+		"missing": nil, "empty": {"Sec-Websocket-Protocol": {""}}, "blank": {"Sec-Websocket-Protocol": {" "}}, "commas": {"Sec-Websocket-Protocol": {" , "}},
+	} {
+		ws, resp, err := websocket.DefaultDialer.Dial(f.url(), header)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, there := resp.Header["Sec-Websocket-Protocol"]; there || (<-f.peers).conn.Subprotocol() != "" {
+			t.Errorf("%s: the server chose %q", name, got)
+		}
+		ws.Close()
+	}
+}
+
+// Why a client was cut stays the reason, whatever it is closed for later.
+func TestTheReasonOfACutStays(t *testing.T) {
+	f := start(t, setup{connect: smallSendBuffer, config: transport.Config{OutboxBytes: 64 << 10}})
+	_, p := f.dial(t, nil)
+	var err error
+	for frame := text(strings.Repeat("x", 1000)); err == nil; {
+		err = p.conn.Send(frame)
+	}
+	p.conn.Close(message.Errorf(message.CodeInvalid, "bad frame"))
+	p.conn.Close(nil)
+	if reason := <-p.closed; !errors.Is(reason, transport.ErrSlow) {
+		t.Errorf("reason %v, want ErrSlow", reason)
+	}
+	if err := p.conn.Send(text("too late")); err != transport.ErrSlow {
+		t.Errorf("Send after that: %v", err)
+	}
+}
+
+// The patterns of http.ServeMux put an endpoint and a resource on one path;
+// what comes to the endpoint without asking for an upgrade is told so.
+func TestOnePathForSocketAndResource(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /orders", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "resource") })
+	f := start(t, setup{wrap: func(h http.Handler) http.Handler {
+		mux.Handle("GET /orders", h)
+		return mux
+	}})
+	ws, _, err := websocket.DefaultDialer.Dial(f.url()+"/orders", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	for method, want := range map[string]int{http.MethodPost: http.StatusOK, http.MethodGet: http.StatusBadRequest, http.MethodPut: http.StatusMethodNotAllowed} {
+		req, _ := http.NewRequest(method, f.http.URL+"/orders", nil)
+		resp, err := f.http.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", method, resp.StatusCode, want)
+		}
+	}
+	(<-f.peers).conn.Send(text("still open"))
+	if _, b, err := ws.ReadMessage(); string(b) != "still open" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+// The handshake's own refusals, beside those of origin and hooks.
+func TestRequestsThatAreNoHandshake(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(r *http.Request)
+		status int
+	}{
+		{"POST", func(r *http.Request) { r.Method = http.MethodPost }, http.StatusMethodNotAllowed},
+		{"no upgrade", func(r *http.Request) { r.Header.Del("Upgrade") }, http.StatusBadRequest},
+		{"no connection", func(r *http.Request) { r.Header.Del("Connection") }, http.StatusBadRequest},
+		{"old version", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest},
+		{"no key", func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, http.StatusBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := transport.NewServer(transport.Config{})
+			defer s.Close()
+			r, w := handshake("http://own.example/"), httptest.NewRecorder()
+			tt.change(r)
+			s.WebSocket(transport.WebSocketConfig{}, nil).ServeHTTP(w, r)
+			if w.Code != tt.status || w.Header().Get("Sec-WebSocket-Version") != "13" {
+				t.Errorf("%d, version %q", w.Code, w.Header().Get("Sec-WebSocket-Version"))
+			}
+		})
+	}
+}
