@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"maps"
 	"sync"
+	"sync/atomic"
 )
 
 // Sink is the way to a session's client. Adapters implement it.
@@ -47,7 +48,10 @@ type Session struct {
 	sink Sink
 	done chan struct{}
 
+	holding atomic.Int32 // len(holds)
+
 	mu     sync.Mutex
+	holds  map[string]*Hold // by subscription
 	user   Principal
 	attrs  map[string]any
 	closed bool
@@ -120,8 +124,16 @@ func (s *Session) SetAttribute(name string, value any) {
 	s.attrs[name] = value
 }
 
-// Deliver hands m to the client's outgoing queue. It never blocks.
-func (s *Session) Deliver(ctx context.Context, m Raw) error { return s.sink.Deliver(ctx, m) }
+// Deliver hands m to the client's outgoing queue, or to a [Hold]. It never
+// blocks.
+func (s *Session) Deliver(ctx context.Context, m Raw) error {
+	if s.holding.Load() > 0 && m.Kind == KindData {
+		if h := s.held(m.Subscription); h != nil {
+			return h.deliver(ctx, m)
+		}
+	}
+	return s.sink.Deliver(ctx, m)
+}
 
 // Close ends the session; the first call's reason counts and later calls do
 // nothing. An authored [Error] is shown to the client; nil means an orderly

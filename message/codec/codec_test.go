@@ -109,6 +109,8 @@ func TestEncode(t *testing.T) {
 		{"content type with parameters", "application/json; charset=UTF-8", 1, `1`, "application/json; charset=UTF-8"},
 		{"text marshaler", "text/plain", when, "2026-01-02T03:04:05Z", "text/plain"},
 		{"text marshaler without content type", "", when, `"2026-01-02T03:04:05Z"`, "application/json"},
+		{"pointer to text", "text/plain", ptr("a"), "a", "text/plain"},
+		{"no text", "text/plain", (*netip.Addr)(nil), "", "text/plain"},
 		{"binary marshaler", "application/octet-stream", netip.MustParseAddr("1.2.3.4"), "\x01\x02\x03\x04", "application/octet-stream"},
 		{"made of bytes", "application/octet-stream", Blob("x"), "x", "application/octet-stream"},
 	} {

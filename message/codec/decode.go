@@ -20,7 +20,8 @@ const (
 //
 // A T of []byte takes any payload untouched, without a copy and whatever its
 // content type; a T of struct{} takes an empty one, for handlers that expect
-// none. Errors have CodeInvalid.
+// none. For any other type [JSON] and [Text] refuse an empty payload, except for
+// a pointer, which is nil then. Errors have CodeInvalid.
 func Decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 	var v T
 	switch p := any(&v).(type) {
@@ -28,7 +29,7 @@ func Decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 		*p = payload
 		return v, nil
 	case *string:
-		if contentType == "" {
+		if contentType == "" && !s.isStrict() && len(payload) > 0 {
 			text, err := text(payload)
 			*p = text
 			return v, err
@@ -44,8 +45,12 @@ func Decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 // decode is apart because its value escapes to the heap.
 func decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 	var v, none T
+	t := reflect.TypeFor[T]()
 	if contentType == "" {
-		contentType = defaultType(reflect.TypeFor[T]())
+		if s.isStrict() {
+			return none, message.Errorf(message.CodeInvalid, "payload has no content type, want one for type %s", typeName(t))
+		}
+		contentType = defaultType(t)
 	}
 	c, mediaType, err := s.find(contentType)
 	if err != nil {
@@ -55,7 +60,7 @@ func decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 		if _, authored := errors.AsType[*message.Error](err); authored {
 			return none, err
 		}
-		return none, message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, typeName(reflect.TypeFor[T]())).WithCause(err)
+		return none, message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, typeName(t)).WithCause(err)
 	}
 	return v, nil
 }

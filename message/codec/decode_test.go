@@ -35,7 +35,7 @@ func TestDecode(t *testing.T) {
 		{"raw JSON", as[json.RawMessage], "", `{"a": 1}`, json.RawMessage(`{"a": 1}`)},
 		{"any", as[any], "", `[true]`, []any{true}},
 		{"string", as[string], "", `"grüß"`, `"grüß"`},
-		{"empty string", as[string], "", ``, ``},
+		{"nothing into a pointer to text", as[*string], "text/plain", ``, (*string)(nil)},
 		{"made of a string", as[Symbol], "", `ACME`, Symbol("ACME")},
 		{"string from JSON", as[string], "application/json", `"a"`, "a"},
 		{"string from text", as[string], "text/html", `<p>`, "<p>"},
@@ -87,6 +87,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"blank", nil, as[Trade], "", ` `, trade + `: unexpected end of JSON input at byte 1`},
 		{"empty", nil, as[Trade], "", ``, `payload is empty, want JSON for type codec_test.Trade`},
 		{"empty number", nil, as[int], "application/json", ``, `payload is empty, want JSON for type int`},
+		{"empty string", nil, as[string], "", ``, `payload is empty, want text for type string`},
+		{"empty text", nil, as[Symbol], "text/plain", ``, `payload is empty, want text for type codec_test.Symbol`},
 		{"base64", nil, as[Trade], "", `{"seal":"%"}`, trade},
 		{"generic type", nil, as[Page[Trade]], "", `1`, `payload is not valid JSON for type codec_test.Page: want object, got number`},
 		{"type without a name", nil, as[struct{ Password string }], "", `1`, `payload is not valid JSON for type struct: want object, got number`},
@@ -101,6 +103,10 @@ func TestDecodeErrors(t *testing.T) {
 		{"strict: cut off", strict, as[Trade], "", `{"a":`, trade + `: unexpected end of JSON input`},
 		{"strict: blank", strict, as[Trade], "", ` `, trade + `: unexpected end of JSON input`},
 		{"strict: field", strict, as[Trade], "", `{"shares":"many"}`, trade + `: field "shares": want int, got string`},
+
+		{"no content type", strict.Strict(), as[Trade], "", `{}`, `payload has no content type, want one for type codec_test.Trade`},
+		{"no content type for text", (*codec.Set)(nil).Strict(), as[string], "", `a`, `payload has no content type, want one for type string`},
+		{"no content type: still the codecs of the set", strict.Strict(), as[Trade], "application/json", `{"colour":1}`, trade + `: unknown field "colour"`},
 
 		{"text into struct", nil, as[Trade], "text/plain", `{}`, `text cannot be read as type codec_test.Trade`},
 		{"not UTF-8", nil, as[string], "", "a\xff", `payload is not UTF-8 text`},

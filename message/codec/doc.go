@@ -14,6 +14,8 @@
 //
 //	set := codec.NewSet(codec.JSON{Strict: true})
 //
+// and [Set.Strict] insists on a content type.
+//
 // # Concurrency
 //
 // A Set does not change once it was made. Everything here may be called from

@@ -36,3 +36,11 @@ func ExampleNewSet() {
 	// Output:
 	// payload is not valid JSON for type codec_test.Leg: unknown field "prize"
 }
+
+func ExampleSet_Strict() {
+	var builtIn *codec.Set
+	_, err := codec.Decode[Leg](builtIn.Strict(), "", []byte(`{"price":7}`))
+	fmt.Println(message.Public(err).Message)
+	// Output:
+	// payload has no content type, want one for type codec_test.Leg
+}

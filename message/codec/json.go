@@ -29,15 +29,21 @@ func (JSON) Marshal(v any) ([]byte, error) { return json.Marshal(v) }
 func (c JSON) Unmarshal(payload []byte, v any) error {
 	t := reflect.TypeOf(v).Elem()
 	if len(payload) == 0 {
-		if t.Kind() == reflect.Pointer {
-			return nil
-		}
-		return message.Errorf(message.CodeInvalid, "payload is empty, want JSON for type %s", typeName(t))
+		return empty(t, "JSON")
 	}
 	if err := c.unmarshal(payload, v); err != nil {
 		return explain(err, t)
 	}
 	return nil
+}
+
+// empty is what becomes of an empty payload: nothing, if that is what a pointer
+// is for.
+func empty(t reflect.Type, wanted string) error {
+	if t.Kind() == reflect.Pointer {
+		return nil
+	}
+	return message.Errorf(message.CodeInvalid, "payload is empty, want %s for type %s", wanted, typeName(t))
 }
 
 func (c JSON) unmarshal(payload []byte, v any) error {

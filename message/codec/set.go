@@ -12,7 +12,8 @@ import (
 // Set finds the codec for a content type. It never changes. A nil Set and the
 // zero value serve the built-in codecs.
 type Set struct {
-	own []entry
+	own    []entry
+	strict bool
 }
 
 // entry is one pattern of a codec, cut at its star.
@@ -33,6 +34,18 @@ func NewSet(codecs ...Codec) *Set {
 	}
 	return s
 }
+
+// Strict returns a set like s that refuses to read a payload without a content
+// type, where s leaves it to the Go type. s may be nil.
+func (s *Set) Strict() *Set {
+	strict := Set{strict: true}
+	if s != nil {
+		strict.own = s.own
+	}
+	return &strict
+}
+
+func (s *Set) isStrict() bool { return s != nil && s.strict }
 
 func entries(c Codec) []entry {
 	var all []entry

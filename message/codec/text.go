@@ -12,7 +12,8 @@ import (
 
 // Text serves text/* for strings, types made of a string, and types that
 // implement [encoding.TextMarshaler] and [encoding.TextUnmarshaler]. Text that
-// is not UTF-8 is refused both ways.
+// is not UTF-8 is refused both ways. An empty payload is nil for a pointer and
+// an error for any other type.
 type Text struct{}
 
 // MediaTypes implements [Codec].
@@ -28,17 +29,27 @@ func (Text) Marshal(v any) ([]byte, error) {
 }
 
 func marshalText(v any) ([]byte, error) {
+	rv := reflect.ValueOf(v)
+	if rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return nil, nil // what an empty payload is read as
+	}
 	if m, ok := v.(encoding.TextMarshaler); ok {
 		return m.MarshalText()
 	}
-	if rv := reflect.ValueOf(v); rv.Kind() == reflect.String {
+	switch rv.Kind() {
+	case reflect.String:
 		return []byte(rv.String()), nil
+	case reflect.Pointer:
+		return marshalText(rv.Elem().Interface())
 	}
 	return nil, fmt.Errorf("%T is neither a string nor an encoding.TextMarshaler", v)
 }
 
 // Unmarshal implements [Codec].
 func (Text) Unmarshal(payload []byte, v any) error {
+	if len(payload) == 0 {
+		return empty(reflect.TypeOf(v).Elem(), "text")
+	}
 	s, err := text(payload)
 	if err != nil {
 		return err

@@ -1,0 +1,175 @@
+package message_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/headrace/headrace/message"
+)
+
+// tape is a sink that notes what it is given.
+type tape struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (t *tape) Deliver(_ context.Context, m message.Raw) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.got = append(t.got, m.Subscription+":"+string(m.Payload))
+	return nil
+}
+
+func (t *tape) Close(error) {}
+
+func (t *tape) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.Join(t.got, " ")
+}
+
+func data(subscription, payload string) message.Raw {
+	return message.Raw{Subscription: subscription, Payload: []byte(payload)}
+}
+
+func mustHold(t *testing.T, s *message.Session, subscription string) *message.Hold {
+	t.Helper()
+	h, err := s.Hold(subscription)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestHold(t *testing.T) {
+	ctx := t.Context()
+	sink := new(tape)
+	s := message.NewSession(sink, message.SessionInfo{})
+	h := mustHold(t, s, "a")
+	if _, err := s.Hold("a"); message.Public(err).Code != message.CodeConflict {
+		t.Errorf("a second hold: %v", err)
+	}
+	s.Deliver(ctx, data("a", "1"))
+	s.Deliver(ctx, data("b", "x"))
+	s.Deliver(ctx, data("a", "2"))
+	s.Deliver(ctx, message.Raw{Kind: message.KindError, Subscription: "a", Payload: []byte("error")})
+	s.Deliver(ctx, data("a", "3"))
+	if err := s.Deliver(h.Opening(ctx, func(m message.Raw) bool { return string(m.Payload) < "2" }), data("a", "snapshot")); err != nil {
+		t.Fatal(err)
+	}
+	s.Deliver(ctx, data("a", "4"))
+	h.Cancel()
+	s.Deliver(ctx, data("a", "5"))
+	if got, want := sink.String(), "b:x a:error a:snapshot a:2 a:3 a:4 a:5"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestHoldCancel(t *testing.T) {
+	ctx := t.Context()
+	sink := new(tape)
+	s := message.NewSession(sink, message.SessionInfo{})
+	h := mustHold(t, s, "a")
+	s.Deliver(ctx, data("a", "1"))
+	h.Cancel()
+	s.Deliver(ctx, data("a", "2"))
+	mustHold(t, s, "a").Cancel()
+	if got, want := sink.String(), "a:2"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestHoldIsBounded(t *testing.T) {
+	ctx := t.Context()
+	s := message.NewSession(new(tape), message.SessionInfo{})
+	h := mustHold(t, s, "a")
+	var refused error
+	kept := 0
+	for payload := strings.Repeat("x", 1<<10); refused == nil && kept < 1<<10; kept++ {
+		refused = s.Deliver(ctx, data("a", payload))
+	}
+	if kept > 512 || message.Public(refused).Code != message.CodeFull {
+		t.Errorf("%d KiB were kept, then %v", kept, refused)
+	}
+	if err := s.Deliver(h.Opening(ctx, nil), data("a", "snapshot")); message.Public(err).Code != message.CodeFull {
+		t.Errorf("opened with %v although messages are missing", err)
+	}
+}
+
+// TestHoldLeavesNoGap lets a publisher count while subscriptions are held and
+// opened.
+func TestHoldLeavesNoGap(t *testing.T) {
+	ctx := t.Context()
+	const subscriptions = 50
+	sinks := make([]*tape, subscriptions)
+	sessions := make([]*message.Session, subscriptions)
+	for i := range sessions {
+		sinks[i] = new(tape)
+		sessions[i] = message.NewSession(sinks[i], message.SessionInfo{})
+	}
+	var (
+		mu    sync.Mutex // what is published and whom it reaches
+		count int
+		live  []*message.Session
+	)
+	publish := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		count++
+		for _, s := range live {
+			s.Deliver(ctx, data("a", strconv.Itoa(count)))
+		}
+	}
+	stop := make(chan struct{})
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				publish()
+			}
+		}
+	})
+	var clients sync.WaitGroup
+	for _, s := range sessions {
+		clients.Go(func() {
+			h, err := s.Hold("a")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			live = append(live, s)
+			mu.Unlock()
+			mu.Lock()
+			n := count
+			mu.Unlock()
+			seen := func(m message.Raw) bool { k, _ := strconv.Atoi(string(m.Payload)); return k <= n }
+			if err := s.Deliver(h.Opening(ctx, seen), data("a", strconv.Itoa(n))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	clients.Wait()
+	close(stop)
+	publisher.Wait()
+	publish()
+	for i, sink := range sinks {
+		last := -1
+		for _, line := range sink.got {
+			n, _ := strconv.Atoi(strings.TrimPrefix(line, "a:"))
+			if last >= 0 && n != last+1 {
+				t.Fatalf("subscription %d: %d came after %d", i, n, last)
+			}
+			last = n
+		}
+		if last != count {
+			t.Errorf("subscription %d ends with %d of %d", i, last, count)
+		}
+	}
+}
