@@ -1,111 +1,93 @@
 package main
 
 import (
-	"bufio"
-	"encoding/binary"
+	"bytes"
+	"cmp"
 	"fmt"
-	"io"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/headrace/headrace/bench/internal/load"
 )
 
-// client is the publisher and all subscribers. The subscribers read frames by
-// their length alone, so that reading costs little beside the server.
+// mark begins every body and is nowhere else in what a server sends: a subscriber
+// counts marks, however the server joins or splits messages.
+const mark = "#"
+
+// client is the publisher and all subscribers.
 type client struct {
-	publisher   *websocket.Conn
-	subscribers []*websocket.Conn
-	frame       []byte
+	publisher   *load.Conn
+	subscribers []*load.Conn
+	message     string
 	received    atomic.Int64
 	sent        int64
 	progress    chan struct{}
 	failed      chan error
 }
 
-func connect(kind, addr string, n, body int) (*client, error) {
-	c := &client{progress: make(chan struct{}, 1), failed: make(chan error, n)}
-	payload := strings.Repeat("x", body)
-	stomp := strings.HasPrefix(kind, "headrace")
-	c.frame = []byte(payload)
-	if stomp {
-		c.frame = []byte("SEND\ndestination:/topic/prices\n\n" + payload + "\x00")
+func connect(s server, url string, subscribers int) (*client, error) {
+	c := &client{
+		message:  fmt.Sprintf(s.dialect.publish, mark+strings.Repeat("x", body-len(mark))),
+		progress: make(chan struct{}, 1),
+		failed:   make(chan error, subscribers+1),
 	}
 	var err error
-	for range n {
-		conn, e := open(addr, "/sub", stomp)
-		if e != nil {
-			return nil, e
+	c.subscribers, err = load.Each(subscribers, 16, func(int) (*load.Conn, error) {
+		conn, err := open(s.dialect, url)
+		if err == nil {
+			err = cmp.Or(conn.Send(s.dialect.subscribe), conn.Expect(s.dialect.subscribed))
 		}
-		c.subscribers = append(c.subscribers, conn)
-		go c.count(conn)
+		return conn, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	c.publisher, err = open(addr, "/pub", stomp)
+	for _, s := range c.subscribers {
+		go c.count(s)
+	}
+	if c.publisher, err = open(s.dialect, url); err == nil {
+		go c.skip(c.publisher)
+	}
 	return c, err
 }
 
-// open connects, and logs in and subscribes over STOMP.
-func open(addr, path string, stomp bool) (*websocket.Conn, error) {
-	conn, _, err := websocket.DefaultDialer.Dial("ws://"+addr+path, nil)
-	if err != nil || !stomp {
+func open(d dialect, url string) (*load.Conn, error) {
+	conn, err := load.Dial(url, load.Options{Buffer: 16 << 10})
+	if err != nil || d.login == "" {
 		return conn, err
 	}
-	write := func(frame string) {
-		if err == nil {
-			err = conn.WriteMessage(websocket.TextMessage, []byte(frame))
-		}
-	}
-	write("CONNECT\naccept-version:1.2\nhost:bench\n\n\x00")
-	if path == "/sub" {
-		write("SUBSCRIBE\nid:0\ndestination:/topic/prices\nreceipt:r\n\n\x00")
-	}
-	want := []string{"CONNECTED"}
-	if path == "/sub" {
-		want = append(want, "RECEIPT")
-	}
-	for _, w := range want {
-		_, data, e := conn.ReadMessage()
-		if e != nil {
-			return nil, e
-		}
-		if !strings.HasPrefix(string(data), w) {
-			return nil, fmt.Errorf("got %q, want %s", data, w)
-		}
-	}
-	return conn, err
+	return conn, cmp.Or(conn.Send(d.login), conn.Expect(d.loggedIn))
 }
 
-// count counts messages below gorilla: header, length, skip.
-func (c *client) count(conn *websocket.Conn) {
-	r := bufio.NewReaderSize(conn.NetConn(), 16<<10)
-	var header [10]byte
+// count counts what reaches a subscriber.
+func (c *client) count(conn *load.Conn) {
+	all := int64(len(c.subscribers))
 	for {
-		if _, err := io.ReadFull(r, header[:2]); err != nil {
+		p, err := conn.Next()
+		if err != nil {
 			c.failed <- err
 			return
 		}
-		n := int(header[1] & 0x7f)
-		switch n {
-		case 126:
-			io.ReadFull(r, header[2:4])
-			n = int(binary.BigEndian.Uint16(header[2:4]))
-		case 127:
-			io.ReadFull(r, header[2:10])
-			n = int(binary.BigEndian.Uint64(header[2:10]))
+		n := int64(bytes.Count(p, []byte(mark)))
+		if n == 0 {
+			continue // a heart-beat, or the middle of a message
 		}
-		if _, err := r.Discard(n); err != nil {
-			c.failed <- err
-			return
-		}
-		if n < 64 {
-			continue // a heart-beat
-		}
-		if total := c.received.Add(1); total%int64(len(c.subscribers)) == 0 {
+		if total := c.received.Add(n); total/all != (total-n)/all {
 			select {
 			case c.progress <- struct{}{}:
 			default:
 			}
+		}
+	}
+}
+
+// skip reads what the publisher is answered.
+func (c *client) skip(conn *load.Conn) {
+	for {
+		if _, err := conn.Next(); err != nil {
+			c.failed <- err
+			return
 		}
 	}
 }
@@ -116,7 +98,7 @@ func (c *client) run(n, window int) error {
 		if err := c.await(c.sent - int64(window) + 1); err != nil {
 			return err
 		}
-		if err := c.publisher.WriteMessage(websocket.TextMessage, c.frame); err != nil {
+		if err := c.publisher.Send(c.message); err != nil {
 			return err
 		}
 		c.sent++
@@ -126,22 +108,28 @@ func (c *client) run(n, window int) error {
 
 // await waits until so many publishes are with all subscribers.
 func (c *client) await(publishes int64) error {
+	want := publishes * int64(len(c.subscribers))
+	if c.received.Load() >= want {
+		return nil
+	}
 	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
-	for c.received.Load() < publishes*int64(len(c.subscribers)) {
+	for c.received.Load() < want {
 		select {
 		case <-c.progress:
 		case err := <-c.failed:
-			return fmt.Errorf("a subscriber failed: %w", err)
+			return fmt.Errorf("a client failed: %w", err)
 		case <-deadline.C:
-			return fmt.Errorf("%d of %d deliveries after 30 s", c.received.Load(), publishes*int64(len(c.subscribers)))
+			return fmt.Errorf("%d of %d deliveries after 30 s", c.received.Load(), want)
 		}
 	}
 	return nil
 }
 
 func (c *client) close() {
-	c.publisher.Close()
+	if c.publisher != nil {
+		c.publisher.Close()
+	}
 	for _, s := range c.subscribers {
 		s.Close()
 	}

@@ -1,165 +1,136 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
-	"os"
-	"sync"
-	"sync/atomic"
-	"syscall"
+	"strings"
+	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/centrifugal/centrifuge"
+	nats "github.com/nats-io/nats-server/v2/server"
 
-	"github.com/headrace/headrace"
-	"github.com/headrace/headrace/message"
-	"github.com/headrace/headrace/stompadapter"
+	"github.com/headrace/headrace/bench/internal/bare"
+	"github.com/headrace/headrace/bench/internal/child"
+	"github.com/headrace/headrace/bench/internal/site"
 )
 
-// runServer serves until standard input ends.
-func runServer(kind string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		log.Fatal(err)
+// server is a kind of server: the role of its process, and what its clients say.
+type server struct {
+	role, scheme string
+	dialect      dialect
+}
+
+// dialect is what clients send, and what the answer to it contains. An empty
+// login is not sent. In publish, %s stands for the body.
+type dialect struct{ login, loggedIn, subscribe, subscribed, publish string }
+
+var (
+	stomp = dialect{
+		login: "CONNECT\naccept-version:1.2\nhost:bench\n\n\x00", loggedIn: "CONNECTED\n",
+		subscribe: "SUBSCRIBE\nid:0\ndestination:/topic/prices\nreceipt:r\n\n\x00", subscribed: "RECEIPT\n",
+		publish: "SEND\ndestination:/topic/prices\n\n%s\x00",
 	}
-	switch kind {
-	case "headrace":
-		go http.Serve(listener, newHeadrace(0))
-	case "headrace3":
-		go http.Serve(listener, newHeadrace(3))
-	case "gorilla":
-		go http.Serve(corkListener{listener}, new(broadcast))
+	nothing = dialect{subscribe: bare.Subscribe, subscribed: bare.Subscribe, publish: "%s"}
+	lines   = dialect{subscribe: bare.Subscribe + "\n", subscribed: bare.Subscribe + "\n", publish: "%s\n"}
+
+	servers = map[string]server{
+		"headrace":     {site.Config{}.Role(), "ws", stomp},
+		"headrace3":    {site.Config{Interceptors: 3}.Role(), "ws", stomp},
+		"headrace-tls": {site.Config{}.Role(), "wss", stomp},
+		"headrace-tcp": {site.Config{}.Role(), "tcp", stomp},
+		"bare":         {"bare", "ws", nothing},
+		"bare-single":  {"bare-single", "ws", nothing},
+		"bare-tls":     {"bare-tls", "wss", nothing},
+		"bare-tcp":     {"bare-tcp", "tcp", lines},
+		"centrifuge": {"centrifuge", "ws", dialect{
+			login: `{"id":1,"connect":{}}`, loggedIn: `"connect":`,
+			subscribe: `{"id":2,"subscribe":{"channel":"prices"}}`, subscribed: `"subscribe":`,
+			publish: `{"id":3,"publish":{"channel":"prices","data":"%s"}}`,
+		}},
+		"nats": {"nats", "ws", dialect{
+			login: "CONNECT {\"verbose\":false}\r\nPING\r\n", loggedIn: "PONG\r\n",
+			subscribe: "SUB prices 1\r\nPING\r\n", subscribed: "PONG\r\n",
+			publish: fmt.Sprintf("PUB prices %d\r\n%%s\r\n", body),
+		}},
+	}
+)
+
+// serve is the child's side: it serves until the parent is gone.
+func serve(role string) error {
+	if ok, err := site.Serve(role); ok {
+		return err
+	}
+	if role == "nats" {
+		return serveNATS()
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	scheme := "ws"
+	switch role {
+	case "bare", "bare-single":
+		go bare.ServeWebSocket(ln, role == "bare")
+	case "bare-tls":
+		certificate, err := site.Certificate()
+		if err != nil {
+			return err
+		}
+		scheme = "wss"
+		go bare.ServeWebSocket(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{certificate}}), true)
+	case "bare-tcp":
+		scheme = "tcp"
+		go bare.ServeTCP(ln)
+	case "centrifuge":
+		handler, err := newCentrifuge()
+		if err != nil {
+			return err
+		}
+		go http.Serve(ln, handler)
 	default:
-		log.Fatalf("no server of kind %q", kind)
+		return fmt.Errorf("no server has the role %q", role)
 	}
-	fmt.Println(listener.Addr())
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		var r syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(r.Utime.Nano() + r.Stime.Nano())
-	}
+	child.Serve([]string{scheme + "://" + ln.Addr().String() + "/"}, nil)
+	return nil
 }
 
-// newHeadrace is the broker example with interceptors on Outbound.
-func newHeadrace(interceptors int) http.Handler {
-	node := headrace.New(headrace.Config{})
-	for range interceptors {
-		node.Outbound.Intercept(countBytes(new(atomic.Int64)))
-	}
-	return stompadapter.New(node.Inbound, stompadapter.Config{}).WebSocket()
-}
-
-// countBytes is an interceptor that does a little work.
-func countBytes(total *atomic.Int64) message.RawInterceptor {
-	return func(next message.RawHandler) message.RawHandler {
-		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
-			total.Add(int64(len(m.Payload)))
-			return next.Handle(ctx, m)
-		})
-	}
-}
-
-// broadcast is the anchor: whatever one client sends goes to all clients whose
-// path is "/sub". A goroutine and a queue of 256 for each; what waits in the queue
-// is joined into one write.
-type broadcast struct {
-	upgrader websocket.Upgrader
-	mu       sync.Mutex
-	queues   []chan *websocket.PreparedMessage
-}
-
-func (b *broadcast) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, err := b.upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	if r.URL.Path == "/sub" {
-		queue := make(chan *websocket.PreparedMessage, 256)
-		b.mu.Lock()
-		b.queues = append(b.queues, queue)
-		b.mu.Unlock()
-		go writeJoined(conn, queue)
-	}
-	for {
-		kind, data, err := conn.ReadMessage()
-		if err != nil {
-			return
-		}
-		m, err := websocket.NewPreparedMessage(kind, data)
-		if err != nil {
-			return
-		}
-		b.mu.Lock()
-		for _, q := range b.queues {
-			q <- m
-		}
-		b.mu.Unlock()
-	}
-}
-
-func writeJoined(conn *websocket.Conn, queue chan *websocket.PreparedMessage) {
-	out := conn.NetConn().(*corkConn)
-	for m := range queue {
-		out.cork = true
-		for more := true; more; {
-			if conn.WritePreparedMessage(m) != nil {
-				return
-			}
-			select {
-			case m = <-queue:
-			default:
-				more = false
-			}
-		}
-		if out.flush() != nil {
-			return
-		}
-	}
-}
-
-// corkListener makes connections that can hold writes back.
-type corkListener struct{ net.Listener }
-
-func (l corkListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+// newCentrifuge lets everybody subscribe and publish; no history, no presence.
+func newCentrifuge() (http.Handler, error) {
+	node, err := centrifuge.New(centrifuge.Config{LogLevel: centrifuge.LogLevelError, LogHandler: func(e centrifuge.LogEntry) { log.Print(e) }})
 	if err != nil {
 		return nil, err
 	}
-	return &corkConn{Conn: c}, nil
+	node.OnConnecting(func(context.Context, centrifuge.ConnectEvent) (centrifuge.ConnectReply, error) {
+		return centrifuge.ConnectReply{Credentials: &centrifuge.Credentials{}}, nil
+	})
+	node.OnConnect(func(c *centrifuge.Client) {
+		c.OnSubscribe(func(_ centrifuge.SubscribeEvent, done centrifuge.SubscribeCallback) {
+			done(centrifuge.SubscribeReply{}, nil)
+		})
+		c.OnPublish(func(_ centrifuge.PublishEvent, done centrifuge.PublishCallback) {
+			done(centrifuge.PublishReply{}, nil)
+		})
+	})
+	return centrifuge.NewWebsocketHandler(node, centrifuge.WebsocketConfig{}), node.Run()
 }
 
-// corkConn joins writes while it is corked.
-type corkConn struct {
-	net.Conn
-	cork bool
-	buf  *[]byte
-}
-
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-func (c *corkConn) Write(p []byte) (int, error) {
-	if !c.cork {
-		return c.Conn.Write(p)
+func serveNATS() error {
+	s, err := nats.NewServer(&nats.Options{
+		Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoSigs: true, NoLog: true,
+		Websocket: nats.WebsocketOpts{Host: "127.0.0.1", Port: nats.RANDOM_PORT, NoTLS: true},
+	})
+	if err != nil {
+		return err
 	}
-	if c.buf == nil {
-		c.buf = buffers.Get().(*[]byte)
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		return fmt.Errorf("the NATS server does not start")
 	}
-	*c.buf = append(*c.buf, p...)
-	return len(p), nil
-}
-
-func (c *corkConn) flush() error {
-	c.cork = false
-	_, err := c.Conn.Write(*c.buf)
-	*c.buf = (*c.buf)[:0]
-	buffers.Put(c.buf)
-	c.buf = nil
-	return err
+	child.Serve([]string{strings.TrimSuffix(s.WebsocketURL(), "/") + "/"}, nil)
+	s.Shutdown()
+	return nil
 }

@@ -3,6 +3,7 @@ package stat
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/headrace/headrace/internal/pairs"
 )
@@ -13,5 +14,15 @@ func Summary[T any](all []T, value func(T) float64) string {
 	for i, v := range all {
 		values[i] = value(v)
 	}
-	return fmt.Sprintf("%.3g [%.3g, %.3g]", pairs.Quantile(values, 0.5), pairs.Quantile(values, 0.25), pairs.Quantile(values, 0.75))
+	return fmt.Sprintf("%s [%s, %s]", round(pairs.Quantile(values, 0.5)), round(pairs.Quantile(values, 0.25)), round(pairs.Quantile(values, 0.75)))
+}
+
+// round prints at least three digits, and none behind the point that are not needed
+// for them.
+func round(v float64) string {
+	digits := 2
+	if v != 0 {
+		digits = max(0, 2-int(math.Floor(math.Log10(math.Abs(v)))))
+	}
+	return fmt.Sprintf("%.*f", min(digits, 4), v)
 }

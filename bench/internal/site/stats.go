@@ -1,0 +1,56 @@
+package site
+
+import (
+	"encoding/json"
+	"os"
+	"runtime"
+
+	"github.com/headrace/headrace/bench/internal/child"
+	"github.com/headrace/headrace/message"
+)
+
+// Stats is what a child tells of itself when asked for "stats".
+type Stats struct {
+	Sessions    int                     // of the adapter
+	Known       int                     // sessions of the broker
+	Open        int                     // connections
+	Closed      map[message.Code]uint64 // connections, by the code of the reason
+	Published   uint64
+	Encodings   uint64
+	Goroutines  int
+	Descriptors int
+	Live        uint64 // bytes of heap and stacks
+}
+
+// Stats returns a snapshot.
+func (s *Site) Stats() Stats {
+	stomp, brokered := s.Stomp.Stats(), s.Node.Stats().Broker
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	open, _ := os.ReadDir("/proc/self/fd")
+	return Stats{
+		Sessions: stomp.Sessions, Known: brokered.Sessions,
+		Open: stomp.Transport.Open, Closed: stomp.Transport.Closed,
+		Published: brokered.Published, Encodings: stomp.Encodings,
+		Goroutines: runtime.NumGoroutine(), Descriptors: len(open), Live: m.HeapInuse + m.StackInuse,
+	}
+}
+
+// answer answers what [Ask] asks.
+func (s *Site) answer(string) string {
+	text, err := json.Marshal(s.Stats())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// Ask asks a child for its Stats.
+func Ask(p *child.Process) (Stats, error) {
+	var s Stats
+	text, err := p.Ask("stats")
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal([]byte(text), &s)
+}
