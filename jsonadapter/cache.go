@@ -32,7 +32,7 @@ type cachedFrame struct {
 
 // get returns the frame of m, whose object is o but for the content. It may be
 // called from any goroutine; two that miss at once encode twice.
-func (c *frameCache) get(f transport.Framing, m message.Raw, o object) *transport.Frame {
+func (c *frameCache) get(f *transport.Framing, m message.Raw, o object) *transport.Frame {
 	hand := c.hand.Load()
 	for i := range uint32(cacheFrames) {
 		if e := c.slots[(hand-i)%cacheFrames].Load(); e != nil && same(&e.of, &m) {

@@ -7,6 +7,12 @@ type batch struct {
 	offset int // bytes of it that are
 }
 
+func newBatch(frames []*Frame, offset int) batch {
+	b := batch{frames: frames, offset: offset}
+	b.advance(0) // past frames of no bytes: writing nothing blocks on a pipe
+	return b
+}
+
 func (b *batch) done() bool { return b.index == len(b.frames) }
 
 // rest returns the frames that are not completely written.

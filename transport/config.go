@@ -2,8 +2,11 @@ package transport
 
 import (
 	"log/slog"
+	"net"
 	"runtime"
 	"time"
+
+	"github.com/headrace/headrace/message"
 )
 
 // Config says how a [Server] treats its connections.
@@ -56,11 +59,16 @@ type WebSocketConfig struct {
 	// client that offers none of them is let in without one; see
 	// [Conn.Subprotocol]. Zero means none.
 	Subprotocols []string
+	// Framing is the wire form of what is sent. Nil means FramingWebSocket.
+	Framing *Framing
+	// Compression lets clients compress what they send (RFC 7692). What is sent
+	// to them is never compressed. False means that it is not negotiated.
+	Compression bool
 	// ReadBufferSize is the size in bytes of each connection's read buffer. It
 	// limits nothing. Zero means 1,024.
 	ReadBufferSize int
 	// MessageBytes is the largest WebSocket message that is read, its
-	// fragments counted together. Zero means 64 KiB; a negative number means
+	// fragments counted together, as it is when inflated. Zero means 64 KiB; a negative number means
 	// no limit.
 	MessageBytes int64
 	// IdleTimeout is how long a client may be silent. After half of it the
@@ -71,6 +79,9 @@ type WebSocketConfig struct {
 }
 
 func (c WebSocketConfig) withDefaults() WebSocketConfig {
+	if c.Framing == nil {
+		c.Framing = FramingWebSocket
+	}
 	if c.ReadBufferSize <= 0 {
 		c.ReadBufferSize = 1024
 	}
@@ -79,6 +90,30 @@ func (c WebSocketConfig) withDefaults() WebSocketConfig {
 	}
 	if c.IdleTimeout == 0 {
 		c.IdleTimeout = 50 * time.Second
+	}
+	return c
+}
+
+// StreamConfig says how [Server.Serve] treats what a listener accepts.
+type StreamConfig struct {
+	// Framing is the wire form of what is sent. Nil means FramingStream.
+	Framing *Framing
+	// HandshakeTimeout is how long a TLS handshake may take. Zero means 5 s.
+	HandshakeTimeout time.Duration
+	// Principal says who the client is, from its address or its certificate:
+	// after a TLS handshake it is given the *tls.Conn. It must not read or
+	// write. It is called on the connection's goroutine; nil and no error means
+	// nobody yet, and an error ends the connection. Nil means that nobody is
+	// known.
+	Principal func(net.Conn) (message.Principal, error)
+}
+
+func (c StreamConfig) withDefaults() StreamConfig {
+	if c.Framing == nil {
+		c.Framing = FramingStream
+	}
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = 5 * time.Second
 	}
 	return c
 }

@@ -13,18 +13,20 @@ import (
 // goroutine and never block.
 type Conn struct {
 	server      *Server
-	nc          net.Conn
+	link        link
+	framing     *Framing
 	info        message.SessionInfo
 	subprotocol string
 	protocol    Protocol
 
 	out       outbox
 	beats     heartbeat
+	lastSent  atomic.Int64  // Server.now; whatever it was
 	lastWrite atomic.Int64  // Server.now; no control frame
 	lastRead  atomic.Int64  // Server.now; whatever it was
 	lastData  atomic.Int64  // Server.now; part of a message
 	receiving atomic.Bool   // the protocol has what was read and may block
-	gone      chan struct{} // closed when the socket is
+	gone      chan struct{} // closed when the link is
 
 	// Guarded by out.mu.
 	reason   error       // why the connection ends
@@ -33,16 +35,27 @@ type Conn struct {
 	timer    *time.Timer // bounds the closing
 }
 
-// linger is how long a client may take to answer the close frame.
+// linger is how long a client may take to end its side too.
 const linger = time.Second
 
+// link is what differs between the things that a connection runs over.
+type link interface {
+	// lastFrame returns the frame that says goodbye.
+	lastFrame(reason error) *Frame
+	// sent is called, by whoever writes, when the last frame is with the
+	// kernel. It reports whether there is nothing to wait for.
+	sent() (over bool)
+	// shut lets go. It may wait for readers and writers.
+	shut(how ending)
+}
+
 // newConn returns a connection whose lifetime the server already counts.
-func newConn(s *Server, nc net.Conn, info message.SessionInfo) *Conn {
-	c := &Conn{server: s, nc: nc, info: info, gone: make(chan struct{})}
+func newConn(s *Server, l link, framing *Framing, info message.SessionInfo) *Conn {
+	c := &Conn{server: s, link: l, framing: framing, info: info, gone: make(chan struct{})}
 	c.out = outbox{conn: c, flusher: s.deal(), limit: s.config.OutboxBytes, timeout: s.config.WriteTimeout}
-	c.out.try, c.out.write = writers(nc)
 	c.beats.conn = c
 	now := s.now()
+	c.lastSent.Store(now)
 	c.lastRead.Store(now)
 	c.lastData.Store(now)
 	c.lastWrite.Store(now)
@@ -57,7 +70,7 @@ func (c *Conn) Info() message.SessionInfo { return c.info }
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // Framing says how a [Frame] must be encoded for this connection.
-func (c *Conn) Framing() Framing { return FramingWebSocket }
+func (c *Conn) Framing() *Framing { return c.framing }
 
 // Send queues a frame; frames go out in the order of the calls. It returns
 // [ErrSlow] when the client was cut because too much waits for it, and
@@ -82,7 +95,7 @@ func (c *Conn) Send(f *Frame) error { return c.out.put(f) }
 //	1011  message.CodeInternal, and every error that nobody authored
 //	1013  message.CodeFull, CodeUnavailable: the client may try again later
 func (c *Conn) Close(reason error) {
-	c.finish(reason, closeFrame(closeCode(reason), closeText(reason)))
+	c.finish(reason, c.link.lastFrame(reason))
 }
 
 // finish queues the last frame.
@@ -99,13 +112,14 @@ func (c *Conn) finish(reason error, last *Frame) {
 	woken := o.push(last)
 	o.mu.Unlock()
 	if woken {
-		o.flusher.add(o)
+		o.notify()
 	}
 }
 
 // written is called when frames up to f are with the kernel. Should data and a
 // control frame have gone out together, the next beat comes early.
 func (c *Conn) written(f *Frame, now int64) {
+	c.lastSent.Store(now)
 	if !f.control {
 		c.lastWrite.Store(now)
 	}
@@ -115,9 +129,10 @@ func (c *Conn) written(f *Frame, now int64) {
 }
 
 func (c *Conn) flushed() {
+	over := c.link.sent()
 	c.out.mu.Lock()
 	c.sent = true
-	over := c.readOver
+	over = over || c.readOver
 	if !over && c.out.state != outboxClosed {
 		c.timer.Reset(linger)
 	}
@@ -180,16 +195,17 @@ func (c *Conn) drop(reason error, how ending) {
 	c.server.tasks.Go(func() { // the reader, which waits for gone, is still counted
 		defer close(c.gone)
 		c.beats.stop()
-		if how == reset {
-			resetSocket(c.nc)
-		} else {
-			c.nc.Close()
-		}
+		c.link.shut(how)
 	})
 }
 
-// resetSocket closes without a goodbye and without waiting for the peer.
-func resetSocket(nc net.Conn) {
+// shutSocket closes a socket; a reset without a goodbye and without waiting for
+// the peer.
+func shutSocket(nc net.Conn, how ending) {
+	if how == orderly {
+		nc.Close()
+		return
+	}
 	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = t.NetConn() // TLS would try to say goodbye for five seconds
 	}
@@ -221,11 +237,51 @@ func (c *Conn) closing() bool {
 	return c.out.closing || c.out.state == outboxClosed
 }
 
+// receive hands p to the protocol. A panic costs its own client only.
+func (c *Conn) receive(p []byte) error {
+	return c.guard(func() error { return c.protocol.Receive(p) })
+}
+
+// endMessage tells a protocol that wants to know of a message's end.
+func (c *Conn) endMessage() error {
+	p, ok := c.protocol.(MessageEnder)
+	if !ok {
+		return nil
+	}
+	return c.guard(p.EndMessage)
+}
+
+// guard calls the protocol and closes the connection with its error.
+func (c *Conn) guard(call func() error) error {
+	c.receiving.Store(true)
+	err := c.server.protect(call)
+	if err != nil {
+		c.Close(err)
+	}
+	now := c.server.now()
+	c.lastRead.Store(now)
+	c.lastData.Store(now)
+	c.receiving.Store(false)
+	return err
+}
+
+// protect calls an adapter's function. A panic is logged and becomes an error.
+func (s *Server) protect(call func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			panicked := message.NewPanicError(v)
+			s.config.Logger.Error("transport: protocol panicked", "error", panicked, "stack", string(panicked.Stack))
+			err = panicked
+		}
+	}()
+	return call()
+}
+
 // end is called by the reader when it has nothing more to read. It waits for
 // the socket to be closed and tells the protocol.
 func (c *Conn) end() {
 	<-c.gone
 	reason := c.ended()
-	c.protocol.Closed(reason)
+	c.server.protect(func() error { c.protocol.Closed(reason); return nil })
 	c.server.remove(c, reason)
 }

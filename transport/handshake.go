@@ -37,36 +37,73 @@ type Handshake struct {
 	Hooks []func(r *http.Request, attributes map[string]any) error
 }
 
-// admit decides about a request. It answers one that is refused; whoever gets
-// true has a place that must be released.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.SessionInfo, ok bool) {
-	if oversized(r.Header) {
-		s.refuse(w, http.StatusRequestHeaderFieldsTooLarge, "request header too large")
-		return info, false
+// Origin checks the origin of a request's page and the size of its header, and
+// nothing else: for requests that make no connection and tell nothing about
+// anybody, such as preflights. A request that is refused is answered, logged
+// and counted, and false returned.
+func (s *Server) Origin(w http.ResponseWriter, r *http.Request) bool {
+	_, ok := s.screen(w, r)
+	return ok
+}
+
+// Identify checks a request as Origin does and tells who sent it: principal,
+// address and the values of its context. It is for the further requests of a
+// connection that [Server.Carry] has made: no hooks are called, and there are
+// no attributes. A request that is refused is answered, and false returned.
+func (s *Server) Identify(w http.ResponseWriter, r *http.Request) (message.SessionInfo, bool) {
+	client, ok := s.screen(w, r)
+	if !ok {
+		return message.SessionInfo{}, false
 	}
-	client := s.proxies.client(r)
-	if err := s.origins.check(r.Header["Origin"], client); err != nil {
-		err.log(r.Context(), s.config.Logger)
-		s.refuse(w, http.StatusForbidden, "origin not allowed")
+	info, err := s.identify(r, client)
+	if err != nil {
+		s.refuseError(w, r, err)
+	}
+	return info, err == nil
+}
+
+// admit is the whole handshake. It answers a request that is refused; whoever
+// gets true has a place that must be released.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.SessionInfo, ok bool) {
+	client, ok := s.screen(w, r)
+	if !ok {
 		return info, false
 	}
 	if err := s.reserve(); err != nil {
 		s.refuseError(w, r, err)
 		return info, false
 	}
-	placed := true
+	admitted := false
 	defer func() {
-		if placed && !ok { // a hook refused, or panicked
+		if !admitted { // a hook refused, or panicked
 			s.release()
 		}
 	}()
-	info, err := s.identify(r)
+	info, err := s.identify(r, client)
+	if err == nil {
+		info.Attributes, err = s.attributes(r)
+	}
 	if err != nil {
 		s.refuseError(w, r, err)
 		return info, false
 	}
-	info.RemoteAddr = client.addr
+	admitted = true
 	return info, true
+}
+
+// screen answers what is refused unread.
+func (s *Server) screen(w http.ResponseWriter, r *http.Request) (c client, ok bool) {
+	if oversized(r.Header) {
+		s.refuse(w, http.StatusRequestHeaderFieldsTooLarge, "request header too large")
+		return c, false
+	}
+	c = s.proxies.client(r)
+	if err := s.origins.check(r.Header["Origin"], c); err != nil {
+		err.log(r.Context(), s.config.Logger)
+		s.refuse(w, http.StatusForbidden, "origin not allowed")
+		return c, false
+	}
+	return c, true
 }
 
 // Limits of a handshake's header: what is larger is refused unread.
@@ -86,22 +123,25 @@ func oversized(h http.Header) bool {
 	return fields > maxHeaderFields || bytes > maxHeaderBytes
 }
 
-// identify asks the principal function and the hooks.
-func (s *Server) identify(r *http.Request) (info message.SessionInfo, err error) {
-	h := &s.config.Handshake
+// identify finds out who sent a request.
+func (s *Server) identify(r *http.Request, c client) (info message.SessionInfo, err error) {
 	info.Context = detach.Context(r.Context(), s.ctx)
-	info.Attributes = make(map[string]any)
-	if h.Principal != nil {
-		if info.Principal, err = h.Principal(r); err != nil {
-			return info, err
+	info.RemoteAddr = c.addr
+	if principal := s.config.Handshake.Principal; principal != nil {
+		info.Principal, err = principal(r)
+	}
+	return info, err
+}
+
+// attributes asks the hooks.
+func (s *Server) attributes(r *http.Request) (map[string]any, error) {
+	attributes := make(map[string]any)
+	for _, hook := range s.config.Handshake.Hooks {
+		if err := hook(r, attributes); err != nil {
+			return nil, err
 		}
 	}
-	for _, hook := range h.Hooks {
-		if err := hook(r, info.Attributes); err != nil {
-			return info, err
-		}
-	}
-	return info, nil
+	return attributes, nil
 }
 
 func (s *Server) refuse(w http.ResponseWriter, status int, text string) {

@@ -106,7 +106,7 @@ func (h *heartbeat) tick() {
 		c.Close(silent(h.idle))
 		return
 	}
-	if due(h.idle/2, max(read, h.pinged)) {
+	if due(h.idle/2, max(min(read, c.lastSent.Load()), h.pinged)) {
 		h.pinged = now
 		due(h.idle/2, now)
 		c.Send(pingFrame)

@@ -25,7 +25,9 @@ const (
 // system calls, which was measured to cost four to twelve times the CPU.
 type outbox struct {
 	conn    *Conn
+	nc      net.Conn // nil if the connection is carried
 	flusher *flusher
+	wake    func()                      // of the carrier; nil if the flusher writes
 	limit   int                         // bytes that may wait
 	timeout time.Duration               // for any progress of a blocking write
 	try     func(p []byte) (int, error) // writes what fits without blocking; nil if that is impossible
@@ -37,6 +39,12 @@ type outbox struct {
 	queue   []*Frame
 	offset  int // bytes of queue[0] that are already written
 	bytes   int // in the queue, not yet with the kernel
+}
+
+// over says which socket the frames go to.
+func (o *outbox) over(nc net.Conn) {
+	o.nc = nc
+	o.try, o.write = writers(nc)
 }
 
 // put queues a frame. It does not block.
@@ -55,7 +63,7 @@ func (o *outbox) put(f *Frame) error {
 	crowded := o.state == outboxDirty && o.bytes > o.limit/2
 	o.mu.Unlock()
 	if woken {
-		o.flusher.add(o)
+		o.notify()
 	}
 	if crowded {
 		// A publisher in a tight loop fills the budget before the flusher, just
@@ -65,8 +73,17 @@ func (o *outbox) put(f *Frame) error {
 	return nil
 }
 
-// push appends a frame and reports whether the outbox must go onto its
-// flusher's list. The lock is held.
+// notify tells whoever writes that something waits.
+func (o *outbox) notify() {
+	if o.wake != nil {
+		o.wake()
+		return
+	}
+	o.flusher.add(o)
+}
+
+// push appends a frame and reports whether whoever writes must be notified. The
+// lock is held.
 func (o *outbox) push(f *Frame) (woken bool) {
 	o.queue = append(o.queue, f)
 	o.bytes += len(f.wire)
@@ -89,7 +106,7 @@ func (o *outbox) flush(f *flusher) {
 		o.mu.Unlock()
 		return
 	}
-	b := batch{frames: o.queue}
+	b := newBatch(o.queue, 0)
 	o.queue, f.spare = f.spare, nil
 	o.bytes, o.state = 0, outboxIdle
 	o.mu.Unlock()
@@ -151,7 +168,7 @@ func (o *outbox) spill() {
 		}
 		for !b.done() {
 			p := b.next(buf[:0])
-			o.conn.nc.SetWriteDeadline(time.Now().Add(o.timeout))
+			o.nc.SetWriteDeadline(time.Now().Add(o.timeout))
 			n, err := o.write(p)
 			o.wrote(b.advance(n), n)
 			if err != nil {
@@ -178,11 +195,11 @@ func (o *outbox) take() (b batch, ok bool) {
 		return b, false
 	}
 	if len(o.queue) == 0 {
-		o.conn.nc.SetWriteDeadline(time.Time{}) // first, or the flusher's next write meets it
+		o.nc.SetWriteDeadline(time.Time{}) // first, or the flusher's next write meets it
 		o.state = outboxIdle
 		return b, false
 	}
-	b = batch{frames: o.queue, offset: o.offset}
+	b = newBatch(o.queue, o.offset)
 	o.queue, o.offset = nil, 0
 	return b, true
 }

@@ -20,8 +20,8 @@ func outboxes(t testing.TB, n int) (*Server, []*Conn) {
 	for i := range conns {
 		near, far := net.Pipe()
 		t.Cleanup(func() { near.Close(); far.Close() })
-		c := &Conn{server: s, nc: near, gone: make(chan struct{})}
-		c.out = outbox{conn: c, flusher: s.flushers[0], limit: 1 << 20,
+		c := &Conn{server: s, link: streamLink{near}, gone: make(chan struct{})}
+		c.out = outbox{conn: c, nc: near, flusher: s.flushers[0], limit: 1 << 20,
 			try: func(p []byte) (int, error) { return len(p), nil }}
 		c.beats.conn = c
 		conns[i] = c

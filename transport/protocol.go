@@ -14,6 +14,14 @@ type Protocol interface {
 	Closed(reason error)
 }
 
+// MessageEnder is implemented by a [Protocol] that must know where what was
+// sent as one message ends.
+type MessageEnder interface {
+	// EndMessage is called after the last Receive of each message, also of an
+	// empty one. An error closes the connection as one of Receive does.
+	EndMessage() error
+}
+
 // Drainer is implemented by a [Protocol] that has something to finish when the
 // server shuts down. Connections of other protocols are closed at once.
 type Drainer interface {

@@ -3,19 +3,11 @@ package transport
 import (
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/headrace/headrace/message"
 )
-
-// scratchBytes is the most that Receive is given at once.
-const scratchBytes = 4 << 10
-
-// scratches holds the buffers of messages that are being read. An idle
-// connection has none.
-var scratches = sync.Pool{New: func() any { return new([scratchBytes]byte) }}
 
 // reader is the one goroutine of a connection.
 type reader struct {
@@ -47,7 +39,7 @@ func (r *reader) run() {
 		c.Close(violation)
 		// What is unread when a socket closes makes the kernel take back what
 		// was sent: the client would never see why.
-		io.Copy(io.Discard, struct{ io.Reader }{c.nc})
+		io.Copy(io.Discard, struct{ io.Reader }{r.wire.Conn})
 		c.goodbye()
 	case c.closing():
 		c.goodbye()
@@ -84,34 +76,17 @@ func (r *reader) message(body io.Reader, text bool) error {
 			c.Close(errBadUTF8)
 		}
 		if n > 0 && !c.closing() {
-			r.receive(scratch[:n])
+			c.receive(scratch[:n])
 		}
 		if end {
+			if !c.closing() {
+				c.endMessage()
+			}
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-	}
-}
-
-// receive hands p to the protocol. A panic costs its own client only.
-func (r *reader) receive(p []byte) {
-	c := r.conn
-	c.receiving.Store(true)
-	defer func() {
-		if v := recover(); v != nil {
-			err := message.NewPanicError(v)
-			c.server.config.Logger.Error("transport: protocol panicked", "error", err, "stack", string(err.Stack))
-			c.Close(err)
-		}
-		now := c.server.now()
-		c.lastRead.Store(now)
-		c.lastData.Store(now)
-		c.receiving.Store(false)
-	}()
-	if err := c.protocol.Receive(p); err != nil {
-		c.Close(err)
 	}
 }
 

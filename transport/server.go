@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,30 +26,32 @@ type Server struct {
 	turn     atomic.Uint32
 	flushers []*flusher
 	flushing sync.WaitGroup // the flushers
-	tasks    sync.WaitGroup // handshakes, readers, spills and closings
+	tasks    sync.WaitGroup // listeners, handshakes, readers, spills and closings
 
-	mu       sync.Mutex
-	started  bool
-	draining bool
-	closed   bool
-	admitted int // connections, and handshakes that may become one
-	total    uint64
-	conns    map[*Conn]struct{}
-	ends     map[message.Code]uint64
-	empty    chan struct{} // closed when draining and nobody is admitted
+	mu        sync.Mutex
+	started   bool
+	draining  bool
+	closed    bool
+	admitted  int // connections, and handshakes that may become one
+	total     uint64
+	conns     map[*Conn]struct{}
+	listeners map[net.Listener]struct{}
+	ends      map[message.Code]uint64
+	empty     chan struct{} // closed when draining and nobody is admitted
 }
 
 // NewServer returns a server, which the caller ends with [Server.Shutdown] or
 // [Server.Close]. It panics if an allowed origin is malformed.
 func NewServer(c Config) *Server {
 	s := &Server{
-		config:  c.withDefaults(),
-		origins: newOriginPolicy(c.Handshake),
-		proxies: trustedProxies(c.Handshake.TrustedProxies),
-		began:   time.Now(),
-		conns:   make(map[*Conn]struct{}),
-		ends:    make(map[message.Code]uint64),
-		empty:   make(chan struct{}),
+		config:    c.withDefaults(),
+		origins:   newOriginPolicy(c.Handshake),
+		proxies:   trustedProxies(c.Handshake.TrustedProxies),
+		began:     time.Now(),
+		conns:     make(map[*Conn]struct{}),
+		ends:      make(map[message.Code]uint64),
+		listeners: make(map[net.Listener]struct{}),
+		empty:     make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for range s.config.Flushers {
@@ -133,6 +136,19 @@ func (s *Server) remove(c *Conn, reason error) {
 	s.release()
 }
 
+// closeListeners lets the calls of Serve return. The lock is held.
+func (s *Server) closeListeners() {
+	for ln := range s.listeners {
+		ln.Close()
+	}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
 // all returns the open connections.
 func (s *Server) all() []*Conn {
 	conns := make([]*Conn, 0, len(s.conns))
@@ -153,6 +169,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	var conns []*Conn
 	if !s.draining {
 		s.draining = true
+		s.closeListeners()
 		conns = s.all()
 		if s.admitted == 0 {
 			close(s.empty)
@@ -191,6 +208,7 @@ func (s *Server) Close() {
 		close(s.empty)
 	}
 	s.draining, s.closed = true, true
+	s.closeListeners()
 	conns := s.all()
 	s.mu.Unlock()
 	s.cancel()

@@ -2,7 +2,10 @@
 
 package transport
 
-import "syscall"
+import (
+	"io"
+	"syscall"
+)
 
 // socket writes to a non-blocking socket past the runtime's habit of waiting
 // until everything is written. It belongs to whoever writes at the moment.
@@ -53,4 +56,67 @@ func (s *socket) attempt(fd uintptr) bool {
 	}
 	s.err = err
 	return true
+}
+
+// socketPieces waits for a socket to be readable before it asks for a buffer.
+func socketPieces(c syscall.Conn, each func(p []byte)) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	r := &socketReader{raw: raw}
+	r.step = r.attempt
+	for {
+		if err := r.read(); err != nil {
+			return err
+		}
+		each(r.buf[:r.n])
+		r.release()
+	}
+}
+
+// socketReader reads a non-blocking socket.
+type socketReader struct {
+	raw  syscall.RawConn
+	step func(fd uintptr) bool // r.attempt, made once
+	buf  *[scratchBytes]byte   // nil while there is nothing to read
+	n    int
+	err  error
+}
+
+// read waits until there is something in buf.
+func (r *socketReader) read() error {
+	err := r.raw.Read(r.step)
+	if err == nil {
+		err = r.err
+	}
+	if err == nil && r.n == 0 {
+		err = io.EOF
+	}
+	if err != nil {
+		r.release()
+	}
+	return err
+}
+
+// attempt is one read call. It returns false to be called again when there is
+// something.
+func (r *socketReader) attempt(fd uintptr) bool {
+	r.buf = scratches.Get().(*[scratchBytes]byte)
+	r.n, r.err = syscall.Read(int(fd), r.buf[:])
+	for r.err == syscall.EINTR {
+		r.n, r.err = syscall.Read(int(fd), r.buf[:])
+	}
+	if r.err == syscall.EAGAIN {
+		r.release()
+		return false
+	}
+	return true
+}
+
+func (r *socketReader) release() {
+	if r.buf != nil {
+		scratches.Put(r.buf)
+		r.buf = nil
+	}
 }

@@ -25,6 +25,8 @@ func (s *Server) WebSocket(c WebSocketConfig, open func(*Conn) Protocol) http.Ha
 		Subprotocols:    c.Subprotocols,
 		CheckOrigin:     func(*http.Request) bool { return true }, // admit has checked it
 		Error:           e.refuse,
+
+		EnableCompression: c.Compression,
 	}
 	return e
 }
@@ -51,7 +53,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.server.release()
 		return
 	}
-	c := newConn(e.server, h.wire.Conn, info)
+	c := newConn(e.server, h.wire, e.config.Framing, info)
+	c.out.over(h.wire.Conn)
 	c.subprotocol = ws.Subprotocol()
 	h.wire.upgraded(c)
 	defer func() {

@@ -48,3 +48,11 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 	}
 	return nil
 }
+
+func (w *wire) lastFrame(reason error) *Frame {
+	return closeFrame(closeCode(reason), closeText(reason))
+}
+
+func (w *wire) sent() bool { return false }
+
+func (w *wire) shut(how ending) { shutSocket(w.Conn, how) }

@@ -1,0 +1,235 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// CarryConfig says how [Server.Carry] treats a connection.
+type CarryConfig struct {
+	// Transport names the connection's kind in its SessionInfo. Zero means "",
+	// which says nothing.
+	Transport string
+	// Framing is the wire form of what is sent. Nil means FramingStream.
+	Framing *Framing
+	// Wake is called when something waits that was not there before, and when
+	// the connection ends; already before Carry has returned if open sends.
+	// Any goroutine may call it, so it must not block. Nil means that nobody is
+	// told.
+	Wake func()
+}
+
+func (c CarryConfig) withDefaults() CarryConfig {
+	if c.Framing == nil {
+		c.Framing = FramingStream
+	}
+	if c.Wake == nil {
+		c.Wake = func() {}
+	}
+	return c
+}
+
+// Carried is an adapter's end of a connection that is no socket: requests carry
+// it, one after the other or several at once. Protocols see its Conn and find
+// nothing unusual. Its methods may be called from any goroutine.
+//
+// The adapter takes what waits with Next, writes it with Write and hands over
+// what came with Receive. The budget and the limits of [Config] hold: who is
+// not asked for by any request for too long lets too much pile up and is cut.
+type Carried struct {
+	*Conn
+	wake func()
+	over chan struct{} // closed when the protocol knows of the end
+
+	receive sync.Mutex // one call of the protocol at a time
+
+	// Guarded by out.mu.
+	frames, bytes int                      // taken and not written
+	ending        bool                     // the last frame is taken
+	writing       *http.ResponseController // of a running Write
+}
+
+// Carry makes a connection of a request that passes the handshake, as a
+// WebSocket endpoint does: origin, place, principal, hooks. It calls open on
+// the caller's goroutine, which must not return nil. A request that is refused
+// is answered, and false returned. The connection lives on when the request
+// ends: the adapter ends it with [Carried.Gone].
+func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, open func(*Conn) Protocol) (*Carried, bool) {
+	c = c.withDefaults()
+	info, ok := s.admit(w, r)
+	if !ok {
+		return nil, false
+	}
+	info.Transport = c.Transport
+	k := &Carried{wake: c.Wake, over: make(chan struct{})}
+	k.Conn = newConn(s, k, c.Framing, info)
+	k.out.wake = c.Wake
+	// Whatever ends the connection meanwhile must find a protocol to tell.
+	k.receive.Lock()
+	defer k.receive.Unlock()
+	defer func() {
+		if k.protocol == nil { // open panicked
+			k.drop(nil, reset)
+		}
+	}()
+	k.protocol = open(k.Conn)
+	s.add(k.Conn)
+	return k, true
+}
+
+// Receive hands the protocol one message. Calls wait for each other, and the
+// protocol may block. It returns the protocol's error, which ends the
+// connection, and [ErrClosed] when nothing is received any more. It must not be
+// called by the protocol.
+func (k *Carried) Receive(p []byte) error {
+	k.receive.Lock()
+	defer k.receive.Unlock()
+	if k.closing() {
+		return ErrClosed
+	}
+	if err := k.Conn.receive(p); err != nil || k.closing() {
+		return err
+	}
+	return k.endMessage()
+}
+
+// Next takes all that waits: wire forms, in order, which must not be changed.
+// It does not block. What it returned counts as waiting until Write succeeded.
+// Last says that nothing follows: when the frames are written the adapter calls
+// Gone. The reason is that of the end, and nil after an orderly one.
+func (k *Carried) Next() (frames [][]byte, last bool, reason error) {
+	o := &k.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, f := range o.queue {
+		k.ending = k.ending || f.last
+		if len(f.wire) > 0 {
+			frames = append(frames, f.wire)
+			k.bytes += len(f.wire)
+		}
+	}
+	k.frames += len(frames)
+	if o.state != outboxClosed {
+		o.queue, o.state = nil, outboxIdle
+	}
+	return frames, k.ending || o.state == outboxClosed, k.reason
+}
+
+// Write writes p to a response and flushes it. Then all that Next has returned
+// so far is written and off the budget. It blocks while the client takes
+// nothing, Config.WriteTimeout at most, and no longer than the connection
+// lives. An error ends the connection: [ErrSlow] when the time is over,
+// otherwise [ErrLost].
+func (k *Carried) Write(w http.ResponseWriter, p []byte) error {
+	o := &k.out
+	o.mu.Lock()
+	frames, bytes := k.frames, k.bytes
+	o.mu.Unlock()
+	if err := k.write(http.NewResponseController(w), w, p); err != nil {
+		err = stalled(err, o.timeout)
+		k.drop(err, reset)
+		return err
+	}
+	now := k.server.now()
+	k.lastSent.Store(now)
+	if frames > 0 {
+		k.lastWrite.Store(now)
+	}
+	o.flusher.wrote(frames, len(p))
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k.frames -= frames
+	k.bytes -= bytes
+	if o.state != outboxClosed {
+		o.bytes -= bytes
+	}
+	return nil
+}
+
+// write writes as a spill goroutine does: each piece has its own deadline.
+func (k *Carried) write(rc *http.ResponseController, w io.Writer, p []byte) error {
+	defer k.extend(nil)
+	for len(p) > 0 {
+		if err := k.extend(rc); err != nil {
+			return err
+		}
+		n, err := w.Write(p[:min(len(p), spillBytes)])
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	if err := k.extend(rc); err != nil {
+		return err
+	}
+	if err := rc.Flush(); err != nil {
+		return err
+	}
+	return ignoreUnsupported(rc.SetWriteDeadline(time.Time{}))
+}
+
+// extend gives a write more time, and remembers it for shut to end.
+func (k *Carried) extend(rc *http.ResponseController) error {
+	k.out.mu.Lock()
+	defer k.out.mu.Unlock()
+	k.writing = rc
+	switch {
+	case rc == nil:
+		return nil
+	case k.out.state == outboxClosed:
+		return ErrClosed
+	}
+	return ignoreUnsupported(rc.SetWriteDeadline(time.Now().Add(k.out.timeout)))
+}
+
+// ignoreUnsupported excuses recorders, which never block.
+func ignoreUnsupported(err error) error {
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// Gone ends the connection: the client is gone, or everything up to the last
+// frame is written. The reason counts unless there is one already. It waits for
+// a running Receive and for the protocol's Closed, so it must not be called
+// from them. Further calls wait as well.
+func (k *Carried) Gone(reason error) {
+	k.drop(reason, orderly)
+	<-k.over
+}
+
+// Done is closed when the connection has ended and nothing can be sent any
+// more; the protocol may learn of it a little later.
+func (k *Carried) Done() <-chan struct{} { return k.gone }
+
+func (k *Carried) lastFrame(error) *Frame { return endOfStream }
+
+func (k *Carried) sent() bool { return true }
+
+// shut ends a write that blocks. The rest waits until the connection is gone.
+func (k *Carried) shut(ending) {
+	k.out.mu.Lock()
+	if k.writing != nil {
+		k.writing.SetWriteDeadline(time.Now())
+	}
+	k.out.mu.Unlock()
+	k.server.tasks.Go(k.finish)
+}
+
+// finish tells the requests and then, when no Receive is running, the protocol.
+func (k *Carried) finish() {
+	defer close(k.over)
+	<-k.gone
+	k.wake()
+	k.receive.Lock()
+	defer k.receive.Unlock()
+	if k.protocol == nil { // open panicked
+		k.server.release()
+		return
+	}
+	k.end()
+}
