@@ -28,7 +28,8 @@ type Config struct {
 	// Passcode is the user's password. It is never logged. Zero, with a zero
 	// Login, means that neither is sent.
 	Passcode string
-	// Host is the virtual host. Zero means the host name of URL.
+	// Host is the virtual host; for RabbitMQ it is one of its own, mostly "/".
+	// Zero means the host name of URL.
 	Host string
 	// Version is the highest version of STOMP to offer, for servers that speak a
 	// later one badly. Zero means frame.V12.
