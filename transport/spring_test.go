@@ -105,3 +105,26 @@ func TestRequestsThatAreNoHandshake(t *testing.T) {
 		})
 	}
 }
+
+// Of the extensions that a client offers the server takes those it has: none,
+// or compression where that is on.
+func TestExtensionsInCommon(t *testing.T) {
+	for _, tt := range []struct {
+		compression bool
+		offered     string
+		taken       string
+	}{
+		{false, "permessage-deflate", ""},
+		{true, "permessage-deflate", "permessage-deflate"},
+		{true, "x-webkit-deflate-frame, permessage-deflate; client_max_window_bits", "permessage-deflate"},
+		{true, "x-webkit-deflate-frame", ""},
+		{true, "", ""},
+	} {
+		f := start(t, setup{ws: transport.WebSocketConfig{Compression: tt.compression}})
+		resp := f.attempt(t, http.Header{"Sec-WebSocket-Extensions": {tt.offered}})
+		name, _, _ := strings.Cut(resp.Header.Get("Sec-Websocket-Extensions"), ";")
+		if resp.StatusCode != http.StatusSwitchingProtocols || name != tt.taken {
+			t.Errorf("compression %t, offered %q: %d, took %q, want %q", tt.compression, tt.offered, resp.StatusCode, name, tt.taken)
+		}
+	}
+}
