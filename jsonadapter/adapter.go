@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/headrace/headrace/message"
@@ -34,37 +33,35 @@ type Config struct {
 // Adapter is the server side of JSON over WebSocket. Its methods may be called
 // from any goroutine. Make one with [New].
 type Adapter struct {
-	inbound message.RawHandler
-	config  Config
-	server  *transport.Server
-	frames  frameCache
-
-	sessions atomic.Int64
-	refused  atomic.Uint64
+	config   Config
+	server   *transport.Server
+	exchange *transport.Exchange
 }
 
 // New returns an adapter that sends what clients send to inbound. It panics
 // when inbound is nil or LoginTimeout is negative. Whoever calls New calls
 // Close.
 func New(inbound message.RawHandler, c Config) *Adapter {
-	if inbound == nil {
-		panic("jsonadapter: inbound is nil")
-	}
-	if c.LoginTimeout < 0 {
-		panic("jsonadapter: Config.LoginTimeout is negative")
-	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Transport.Logger = cmp.Or(c.Transport.Logger, c.Logger)
 	c.WebSocket.MessageBytes = cmp.Or(c.WebSocket.MessageBytes, 64<<10)
-	c.LoginTimeout = cmp.Or(c.LoginTimeout, 10*time.Second)
-	return &Adapter{inbound: inbound, config: c, server: transport.NewServer(c.Transport)}
+	return &Adapter{
+		config: c,
+		server: transport.NewServer(c.Transport),
+		exchange: transport.NewExchange(inbound, transport.ExchangeConfig{
+			First:        "the first object must be of the type connect",
+			Tolerant:     true,
+			LoginTimeout: c.LoginTimeout,
+			Logger:       c.Logger,
+		}),
+	}
 }
 
 // WebSocket returns the handler of an endpoint. It may be called more than
 // once.
 func (a *Adapter) WebSocket() http.Handler {
 	return a.server.WebSocket(a.config.WebSocket, func(c *transport.Conn) transport.Protocol {
-		return newSession(a, c)
+		return a.exchange.Open(c, &dialect{conn: c, split: splitter{limit: a.config.WebSocket.MessageBytes}})
 	})
 }
 
@@ -80,24 +77,11 @@ func (a *Adapter) Close() { a.server.Close() }
 
 // Stats is a snapshot of an adapter's counters.
 type Stats struct {
-	// Sessions is how many sessions have begun, with connect, and not ended.
-	Sessions int
-	// Refused is how many objects were refused or failed, vetoes included.
-	Refused uint64
-	// Encodings is how often a message was encoded for delivery. The deliveries
-	// of a message to subscriptions of one id share an encoding when they
-	// follow each other within a moment and few other messages come between.
-	Encodings uint64
+	// ExchangeStats counts sessions, refused objects and encoded messages.
+	transport.ExchangeStats
 	// Transport counts connections and bytes.
 	Transport transport.Stats
 }
 
 // Stats returns a snapshot.
-func (a *Adapter) Stats() Stats {
-	return Stats{
-		Sessions:  int(a.sessions.Load()),
-		Refused:   a.refused.Load(),
-		Encodings: a.frames.encodings.Load(),
-		Transport: a.server.Stats(),
-	}
-}
+func (a *Adapter) Stats() Stats { return Stats{a.exchange.Stats(), a.server.Stats()} }

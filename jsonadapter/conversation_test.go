@@ -26,7 +26,7 @@ func TestRefusals(t *testing.T) {
 	for _, tt := range []struct{ name, object, want string }{
 		{"unknown type", `{"type":"shout","receipt":"r"}`, `"receipt":"r",` + invalid + `"there is no type \"shout\""`},
 		{"no type", `{}`, invalid + `"there is no type \"\""`},
-		{"connect again", `{"type":"connect","receipt":"r"}`, `"receipt":"r","code":"conflict","message":"the session is connected already"`},
+		{"connect again", `{"type":"connect","receipt":"r"}`, `"receipt":"r","code":"conflict","message":"the session has begun already"`},
 		{"no destination", `{"type":"send"}`, invalid + `"send and subscribe, and no others, need a destination"`},
 		{"a destination too many", `{"type":"unsubscribe","id":"1","destination":"/a"}`, invalid + `"send and subscribe, and no others, need a destination"`},
 		{"no id", `{"type":"subscribe","destination":"/a"}`, invalid + `"subscribe and unsubscribe, and no others, need an id"`},
@@ -51,7 +51,7 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-	if n := strings.Count(s.log.String(), "object refused"); n != 14 {
+	if n := strings.Count(s.log.String(), "request refused"); n != 14 {
 		t.Errorf("%d lines were logged of 14 refusals", n)
 	}
 }
@@ -60,7 +60,7 @@ func TestRefusals(t *testing.T) {
 func TestBrokenProtocol(t *testing.T) {
 	const (
 		noObject = `{"type":"error","code":"invalid","message":"what was sent is not a sequence of JSON objects"}`
-		first    = `{"type":"error","code":"invalid","message":"the first object must be of the type connect"}`
+		first    = `{"type":"error","code":"invalid","message":"the first object must be of the type connect, not `
 		tooLarge = `{"type":"error","code":"too-large","message":"the object is too large"}`
 	)
 	for _, tt := range []struct {
@@ -74,8 +74,8 @@ func TestBrokenProtocol(t *testing.T) {
 		{"syntax", `{"type":}`, true, noObject, websocket.CloseProtocolError},
 		{"brackets that do not match", `{"type":"send"]`, true, noObject, websocket.CloseProtocolError},
 		{"garbage first", "GET / HTTP/1.1", false, noObject, websocket.CloseProtocolError},
-		{"send first", `{"type":"send","destination":"/a"}`, false, first, websocket.CloseProtocolError},
-		{"subscribe first", `{"type":"subscribe","destination":"/a","id":"1"}`, false, first, websocket.CloseProtocolError},
+		{"send first", `{"type":"send","destination":"/a"}`, false, first + `send"}`, websocket.CloseProtocolError},
+		{"subscribe first", `{"type":"subscribe","destination":"/a","id":"1"}`, false, first + `subscribe"}`, websocket.CloseProtocolError},
 		{"bad connect", `{"type":"connect","payload":1,"encoding":"x"}`, false, `{"type":"error","code":"invalid","message":"the only encoding is base64, of a string"}`, websocket.CloseProtocolError},
 		{"disconnect first", `{"type":"disconnect"}`, false, "", websocket.CloseNormalClosure},
 		{"nothing after disconnect", `{"type":"disconnect","receipt":"r"}{"type":"send"}garbage`, true, `{"type":"receipt","receipt":"r"}`, websocket.CloseNormalClosure},

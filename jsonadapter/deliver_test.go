@@ -69,7 +69,7 @@ func TestBroadcastEncodesOnce(t *testing.T) {
 	for range 20 {
 		clients = append(clients, s.connect(t))
 	}
-	m := message.Raw{Destination: "/a", Subscription: "1", Header: message.Header{}.With("n", "1"), Payload: []byte("text")}
+	m := message.Raw{Destination: "/a", Subscription: "1", Header: message.Header{}.With("message-id", "m").With("n", "1"), Payload: []byte("text")}
 	deliver := func(m message.Raw) {
 		t.Helper()
 		for _, connect := range in.messages() {
@@ -97,12 +97,12 @@ func TestBroadcastEncodesOnce(t *testing.T) {
 	}
 	const head = `{"type":"message","id":"1","destination":"/a",`
 	for _, c := range clients {
-		c.want(head+`"header":{"n":"1"},"payload":"text"}`,
-			strings.Replace(head, "/a", "/b", 1)+`"header":{"n":"1"},"payload":"text"}`,
-			strings.Replace(head, "1", "2", 1)+`"header":{"n":"1"},"payload":"text"}`,
-			head+`"header":{"n":"2"},"payload":"text"}`,
-			head+`"header":{"n":"1"},"payload":"TEXT"}`,
-			strings.Replace(head, "message", "error", 1)+`"header":{"n":"1"},"payload":"text"}`)
+		c.want(head+`"header":{"message-id":"m","n":"1"},"payload":"text"}`,
+			strings.Replace(head, "/a", "/b", 1)+`"header":{"message-id":"m","n":"1"},"payload":"text"}`,
+			strings.Replace(head, "1", "2", 1)+`"header":{"message-id":"m","n":"1"},"payload":"text"}`,
+			head+`"header":{"message-id":"m","n":"2"},"payload":"text"}`,
+			head+`"header":{"message-id":"m","n":"1"},"payload":"TEXT"}`,
+			strings.Replace(head, "message", "error", 1)+`"header":{"message-id":"m","n":"1"},"payload":"text"}`)
 	}
 	if n := s.Stats().Sessions; n != 20 {
 		t.Errorf("%d sessions", n)
@@ -118,7 +118,7 @@ func TestBroadcastEncodesOncePerID(t *testing.T) {
 	for range 20 {
 		s.connect(t)
 	}
-	m := message.Raw{Destination: "/a", Payload: []byte("text")}
+	m := message.Raw{Destination: "/a", Header: message.Header{}.With("message-id", "m"), Payload: []byte("text")}
 	for i, connect := range in.messages() {
 		m.Subscription = []string{"0", "1"}[i%2]
 		if err := connect.Session.Deliver(t.Context(), m); err != nil {

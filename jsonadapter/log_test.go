@@ -19,7 +19,7 @@ type stuckLog struct {
 }
 
 func (l stuckLog) Handle(_ context.Context, r slog.Record) error {
-	if r.Message == "object refused" {
+	if r.Message == "request refused" {
 		select {
 		case l.reached <- struct{}{}:
 		case <-l.free:

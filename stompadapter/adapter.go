@@ -3,7 +3,7 @@ package stompadapter
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
+	"sync"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
@@ -12,39 +12,44 @@ import (
 // Adapter is the server side of STOMP. Its methods may be called from any
 // goroutine. Make one with [New].
 type Adapter struct {
-	inbound message.RawHandler
-	config  Config
-	server  *transport.Server
-	frames  *frameCache
-	beat    *transport.Frame
-
-	sessions atomic.Int64
-	refused  atomic.Uint64
+	config   Config
+	server   *transport.Server
+	exchange *transport.Exchange
+	beats    sync.Map // of *transport.Framing, to its heart-beat's *transport.Frame
 }
 
 // New returns an adapter that sends what clients send to inbound. It panics
 // when inbound is nil or a limit of c is negative. Whoever calls New calls Close.
 func New(inbound message.RawHandler, c Config) *Adapter {
-	if inbound == nil {
-		panic("stompadapter: inbound is nil")
-	}
-	c.check()
-	c = c.withDefaults()
+	c = c.checked()
 	return &Adapter{
-		inbound: inbound,
-		config:  c,
-		server:  transport.NewServer(c.Transport),
-		frames:  new(frameCache),
-		beat:    transport.NewFrame(transport.FramingWebSocket, []byte("\n")),
+		config: c,
+		server: transport.NewServer(c.Transport),
+		exchange: transport.NewExchange(inbound, transport.ExchangeConfig{
+			First:        "the first frame must be CONNECT or STOMP",
+			LoginTimeout: c.LoginTimeout,
+			MaxPending:   c.MaxPending,
+			Logger:       c.Logger,
+		}),
 	}
 }
 
 // WebSocket returns the handler of an endpoint for STOMP over WebSocket. It
 // may be called more than once.
-func (a *Adapter) WebSocket() http.Handler {
-	return a.server.WebSocket(a.config.WebSocket, func(c *transport.Conn) transport.Protocol {
-		return newSession(a, c)
-	})
+func (a *Adapter) WebSocket() http.Handler { return a.server.WebSocket(a.config.WebSocket, a.open) }
+
+// open puts a session onto a connection, however it came.
+func (a *Adapter) open(c *transport.Conn) transport.Protocol {
+	return a.exchange.Open(c, newDialect(a, c))
+}
+
+// beat returns the heart-beat for connections of a framing, which share it.
+func (a *Adapter) beat(f *transport.Framing) *transport.Frame {
+	if beat, ok := a.beats.Load(f); ok {
+		return beat.(*transport.Frame)
+	}
+	beat, _ := a.beats.LoadOrStore(f, transport.NewFrame(f, []byte("\n")))
+	return beat.(*transport.Frame)
 }
 
 // Shutdown refuses new clients and new messages, waits until what was accepted
@@ -57,25 +62,13 @@ func (a *Adapter) Shutdown(ctx context.Context) error { return a.server.Shutdown
 // was given to inbound.
 func (a *Adapter) Close() { a.server.Close() }
 
-// Stats is a snapshot of an adapter's counters.
+// Stats is a snapshot of an adapter's counters, over all of its endpoints.
 type Stats struct {
-	// Sessions is how many sessions have begun, with CONNECT, and not ended.
-	Sessions int
-	// Refused is how many frames were refused or failed, vetoes included.
-	Refused uint64
-	// Encodings is how often a message was encoded for delivery. It stays far
-	// below the number of deliveries as long as broadcasts share their frames.
-	Encodings uint64
+	// ExchangeStats counts sessions, refused frames and encoded messages.
+	transport.ExchangeStats
 	// Transport counts connections and bytes.
 	Transport transport.Stats
 }
 
 // Stats returns a snapshot.
-func (a *Adapter) Stats() Stats {
-	return Stats{
-		Sessions:  int(a.sessions.Load()),
-		Refused:   a.refused.Load(),
-		Encodings: a.frames.encodings.Load(),
-		Transport: a.server.Stats(),
-	}
-}
+func (a *Adapter) Stats() Stats { return Stats{a.exchange.Stats(), a.server.Stats()} }

@@ -24,6 +24,9 @@ type Config struct {
 	// Limits bound the frames that clients send. Zero means the defaults of
 	// [frame.Limits].
 	Limits frame.Limits
+	// Lenient takes what clients are known to send although the specification
+	// forbids it; package frame has the list. Zero means that it is refused.
+	Lenient bool
 	// Heartbeat is what the server offers. Zero means 10 s both ways.
 	Heartbeat HeartbeatConfig
 	// LoginTimeout is how long a client has from opening the connection to
@@ -57,24 +60,14 @@ type HeartbeatConfig struct {
 	Receive time.Duration
 }
 
-// check panics when a limit is negative: nobody could use such an adapter.
-func (c Config) check() {
+// checked returns c with every zero replaced by its default. It panics when a
+// limit is negative: nobody could use such an adapter. The exchange checks its
+// own.
+func (c Config) checked() Config {
 	frame.NewDecoder(c.Limits) // panics here rather than at the first client
-	field := ""
-	switch {
-	case c.LoginTimeout < 0:
-		field = "LoginTimeout"
-	case c.MaxSubscriptions < 0:
-		field = "MaxSubscriptions"
-	case c.MaxPending < 0:
-		field = "MaxPending"
-	default:
-		return
+	if c.MaxSubscriptions < 0 {
+		panic("stompadapter: Config.MaxSubscriptions is negative")
 	}
-	panic("stompadapter: Config." + field + " is negative")
-}
-
-func (c Config) withDefaults() Config {
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Transport.Logger = cmp.Or(c.Transport.Logger, c.Logger)
 	c.WebSocket.Subprotocols = []string{"v12.stomp", "v11.stomp", "v10.stomp"}
@@ -83,9 +76,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Heartbeat.Send = max(0, cmp.Or(c.Heartbeat.Send, 10*time.Second))
 	c.Heartbeat.Receive = max(0, cmp.Or(c.Heartbeat.Receive, 10*time.Second))
-	c.LoginTimeout = cmp.Or(c.LoginTimeout, 10*time.Second)
 	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, 128)
-	c.MaxPending = cmp.Or(c.MaxPending, 1024)
 	c.Server = cmp.Or(c.Server, "headrace")
 	return c
 }

@@ -1,7 +1,6 @@
 package stompadapter
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -34,41 +33,24 @@ func without(h message.Header, own []string) message.Header {
 	return message.NewHeader(fields...)
 }
 
-// dispatch sends f on as a message whose outcome settles e.
-func (s *session) dispatch(e *entry, f frame.Frame) {
-	m, err := s.translate(f)
-	if err != nil {
-		s.settle(e, err)
-		return
-	}
-	m.Session = s.session
-	m.Done = message.NewCompletion(message.Handled, func(err error) { s.settle(e, err) })
-	s.send(m)
-}
-
-// send gives m to inbound and lets go of its completion.
-func (s *session) send(m message.Raw) { m.Done.Release(s.handle(s.session.Context(), m)) }
-
-// handle calls inbound. A panic there is an error of this message.
-func (s *session) handle(ctx context.Context, m message.Raw) (err error) {
-	defer message.Recover(&err)
-	return s.adapter.inbound.Handle(ctx, m)
-}
-
-// translate makes a message of a frame that is dispatched.
-func (s *session) translate(f frame.Frame) (message.Raw, error) {
+// translate makes a message of a client's frame.
+func (d *dialect) translate(f frame.Frame) (message.Raw, error) {
 	switch f.Command {
+	case frame.Connect, frame.Stomp:
+		return d.connect(f)
+	case frame.Disconnect:
+		return message.Raw{Kind: message.KindDisconnect}, nil
 	case frame.Send:
 		destination, err := require(f, frame.HeaderDestination)
 		return message.Raw{Destination: destination, Header: without(f.Header, sendOwn), Payload: f.Body}, err
 	case frame.Subscribe:
-		return s.subscribe(f)
+		return d.subscribe(f)
 	case frame.Unsubscribe:
-		return s.unsubscribe(f)
+		return d.unsubscribe(f)
 	case frame.Ack:
-		return s.acknowledge(message.KindAck, f)
+		return d.acknowledge(message.KindAck, f)
 	case frame.Nack:
-		return s.acknowledge(message.KindNack, f)
+		return d.acknowledge(message.KindNack, f)
 	case frame.Begin:
 		return transaction(message.KindBegin, f)
 	case frame.Commit:
@@ -89,16 +71,16 @@ func require(f frame.Frame, name string) (string, error) {
 // subscriptionID returns the id of a subscription. In 1.0 it is optional, and
 // a subscription without one goes by its destination. It is cloned because it
 // is kept, and its memory is that of all headers of the frame.
-func (s *session) subscriptionID(f frame.Frame) (string, error) {
+func (d *dialect) subscriptionID(f frame.Frame) (string, error) {
 	id, err := require(f, frame.HeaderID)
-	if err != nil && s.version == frame.V10 {
+	if err != nil && d.frameVersion() == frame.V10 {
 		id, err = require(f, frame.HeaderDestination)
 	}
 	return strings.Clone(id), err
 }
 
-func (s *session) subscribe(f frame.Frame) (message.Raw, error) {
-	id, err := s.subscriptionID(f)
+func (d *dialect) subscribe(f frame.Frame) (message.Raw, error) {
+	id, err := d.subscriptionID(f)
 	if err != nil {
 		return message.Raw{}, err
 	}
@@ -112,16 +94,16 @@ func (s *session) subscribe(f frame.Frame) (message.Raw, error) {
 	if !slices.Contains([]string{"", "auto", "client", "client-individual"}, f.Header.Get(frame.HeaderAck)) {
 		return message.Raw{}, invalid("ack is none of auto, client and client-individual")
 	}
-	if _, taken := s.subscriptions[id]; taken {
+	if _, taken := d.subscriptions[id]; taken {
 		return message.Raw{}, message.Errorf(message.CodeConflict, "the session has a subscription of this id already")
 	}
-	if most := s.adapter.config.MaxSubscriptions; len(s.subscriptions) >= most {
+	if most := d.adapter.config.MaxSubscriptions; len(d.subscriptions) >= most {
 		return message.Raw{}, message.Errorf(message.CodeFull, "a session has at most %d subscriptions", most)
 	}
-	if s.subscriptions == nil {
-		s.subscriptions = make(map[string]struct{})
+	if d.subscriptions == nil {
+		d.subscriptions = make(map[string]struct{})
 	}
-	s.subscriptions[id] = struct{}{}
+	d.subscriptions[id] = struct{}{}
 	return message.Raw{
 		Kind:         message.KindSubscribe,
 		Destination:  strings.Clone(destination),
@@ -130,41 +112,42 @@ func (s *session) subscribe(f frame.Frame) (message.Raw, error) {
 	}, nil
 }
 
-func (s *session) unsubscribe(f frame.Frame) (message.Raw, error) {
-	id, err := s.subscriptionID(f)
+func (d *dialect) unsubscribe(f frame.Frame) (message.Raw, error) {
+	id, err := d.subscriptionID(f)
 	if err != nil {
 		return message.Raw{}, err
 	}
-	if _, ok := s.subscriptions[id]; !ok {
+	if _, ok := d.subscriptions[id]; !ok {
 		return message.Raw{}, message.Errorf(message.CodeNotFound, "the session has no subscription of this id")
 	}
-	delete(s.subscriptions, id)
+	delete(d.subscriptions, id)
 	return message.Raw{Kind: message.KindUnsubscribe, Subscription: id, Header: without(f.Header, subscribeOwn)}, nil
 }
 
-// acknowledge names the delivered message by message-id in every version: 1.2
-// calls it id, the older ones message-id.
-func (s *session) acknowledge(k message.Kind, f frame.Frame) (message.Raw, error) {
-	name := frame.HeaderMessageID
-	switch {
-	case s.version == frame.V12:
-		name = frame.HeaderID
-	case s.version == frame.V10 && k == message.KindNack:
+// headerAck is what a delivered message is acknowledged by. Brokers set it on
+// deliveries that want an ACK; STOMP 1.2 hands it to the client and back.
+const headerAck = message.ReservedPrefix + "ack"
+
+// acknowledge names the delivered message as the version does: 1.2 by the ack
+// header of its MESSAGE, the older ones by its message-id, and 1.1 says of which
+// subscription.
+func (d *dialect) acknowledge(k message.Kind, f frame.Frame) (message.Raw, error) {
+	theirs, ours := frame.HeaderMessageID, message.HeaderMessageID
+	switch v := d.frameVersion(); {
+	case v == frame.V12:
+		theirs, ours = frame.HeaderID, headerAck
+	case v == frame.V10 && k == message.KindNack:
 		return message.Raw{}, invalid("STOMP 1.0 has no NACK")
 	}
-	id, err := require(f, name)
+	id, err := require(f, theirs)
 	if err != nil {
 		return message.Raw{}, err
 	}
 	subscription := f.Header.Get(frame.HeaderSubscription)
-	if s.version == frame.V11 && subscription == "" {
+	if d.frameVersion() == frame.V11 && subscription == "" {
 		return message.Raw{}, invalid("%s needs the header %s", f.Command, frame.HeaderSubscription)
 	}
-	return message.Raw{
-		Kind:         k,
-		Subscription: subscription,
-		Header:       without(f.Header, acknowledgeOwn).With(message.HeaderMessageID, id),
-	}, nil
+	return message.Raw{Kind: k, Subscription: subscription, Header: without(f.Header, acknowledgeOwn).With(ours, id)}, nil
 }
 
 // transaction leaves the id in the header, as SEND does.

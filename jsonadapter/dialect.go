@@ -1,0 +1,128 @@
+package jsonadapter
+
+import (
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/transport"
+)
+
+// maxDestination bounds, in octets, a destination: brokers keep those of
+// subscriptions.
+const maxDestination = 255
+
+// What clients are told.
+var (
+	errNoObject error = message.Errorf(message.CodeInvalid, "what was sent is not a sequence of JSON objects")
+	errTooLarge error = message.Errorf(message.CodeTooLarge, "the object is too large")
+)
+
+func invalid(format string, args ...any) error {
+	return message.Errorf(message.CodeInvalid, format, args...)
+}
+
+// dialect is JSON on one connection.
+type dialect struct {
+	conn  *transport.Conn
+	split splitter
+}
+
+// Version is the only one.
+func (d *dialect) Version() uint8 { return 0 }
+
+// Read takes p up to the end of an object. Pings are answered on the way: they
+// ask for nothing.
+func (d *dialect) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
+	for {
+		octets, rest, err := d.split.next(p)
+		if err == nil && octets == nil {
+			return r, nil, false
+		}
+		var o object
+		if err == nil {
+			o, err = parse(octets)
+		}
+		if o.Type == "ping" && err == nil {
+			d.send(object{Type: "pong"})
+			p = rest
+			continue
+		}
+		r.Name = o.Type
+		if o.Receipt != nil {
+			r.Receipt, r.WantsReceipt = *o.Receipt, true
+		}
+		r.Message, r.Err = o.message()
+		if err != nil {
+			r.Err, r.Broken = err, err == errNoObject || err == errTooLarge
+		}
+		return r, rest, true
+	}
+}
+
+// forms says what the objects of clients become and which fields they have.
+var forms = map[string]struct {
+	kind            message.Kind
+	destination, id bool
+}{
+	"connect":     {kind: message.KindConnect},
+	"send":        {kind: message.KindData, destination: true},
+	"subscribe":   {kind: message.KindSubscribe, destination: true, id: true},
+	"unsubscribe": {kind: message.KindUnsubscribe, id: true},
+	"disconnect":  {kind: message.KindDisconnect},
+}
+
+// message makes a message of an object.
+func (o *object) message() (m message.Raw, err error) {
+	form, known := forms[o.Type]
+	m = message.Raw{Kind: form.kind, Destination: o.Destination, Subscription: o.ID}
+	m.Header, m.Payload, err = o.content()
+	switch {
+	case err != nil:
+	case !known:
+		err = invalid("there is no type %q", o.Type)
+	case form.destination != (o.Destination != ""):
+		err = invalid("send and subscribe, and no others, need a destination")
+	case form.id != (o.ID != ""):
+		err = invalid("subscribe and unsubscribe, and no others, need an id")
+	case len(o.Destination) > maxDestination:
+		err = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
+	}
+	return m, err
+}
+
+// Encode makes the object of a message.
+func (d *dialect) Encode(m message.Raw) ([]byte, error) {
+	o := object{Type: "message", ID: m.Subscription, Destination: m.Destination}
+	if m.Kind == message.KindError {
+		o.Type = "error"
+	}
+	o.setContent(m.Header, m.Payload)
+	return encode(o), nil
+}
+
+// Connected sends the object of this type.
+func (d *dialect) Connected(s *message.Session) error {
+	o := object{Type: "connected", Session: s.ID()}
+	if user := s.User(); user != nil {
+		o.User = user.Name()
+	}
+	return d.send(o)
+}
+
+// Receipt sends a receipt.
+func (d *dialect) Receipt(r transport.Request) error {
+	return d.send(object{Type: "receipt", Receipt: &r.Receipt})
+}
+
+// Refuse sends an error.
+func (d *dialect) Refuse(r transport.Request, err error) {
+	public := message.Public(err)
+	o := object{Type: "error", Code: public.Code, Message: public.Message}
+	if r.WantsReceipt {
+		o.Receipt = &r.Receipt
+	}
+	d.send(o) // an error means that the connection ends
+}
+
+// send sends an object to this client alone.
+func (d *dialect) send(o object) error {
+	return d.conn.Send(transport.NewFrame(d.conn.Framing(), encode(o)))
+}

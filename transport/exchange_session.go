@@ -1,0 +1,303 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/message"
+)
+
+// maxHeld bounds, in octets, what a client may send before it is connected.
+const maxHeld = 8 << 10
+
+// What clients are told.
+var (
+	errHeld         error = message.Errorf(message.CodeTooLarge, "more than %d octets were sent before the session was connected", maxHeld)
+	errLoginTimeout error = message.Errorf(message.CodeTimeout, "the login took too long")
+)
+
+// session is one client of an [Exchange]: the protocol on its connection and
+// the sink of its message session.
+//
+// The reader goroutine reads and dispatches. It gives the turn away once at
+// most: requests that were held are dispatched by a goroutine of their own,
+// since whoever delivers KindConnected must not block, and the reader waits for
+// it.
+type session struct {
+	exchange *Exchange
+	conn     *Conn
+	dialect  Dialect
+	session  *message.Session
+	began    bool // the reader's: KindConnect was sent
+
+	mu        sync.Mutex
+	changed   sync.Cond // replaying or over changed, or an entry left the ledger
+	state     sessionState
+	over      bool // the connection is closing: nothing more is sent
+	replaying bool // the held requests have the turn
+	login     *time.Timer
+	held      []Request
+	heldBytes int
+	ledger    ledger
+}
+
+func (s *session) loginExpired() {
+	s.mu.Lock()
+	late := s.state < stateOpen
+	if late {
+		s.fail(Request{}, errLoginTimeout)
+	}
+	s.mu.Unlock()
+	if late {
+		s.report("login", errLoginTimeout, true)
+	}
+}
+
+// Receive takes what the client sent, split anywhere.
+func (s *session) Receive(p []byte) error {
+	for !s.closed() {
+		r, rest, ok := s.dialect.Read(p)
+		if s.count(len(p)-len(rest)) > maxHeld && !r.Broken {
+			r.Err, r.Broken, ok = errHeld, true, true
+		}
+		if !ok {
+			return nil
+		}
+		s.take(r, false)
+		p = rest
+	}
+	return nil
+}
+
+func (s *session) closed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateClosed
+}
+
+// count returns how much was sent since KindConnect, n octets more than before,
+// as long as there is no KindConnected. Octets count, not requests, so that a
+// long one is refused before it is complete.
+func (s *session) count(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateAuth {
+		return 0
+	}
+	s.heldBytes += n
+	return s.heldBytes
+}
+
+// take does with r what the state says.
+func (s *session) take(r Request, replayed bool) {
+	switch e, v := s.admit(r, replayed); v {
+	case toLogin, toDispatch:
+		s.dispatch(e, r)
+	case toLeave:
+		s.settle(e, nil)
+	case toRefuse:
+		s.settle(e, e.err)
+	}
+}
+
+// admit waits until r's turn has come and decides about it. What will be
+// answered is entered into the ledger under the same lock, so that a drain
+// either refuses it or waits for it.
+func (s *session) admit(r Request, replayed bool) (*entry, verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.await(func() bool { return (replayed || !s.replaying) && s.ledger.len < s.exchange.config.MaxPending }) {
+		return nil, toDrop
+	}
+	e, v := newEntry(r), s.verdict(r)
+	e.fatal = !s.exchange.config.Tolerant || r.Broken || s.state == stateNew
+	switch v {
+	case toLogin:
+		s.state = stateAuth
+	case toHold:
+		s.held = append(s.held, r)
+		return nil, v
+	case toLeave:
+		e.last = true
+		e.request.WantsReceipt = r.WantsReceipt && s.state >= stateOpen // nothing comes before the answer to the login
+	case toRefuse:
+		e.err = s.refusal(r)
+	case toDrop:
+		return nil, v
+	}
+	s.ledger.push(e)
+	return e, v
+}
+
+// await waits, with the lock held, until ready. It returns false when the
+// session or its context ended instead.
+func (s *session) await(ready func() bool) bool {
+	ctx := s.session.Context()
+	if !ready() {
+		defer context.AfterFunc(ctx, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.changed.Broadcast()
+		})()
+	}
+	for !ready() && !s.over && ctx.Err() == nil {
+		s.changed.Wait()
+	}
+	return ready() && !s.over
+}
+
+// dispatch sends r to inbound; its outcome settles e.
+func (s *session) dispatch(e *entry, r Request) {
+	if r.Err != nil {
+		s.settle(e, r.Err)
+		return
+	}
+	if r.Message.Kind == message.KindConnect {
+		s.began = true
+		s.exchange.sessions.Add(1)
+	}
+	m := r.Message
+	m.Session = s.session
+	m.Done = message.NewCompletion(message.Handled, func(err error) { s.settle(e, err) })
+	m.Done.Release(s.handle(s.session.Context(), m))
+}
+
+// handle calls inbound. A panic there is an error of this message.
+func (s *session) handle(ctx context.Context, m message.Raw) (err error) {
+	defer message.Recover(&err)
+	return s.exchange.inbound.Handle(ctx, m)
+}
+
+// settle notes how a request ended. It is a completion: it runs on any
+// goroutine and does not block.
+func (s *session) settle(e *entry, err error) {
+	if err != nil {
+		s.report(e.request.Name, err, e.fatal)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.done, e.err = true, err
+	if e.last = e.last || e.fatal && err != nil; e.last {
+		if s.state < stateOpen { // nothing before it will be answered any more
+			s.ledger = ledger{}
+			s.ledger.push(e)
+		}
+		s.state = stateClosed // its answer is the last, so nothing more is read
+	}
+	s.answer()
+}
+
+// answer sends what the ledger has ready, once the session is open or ends. The
+// lock is held.
+func (s *session) answer() {
+	if s.state == stateAuth {
+		return
+	}
+	for e := s.ledger.pop(); e != nil; e = s.ledger.pop() {
+		switch {
+		case s.over:
+		case e.err != nil && e.last:
+			s.fail(e.request, e.err)
+		case e.err != nil:
+			s.dialect.Refuse(e.request, e.err)
+		case e.request.WantsReceipt:
+			if err := s.dialect.Receipt(e.request); err != nil {
+				s.fail(Request{}, err)
+			}
+		}
+		if e.last {
+			s.end(nil)
+		}
+	}
+	if s.state == stateDrain && s.ledger.len == 0 && !s.replaying {
+		s.end(ErrShutdown)
+	}
+	s.changed.Broadcast()
+}
+
+// fail tells the client why its session ends. The lock is held.
+func (s *session) fail(r Request, err error) {
+	if s.over {
+		return
+	}
+	s.dialect.Refuse(r, err)
+	s.end(message.Public(err))
+}
+
+// end closes the connection once what was sent is out. The lock is held.
+func (s *session) end(reason error) {
+	s.state = stateClosed
+	if s.over {
+		return
+	}
+	s.over = true
+	s.held = nil
+	s.login.Stop()
+	s.changed.Broadcast()
+	s.conn.Close(reason)
+}
+
+// Drain ends the session once what was accepted is done.
+func (s *session) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case stateNew, stateAuth:
+		s.end(ErrShutdown)
+	case stateOpen:
+		s.state = stateDrain
+		s.answer()
+	}
+}
+
+// Closed sends the session's last message.
+func (s *session) Closed(reason error) {
+	s.mu.Lock()
+	s.end(reason)
+	for s.replaying {
+		s.changed.Wait()
+	}
+	s.mu.Unlock()
+	s.session.Close(reason)
+	if !s.began {
+		return
+	}
+	// The broker has to learn of it even when the session's context ended.
+	ctx := context.WithoutCancel(s.session.Context())
+	if err := s.handle(ctx, message.Raw{Kind: message.KindDisconnect, Session: s.session}); err != nil {
+		s.report("disconnect", err, true)
+	}
+	s.exchange.sessions.Add(-1)
+}
+
+// report counts and logs that something was refused or failed. What was
+// authored for the client is the client's matter, and one whose session goes on
+// may have it as often as it likes; anything else is ours. Of what the client
+// sent, nothing is logged that the error does not quote. The lock is not held:
+// a log that blocks must not hold up deliveries.
+func (s *session) report(request string, err error, fatal bool) {
+	s.exchange.refused.Add(1)
+	level := slog.LevelError
+	attrs := []slog.Attr{slog.String("session", s.session.ID()), slog.String("request", request), slog.Any("error", err)}
+	authored, _ := errors.AsType[*message.Error](err)
+	if p, ok := errors.AsType[*message.PanicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	} else if errors.Is(err, message.ErrDropped) || s.cut(err) {
+		level = slog.LevelDebug
+	} else if authored != nil && authored.Unwrap() == nil {
+		level = slog.LevelDebug
+		if fatal {
+			level = slog.LevelInfo
+		}
+	}
+	s.exchange.config.Logger.LogAttrs(context.Background(), level, "request refused", attrs...)
+}
+
+// cut reports whether err only says that the adapter was closed while a request
+// still waited somewhere. That is no failure, and there is one for each client.
+func (s *session) cut(err error) bool {
+	return s.session.Context().Err() != nil && errors.Is(err, context.Canceled)
+}
