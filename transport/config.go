@@ -64,11 +64,9 @@ type WebSocketConfig struct {
 	// Compression lets clients compress what they send (RFC 7692). What is sent
 	// to them is never compressed. False means that it is not negotiated.
 	Compression bool
-	// ReadBufferSize is the size in bytes of each connection's read buffer. It
-	// limits nothing. Zero means 1,024.
-	ReadBufferSize int
 	// MessageBytes is the largest WebSocket message that is read, its
-	// fragments counted together, as it is when inflated. Zero means 64 KiB; a negative number means
+	// fragments counted together; of a compressed one neither what comes nor
+	// what is in it may be larger. Zero means 64 KiB; a negative number means
 	// no limit.
 	MessageBytes int64
 	// IdleTimeout is how long a client may be silent. After half of it the
@@ -81,9 +79,6 @@ type WebSocketConfig struct {
 func (c WebSocketConfig) withDefaults() WebSocketConfig {
 	if c.Framing == nil {
 		c.Framing = FramingWebSocket
-	}
-	if c.ReadBufferSize <= 0 {
-		c.ReadBufferSize = 1024
 	}
 	if c.MessageBytes == 0 {
 		c.MessageBytes = 64 << 10

@@ -282,6 +282,10 @@ func (s *Server) protect(call func() error) (err error) {
 func (c *Conn) end() {
 	<-c.gone
 	reason := c.ended()
+	if reason != nil {
+		c.server.config.Logger.DebugContext(c.info.Context, "transport: connection ended",
+			"transport", c.info.Transport, "remote", c.info.RemoteAddr, "reason", reason)
+	}
 	c.server.protect(func() error { c.protocol.Closed(reason); return nil })
 	c.server.remove(c, reason)
 }

@@ -94,13 +94,13 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.Ses
 // screen answers what is refused unread.
 func (s *Server) screen(w http.ResponseWriter, r *http.Request) (c client, ok bool) {
 	if oversized(r.Header) {
-		s.refuse(w, http.StatusRequestHeaderFieldsTooLarge, "request header too large")
+		s.refuse(w, r, http.StatusRequestHeaderFieldsTooLarge, "request header too large")
 		return c, false
 	}
 	c = s.proxies.client(r)
 	if err := s.origins.check(r.Header["Origin"], c); err != nil {
 		err.log(r.Context(), s.config.Logger)
-		s.refuse(w, http.StatusForbidden, "origin not allowed")
+		s.refuse(w, r, http.StatusForbidden, "origin not allowed")
 		return c, false
 	}
 	return c, true
@@ -144,8 +144,10 @@ func (s *Server) attributes(r *http.Request) (map[string]any, error) {
 	return attributes, nil
 }
 
-func (s *Server) refuse(w http.ResponseWriter, status int, text string) {
+// refuse answers a request that becomes no connection.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, text string) {
 	s.refused.Add(1)
+	s.config.Logger.DebugContext(r.Context(), "transport: handshake refused", "remote", r.RemoteAddr, "status", status, "reason", text)
 	http.Error(w, text, status)
 }
 
@@ -156,7 +158,7 @@ func (s *Server) refuseError(w http.ResponseWriter, r *http.Request, err error) 
 	if public.Code == message.CodeInternal {
 		s.config.Logger.ErrorContext(r.Context(), "transport: handshake failed", "error", err)
 	}
-	s.refuse(w, status(public.Code), public.Message)
+	s.refuse(w, r, status(public.Code), public.Message)
 }
 
 // status is the HTTP status of a refused handshake.

@@ -221,7 +221,7 @@ func TestHijack(t *testing.T) {
 		wrap:   wrap(func(w http.ResponseWriter) http.ResponseWriter { return opaque{w} }),
 	})
 	resp := bad.attempt(t, nil)
-	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 500 || strings.Contains(string(body), "opaque") {
+	if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 500 || !strings.Contains(string(body), "transport_test.opaque cannot be hijacked") {
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 	if !strings.Contains(log.String(), "transport_test.opaque cannot be hijacked") {

@@ -16,9 +16,9 @@ var scratches = sync.Pool{New: func() any { return new([scratchBytes]byte) }}
 // nobody can say whether there is something to read: TLS, pipes.
 const blockingBytes = 1 << 10
 
-// pieces reads nc until it fails and hands over what came, which is valid
-// during the call.
-func pieces(nc net.Conn, each func(p []byte)) error {
+// pieces reads nc until it fails, or each does, and hands over what came, which
+// is valid during the call and may be changed.
+func pieces(nc net.Conn, each func(p []byte) error) error {
 	switch nc := nc.(type) {
 	case *net.TCPConn:
 		return socketPieces(nc, each)
@@ -28,12 +28,14 @@ func pieces(nc net.Conn, each func(p []byte)) error {
 	return blockingPieces(nc, each)
 }
 
-func blockingPieces(r io.Reader, each func(p []byte)) error {
+func blockingPieces(r io.Reader, each func(p []byte) error) error {
 	buf := make([]byte, blockingBytes)
 	for {
 		n, err := r.Read(buf)
 		if n > 0 {
-			each(buf[:n])
+			if err := each(buf[:n]); err != nil {
+				return err
+			}
 		}
 		if err != nil {
 			return err

@@ -8,4 +8,4 @@ import "net"
 func socketWriters(c net.Conn) (try, write func([]byte) (int, error)) { return nil, c.Write }
 
 // socketPieces reads a socket as anything else is read.
-func socketPieces(c net.Conn, each func(p []byte)) error { return blockingPieces(c, each) }
+func socketPieces(c net.Conn, each func(p []byte) error) error { return blockingPieces(c, each) }

@@ -59,7 +59,7 @@ func (s *socket) attempt(fd uintptr) bool {
 }
 
 // socketPieces waits for a socket to be readable before it asks for a buffer.
-func socketPieces(c syscall.Conn, each func(p []byte)) error {
+func socketPieces(c syscall.Conn, each func(p []byte) error) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
@@ -70,8 +70,11 @@ func socketPieces(c syscall.Conn, each func(p []byte)) error {
 		if err := r.read(); err != nil {
 			return err
 		}
-		each(r.buf[:r.n])
+		err := each(r.buf[:r.n])
 		r.release()
+		if err != nil {
+			return err
+		}
 	}
 }
 

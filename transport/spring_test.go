@@ -90,7 +90,7 @@ func TestRequestsThatAreNoHandshake(t *testing.T) {
 		{"POST", func(r *http.Request) { r.Method = http.MethodPost }, http.StatusMethodNotAllowed},
 		{"no upgrade", func(r *http.Request) { r.Header.Del("Upgrade") }, http.StatusBadRequest},
 		{"no connection", func(r *http.Request) { r.Header.Del("Connection") }, http.StatusBadRequest},
-		{"old version", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusBadRequest},
+		{"old version", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusUpgradeRequired},
 		{"no key", func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, http.StatusBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

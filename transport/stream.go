@@ -29,13 +29,11 @@ type streamReader struct {
 // run reads until there is nothing more to read, and ends the connection.
 func (r *streamReader) run() {
 	c := r.conn
-	err := pieces(r.nc, func(p []byte) {
-		now := c.server.now()
-		c.lastRead.Store(now)
-		c.lastData.Store(now)
+	err := pieces(r.nc, func(p []byte) error {
 		if !c.closing() {
 			c.receive(p)
 		}
+		return nil
 	})
 	switch {
 	case errors.Is(err, io.EOF):

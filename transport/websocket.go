@@ -1,42 +1,29 @@
 package transport
 
 import (
-	"bufio"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
-	"sync"
-
-	"github.com/gorilla/websocket"
 )
 
-// WebSocket returns the handler of one endpoint. For each client that passes
-// the handshake it calls open, on the request's goroutine, with the new
-// connection; open may send at once. The request's goroutine ends with the
+// WebSocket returns the handler of one endpoint (RFC 6455). For each client
+// that passes the handshake it calls open, on the request's goroutine, with the
+// new connection; open may send at once. The request's goroutine ends with the
 // upgrade: an idle connection costs one goroutine, which reads. Open must not
 // return nil.
+//
+// The handler works wherever the connection can be had: behind middleware
+// whose ResponseWriter has an Unwrap method or is an http.Hijacker. For others
+// the log and the answer, a 500, name the type that is in the way.
 func (s *Server) WebSocket(c WebSocketConfig, open func(*Conn) Protocol) http.Handler {
-	c = c.withDefaults()
-	e := &endpoint{server: s, config: c, open: open}
-	e.upgrader = websocket.Upgrader{
-		ReadBufferSize:  c.ReadBufferSize,
-		WriteBufferPool: new(sync.Pool), // only asked for by a connection that is never written through
-		Subprotocols:    c.Subprotocols,
-		CheckOrigin:     func(*http.Request) bool { return true }, // admit has checked it
-		Error:           e.refuse,
-
-		EnableCompression: c.Compression,
-	}
-	return e
+	return &endpoint{server: s, config: c.withDefaults(), open: open}
 }
 
 // endpoint is one place at which WebSocket clients connect.
 type endpoint struct {
-	server   *Server
-	config   WebSocketConfig
-	open     func(*Conn) Protocol
-	upgrader websocket.Upgrader
+	server *Server
+	config WebSocketConfig
+	open   func(*Conn) Protocol
 }
 
 // ServeHTTP makes a connection of a request.
@@ -45,60 +32,57 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	info.Transport = "websocket"
-	h := &hijacker{ResponseWriter: w, server: e.server}
-	ws, err := e.upgrader.Upgrade(h, r, nil)
-	if err != nil {
-		e.server.refused.Add(1)
-		e.server.release()
-		return
-	}
-	c := newConn(e.server, h.wire, e.config.Framing, info)
-	c.out.over(h.wire.Conn)
-	c.subprotocol = ws.Subprotocol()
-	h.wire.upgraded(c)
+	var c *Conn
 	defer func() {
-		if c.protocol == nil { // open panicked: there is no reader that would clean up
+		switch {
+		case c == nil:
+			e.server.release()
+		case c.protocol == nil: // open panicked: there is no reader that would clean up
 			c.drop(nil, reset)
 			<-c.gone
 			e.server.release()
 		}
 	}()
+	u, refusal := e.parseUpgrade(r)
+	if refusal != nil {
+		e.refuse(w, r, refusal)
+		return
+	}
+	nc, err := e.takeOver(w, &u)
+	if err != nil {
+		e.failed(w, r, err)
+		return
+	}
+	info.Transport = "websocket"
+	c = newConn(e.server, webSocketLink{nc}, e.config.Framing, info)
+	c.out.over(nc)
+	c.subprotocol = u.subprotocol
 	c.protocol = e.open(c)
 	e.server.add(c)
 	c.beats.watch(e.config.IdleTimeout)
-	ws.SetReadLimit(max(e.config.MessageBytes, 0))
-	go newReader(c, ws, h.wire).run()
+	go newWebSocketReader(c, nc, e.config.MessageBytes, u.deflate).run()
 }
 
-// refuse answers a request that cannot be upgraded.
-func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, status int, reason error) {
-	text := reason.Error()
-	if status >= http.StatusInternalServerError {
-		e.server.config.Logger.ErrorContext(r.Context(), "transport: upgrade failed", "error", reason)
-		text = http.StatusText(status)
+// failed is told of a handshake that was in order and yet became nothing.
+func (e *endpoint) failed(w http.ResponseWriter, r *http.Request, err error) {
+	var refusal *upgradeError
+	if errors.As(err, &refusal) {
+		e.server.config.Logger.ErrorContext(r.Context(), "transport: upgrade failed", "error", err)
+		e.refuse(w, r, refusal)
+		return
 	}
-	w.Header().Set("Sec-WebSocket-Version", "13")
-	http.Error(w, text, status)
+	e.server.refused.Add(1)
+	e.server.config.Logger.DebugContext(r.Context(), "transport: upgrade failed", "error", err)
 }
 
-// hijacker finds the connection behind whatever middleware wraps the response
-// and puts a [wire] before it.
-type hijacker struct {
-	http.ResponseWriter
-	server *Server
-	wire   *wire
+// webSocketLink is a socket on which a close frame is the goodbye. The client
+// answers it, so there is always something to wait for.
+type webSocketLink struct{ nc net.Conn }
+
+func (webSocketLink) lastFrame(reason error) *Frame {
+	return closeFrame(closeCode(reason), closeText(reason))
 }
 
-// Hijack takes the connection over.
-func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	nc, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil, nil, fmt.Errorf("a %T cannot be hijacked: give it an Unwrap method, or mount the endpoint outside the middleware that made it", h.ResponseWriter)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	h.wire = &wire{Conn: nc, server: h.server}
-	return h.wire, rw, nil
-}
+func (webSocketLink) sent() (over bool) { return false }
+
+func (l webSocketLink) shut(how ending) { shutSocket(l.nc, how) }
