@@ -2,6 +2,7 @@ package stompadapter
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"sync"
 
@@ -37,6 +38,13 @@ func New(inbound message.RawHandler, c Config) *Adapter {
 // WebSocket returns the handler of an endpoint for STOMP over WebSocket. It
 // may be called more than once.
 func (a *Adapter) WebSocket() http.Handler { return a.server.WebSocket(a.config.WebSocket, a.open) }
+
+// ServeTCP serves STOMP over the connections that ln accepts, as
+// http.Server.Serve does: it returns when ln fails, or with
+// [transport.ErrShutdown] after Shutdown or Close, which close ln. For TLS, ln
+// is what tls.NewListener returns. It may be called for any number of
+// listeners, each on a goroutine of its own.
+func (a *Adapter) ServeTCP(ln net.Listener) error { return a.server.Serve(ln, a.config.TCP, a.open) }
 
 // open puts a session onto a connection, however it came.
 func (a *Adapter) open(c *transport.Conn) transport.Protocol {

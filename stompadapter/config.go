@@ -21,6 +21,9 @@ type Config struct {
 	// put a frame into one WebSocket message. A MessageBytes that is set is
 	// kept; frames that are larger then have to come in several messages.
 	WebSocket transport.WebSocketConfig
+	// TCP says how connections of [Adapter.ServeTCP] are treated. Zero means the
+	// defaults of [transport.StreamConfig].
+	TCP transport.StreamConfig
 	// Limits bound the frames that clients send. Zero means the defaults of
 	// [frame.Limits].
 	Limits frame.Limits

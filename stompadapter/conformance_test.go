@@ -2,6 +2,8 @@ package stompadapter_test
 
 import (
 	"bytes"
+	"io"
+	"net"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -22,6 +24,18 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestConformanceOverTCP(t *testing.T) {
+	messagetest.Adapter(t, func(t *testing.T, inbound message.RawHandler) messagetest.AdapterServer {
+		s := tcpServer{Adapter: stompadapter.New(inbound, stompadapter.Config{}), served: make(chan error, 1)}
+		var err error
+		if s.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		go func() { s.served <- s.ServeTCP(s.ln) }()
+		return s
+	})
+}
+
 type suiteServer struct {
 	*stompadapter.Adapter
 	web *httptest.Server
@@ -38,15 +52,61 @@ func (s suiteServer) Dial(t *testing.T) messagetest.AdapterClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &suiteClient{ws: ws, decoder: frame.NewDecoder(frame.Limits{Frame: 1 << 20})}
-	c.decoder.SetVersion(frame.V12)
-	return c
+	return newSuiteClient(webSocketPipe{ws})
+}
+
+type tcpServer struct {
+	*stompadapter.Adapter
+	ln     net.Listener
+	served chan error
+}
+
+func (s tcpServer) Close() {
+	s.Adapter.Close()
+	<-s.served
+}
+
+func (s tcpServer) Dial(t *testing.T) messagetest.AdapterClient {
+	t.Helper()
+	nc, err := net.Dial("tcp", s.ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newSuiteClient(nc)
+}
+
+// pipe is the client's end of a connection.
+type pipe interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+}
+
+// webSocketPipe reads and writes WebSocket messages, each at once.
+type webSocketPipe struct{ *websocket.Conn }
+
+func (w webSocketPipe) Write(p []byte) (int, error) {
+	return len(p), w.WriteMessage(websocket.BinaryMessage, p)
+}
+
+func (w webSocketPipe) Read(p []byte) (int, error) {
+	_, octets, err := w.ReadMessage()
+	if len(octets) > len(p) {
+		return 0, io.ErrShortBuffer
+	}
+	return copy(p, octets), err
 }
 
 type suiteClient struct {
-	ws      *websocket.Conn
+	pipe    pipe
 	decoder *frame.Decoder
+	buffer  []byte
 	rest    []byte
+}
+
+func newSuiteClient(p pipe) *suiteClient {
+	c := &suiteClient{pipe: p, decoder: frame.NewDecoder(frame.Limits{Frame: 1 << 20}), buffer: make([]byte, 128<<10)}
+	c.decoder.SetVersion(frame.V12)
+	return c
 }
 
 func (c *suiteClient) write(f frame.Frame, receipt string, pairs ...string) error {
@@ -61,7 +121,8 @@ func (c *suiteClient) write(f frame.Frame, receipt string, pairs ...string) erro
 	if err != nil {
 		return err
 	}
-	return c.ws.WriteMessage(websocket.BinaryMessage, octets)
+	_, err = c.pipe.Write(octets)
+	return err
 }
 
 func (c *suiteClient) Connect(h message.Header) error {
@@ -84,10 +145,10 @@ func (c *suiteClient) Disconnect(receipt string) error {
 	return c.write(frame.Frame{Command: frame.Disconnect}, receipt)
 }
 
-func (c *suiteClient) Cut() { c.ws.Close() }
+func (c *suiteClient) Cut() { c.pipe.Close() }
 
 func (c *suiteClient) Next() (r messagetest.Received, err error) {
-	c.ws.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.pipe.SetReadDeadline(time.Now().Add(10 * time.Second))
 	for {
 		f, rest, ok, err := c.decoder.Decode(c.rest)
 		if c.rest = rest; err != nil {
@@ -96,9 +157,11 @@ func (c *suiteClient) Next() (r messagetest.Received, err error) {
 		if ok {
 			return received(f), nil
 		}
-		if _, c.rest, err = c.ws.ReadMessage(); err != nil {
+		n, err := c.pipe.Read(c.buffer)
+		if err != nil {
 			return r, err
 		}
+		c.rest = c.buffer[:n]
 	}
 }
 
