@@ -38,6 +38,21 @@ func parseAddress(text string, names []string) (address, error) {
 	}
 }
 
+// String returns the address as it was registered, "" for a default.
+func (a address) String() string {
+	var b strings.Builder
+	for i, name := range a.vars {
+		if name == ownDestination {
+			return ""
+		}
+		b.WriteString(a.text[i] + "{" + name + "}")
+	}
+	if len(a.text) > 0 {
+		b.WriteString(a.text[len(a.text)-1])
+	}
+	return b.String()
+}
+
 func (a address) fill(c *Call, prefix string) string {
 	if len(a.vars) == 0 {
 		return a.text[0]

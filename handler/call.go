@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/headrace/headrace/message"
-	"github.com/headrace/headrace/message/codec"
 	"github.com/headrace/headrace/message/destination"
 )
 
@@ -22,7 +21,8 @@ type Call struct {
 	// Raw is the message: its Header, Destination, Session and so on.
 	message.Raw
 	ctx    context.Context // the one in a struct that users see: Bind has no other way to it, and a Call lives as long as its call
-	codecs *codec.Set
+	config *Config
+	route  *route // nil in an error handler whose error no route has
 	vars   destination.Vars
 }
 
@@ -37,8 +37,16 @@ type Binder interface {
 // Context returns the context in which the message is handled.
 func (c *Call) Context() context.Context { return c.ctx }
 
+// Route returns the pattern that matched and where it was registered.
+func (c *Call) Route() Route {
+	if c.route == nil {
+		return Route{}
+	}
+	return c.route.Route
+}
+
 // PathValue returns what the variable of this name matched, or "" when the
-// pattern has no such variable.
+// pattern has no such variable. [Var] converts it.
 func (c *Call) PathValue(name string) string {
 	v, _ := c.vars.Get(name)
 	return v
@@ -52,11 +60,22 @@ func (c *Call) User() message.Principal {
 	return c.Session.User()
 }
 
-// Payload reads the payload of a call as a T, by the content type of the
-// message and with the router's codecs. See [codec.Decode] for what a T takes
-// without a content type and for the errors, which have CodeInvalid.
-func Payload[T any](c *Call) (T, error) {
-	return codec.Decode[T](c.codecs, c.Header.Get(message.HeaderContentType), c.Raw.Payload)
+func (c *Call) carried() *Call { return c }
+
+// open makes the call of a message. The variables are read from the destination
+// that is left when the interceptors are through with it.
+func (rt *route) open(ctx context.Context, m message.Raw, c *Call) error {
+	*c = Call{Raw: m, ctx: ctx, config: &rt.router.config, route: rt}
+	if len(rt.names) == 0 {
+		return nil
+	}
+	rest, _ := rt.router.relative(m.Destination)
+	vars, ok := rt.pattern.Capture(rest)
+	if !ok {
+		return notFound(m)
+	}
+	c.vars = vars
+	return nil
 }
 
 // binder decides, once for each route, how its input is made.

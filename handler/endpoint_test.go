@@ -123,7 +123,7 @@ func TestEndpointWithoutSession(t *testing.T) {
 		}
 		return nil
 	})
-	mustHandle(t, send(r, "/app/x", ""))
+	mustHandle(t, send(r, "/app/x", "-"))
 }
 
 func TestConsumeNeverReplies(t *testing.T) {
@@ -136,7 +136,7 @@ func TestConsumeNeverReplies(t *testing.T) {
 	handler.Consume(r, "/fail", func(context.Context, string) error { return errBoom })
 	mustHandle(t, send(r, "/app/log/info", "started"))
 	expect(t, "consumed", strings.Join(got, ","), "info started")
-	expect(t, "failed", send(r, "/app/fail", ""), errBoom)
+	expect(t, "failed", send(r, "/app/fail", "-"), errBoom)
 	expect(t, "sent", sent.lines(), "")
 }
 

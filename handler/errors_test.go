@@ -40,7 +40,7 @@ func naming[E error](r *handler.Router, name string) {
 func TestErrorWithoutHandlerIsReturnedAsItIs(t *testing.T) {
 	r, sent := failing(handler.Config{}, errBoom)
 	naming[*tradeError](r, "trade")
-	expect(t, "error", send(r, "/app/x", ""), errBoom)
+	expect(t, "error", send(r, "/app/x", "-"), errBoom)
 	expect(t, "sent", sent.lines(), "")
 }
 
@@ -68,7 +68,7 @@ func TestErrorHandlerByType(t *testing.T) {
 			naming[error](r, "any") // catches all, and yet the concrete types come before it
 			naming[*tradeError](r, "trade")
 			naming[*message.Error](r, "authored")
-			mustHandle(t, send(r, "/app/x", ""))
+			mustHandle(t, send(r, "/app/x", "-"))
 			expect(t, "sent", sent.lines(), "/topic/x "+c.want)
 		})
 	}
@@ -80,7 +80,7 @@ func TestErrorHandlerReplyOptions(t *testing.T) {
 		return map[string]string{"symbol": e.symbol}, nil
 	}, handler.SendTo("/topic/errors"), handler.SendToSession("/queue/errors"))
 	kim := session("kim")
-	mustHandle(t, sendAs(kim, r, "/app/x", ""))
+	mustHandle(t, sendAs(kim, r, "/app/x", "-"))
 	const problem = ` {"symbol":"ACME"}`
 	expect(t, "sent", sent.lines(), "/user/"+kim.ID()+"/queue/errors"+problem+"\n/topic/errors"+problem)
 }
@@ -88,7 +88,7 @@ func TestErrorHandlerReplyOptions(t *testing.T) {
 func TestErrorHandlerNoReply(t *testing.T) {
 	r, sent := failing(handler.Config{}, errBoom)
 	handler.OnError(r, func(context.Context, error) (string, error) { return "", handler.ErrNoReply })
-	mustHandle(t, send(r, "/app/x", ""))
+	mustHandle(t, send(r, "/app/x", "-"))
 	expect(t, "sent", sent.lines(), "")
 }
 
@@ -111,7 +111,7 @@ func TestErrorHandlerSeesInputInterceptorsAndRouting(t *testing.T) {
 		expect(t, dest, sent.lines(), "/topic/errors "+string(want))
 	}
 	for _, dest := range []string{"/other", "/apple/x"} {
-		expect(t, "not the router's", code(send(r, dest, "")), message.CodeNotFound)
+		expect(t, "not the router's", code(send(r, dest, "-")), message.CodeNotFound)
 		expect(t, "sent", sent.lines(), "")
 	}
 }
@@ -159,7 +159,7 @@ func TestErrorHandlerThatFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r, sent := failing(handler.Config{}, errBoom)
 			handler.OnError(r, c.f)
-			err := send(r, "/app/x", "")
+			err := send(r, "/app/x", "-")
 			for _, want := range c.want {
 				if !errors.Is(err, want) {
 					t.Errorf("%v has lost %v", err, want)
@@ -193,7 +193,7 @@ func TestErrorHandlersFromManyGoroutines(t *testing.T) {
 		r, sent := newRouter(handler.Config{})
 		handler.Handle(r, "/x", func(ctx context.Context, _ string) (string, error) { return "", ctx.Value(formKey{}).(error) })
 		fail := func(err error) error {
-			return r.Handle(context.WithValue(context.Background(), formKey{}, err), message.Raw{Destination: "/app/x"})
+			return r.Handle(context.WithValue(context.Background(), formKey{}, err), message.Raw{Destination: "/app/x", Payload: []byte("x")})
 		}
 		var wg sync.WaitGroup
 		start := make(chan struct{})
@@ -231,7 +231,7 @@ func TestRouterAsksForTheDefaultLoggerWhenItNeedsOne(t *testing.T) {
 	old := slog.Default()
 	slog.SetDefault(logger)
 	defer slog.SetDefault(old)
-	mustHandle(t, send(r, "/app/x", ""))
+	mustHandle(t, send(r, "/app/x", "-"))
 	if !strings.Contains(log.String(), "error handler answered") {
 		t.Errorf("the default logger was told %q", log)
 	}
@@ -244,7 +244,7 @@ func TestErrorsBehindAnotherGoroutine(t *testing.T) {
 	r, sent := failing(handler.Config{}, errBoom)
 	handler.OnError(r, func(context.Context, error) (string, error) { return "answered", nil })
 	r.Use(interceptor.Ordered[[]byte](executor, nil))
-	m, done := stageMessage([]byte(nil))
+	m, done := stageMessage([]byte("x"))
 	m.Destination = "/app/x"
 	mustHandle(t, stageSend(t.Context(), r, m))
 	if err := executor.Shutdown(t.Context()); err != nil {

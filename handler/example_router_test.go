@@ -133,13 +133,13 @@ func ExampleErrNoReply() {
 	r := handler.NewRouter(toBroker, handler.Config{})
 
 	handler.Handle(r, "/search", func(_ context.Context, word string) (string, error) {
-		if word == "" {
+		if word == "nothing" {
 			return "", handler.ErrNoReply
 		}
 		return "found " + word, nil
 	})
 
-	fromClient(r, "/app/search", "")
+	fromClient(r, "/app/search", "nothing")
 	fromClient(r, "/app/search", "wheel")
 	// Output:
 	// /topic/search <- found wheel

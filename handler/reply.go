@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/headrace/headrace/message"
@@ -14,6 +15,27 @@ import (
 // ErrNoReply is returned by an endpoint or error handler that has nothing to
 // send. The message counts as handled.
 var ErrNoReply = errors.New("handler: no reply")
+
+// Reply is the output of endpoints that say more about their reply than its
+// payload.
+type Reply[T any] struct {
+	// Payload is what is sent.
+	Payload T
+	// Header is the header of the reply. A content type in it chooses the codec.
+	Header message.Header
+	// Destination is where this reply goes, in place of where the others of the
+	// endpoint go. Empty means there.
+	Destination string
+}
+
+// replyParts is implemented by every [Reply].
+type replyParts interface {
+	parts() (payload any, header message.Header, destination string)
+}
+
+func (r Reply[T]) parts() (any, message.Header, string) { return r.Payload, r.Header, r.Destination }
+
+func (*Reply[T]) payloadType() reflect.Type { return reflect.TypeFor[T]() }
 
 // SendTo sends what an endpoint returns to these destinations. They may hold
 // variables of the endpoint's pattern, as in "/topic/trades.{symbol}". Without
@@ -25,7 +47,8 @@ func SendTo(destinations ...string) ReplyOption { return replyOption(toAll, dest
 // who sent the message, in all his sessions; a sender without a user has only
 // the one session. Clients receive it by a subscription to UserPrefix and
 // destination, "/user/queue/trades". Without any destination it is "/queue" and
-// the destination of the message without Prefix.
+// the destination of the message without Prefix. Where there is a SendTo too, the
+// user is sent to first.
 func SendToUser(destinations ...string) ReplyOption { return replyOption(toUser, destinations) }
 
 // SendToSession is [SendToUser] for the sending session alone.
@@ -38,7 +61,12 @@ const (
 	toAll audience = iota
 	toUser
 	toSession
+	toSubscriber // directly, on the subscription that asked
 )
+
+var audienceNames = [...]string{"all", "user", "session", "subscriber"}
+
+func (a audience) String() string { return audienceNames[a] }
 
 // replyTo is what one reply option says. No destinations mean the default.
 type replyTo struct {
@@ -50,10 +78,11 @@ func replyOption(to audience, destinations []string) ReplyOption {
 	return func(o *options) { o.replies = append(o.replies, replyTo{to, destinations}) }
 }
 
-// plan is where the replies of one endpoint go.
+// plan is where the replies of one endpoint go and what they carry.
 type plan struct {
 	router  *Router
 	targets []target // senders before everybody
+	copies  []string
 }
 
 type target struct {
@@ -62,13 +91,13 @@ type target struct {
 }
 
 // newPlan compiles reply options for an endpoint whose pattern has variables of
-// these names.
-func (r *Router) newPlan(replies []replyTo, names []string, source string) *plan {
-	if len(replies) == 0 {
-		replies = []replyTo{{audience: toAll}}
+// these names, and whose replies are for otherwise when no option says more.
+func (r *Router) newPlan(o options, otherwise audience, names []string, source string) *plan {
+	p := &plan{router: r, copies: o.copies}
+	if len(o.replies) == 0 {
+		p.targets = []target{{otherwise, r.defaultAddress(otherwise)}}
 	}
-	p := &plan{router: r}
-	for _, to := range replies {
+	for _, to := range o.replies {
 		if len(to.destinations) == 0 {
 			p.targets = append(p.targets, target{to.audience, r.defaultAddress(to.audience)})
 		}
@@ -92,31 +121,73 @@ func (r *Router) defaultAddress(to audience) address {
 	return address{text: []string{prefix, ""}, vars: []string{ownDestination}}
 }
 
-// octets is the header of replies that are a []byte.
-var octets = message.NewHeader(message.Field{Name: message.HeaderContentType, Value: "application/octet-stream"})
+// Headers of replies that carry nothing but their content type.
+var (
+	octets   = contentType("application/octet-stream")
+	jsonOnly = contentType("application/json")
+	textOnly = contentType("text/plain;charset=utf-8")
+)
+
+func contentType(name string) message.Header {
+	return message.NewHeader(message.Field{Name: message.HeaderContentType, Value: name})
+}
 
 // reply sends what an endpoint returned, encoded once for all destinations.
 func reply[Out any](ctx context.Context, p *plan, c *Call, out Out) error {
-	if payload, ok := any(&out).(*[]byte); ok { // without boxing it
+	if payload, ok := any(&out).(*[]byte); ok && len(p.copies) == 0 { // without boxing it
 		return p.send(ctx, c, message.Raw{Header: octets, Payload: *payload})
 	}
-	payload, contentType, err := codec.Encode(c.codecs, "", out)
+	return p.reply(ctx, c, out)
+}
+
+func (p *plan) reply(ctx context.Context, c *Call, out any) error {
+	m := message.Raw{}
+	if r, ok := out.(replyParts); ok {
+		out, m.Header, m.Destination = r.parts()
+	}
+	var writtenAs string
+	var err error
+	m.Payload, writtenAs, err = codec.Encode(p.router.config.Codecs, m.Header.Get(message.HeaderContentType), out)
 	if err != nil {
 		return err
 	}
-	header := message.NewHeader(message.Field{Name: message.HeaderContentType, Value: contentType})
-	return p.send(ctx, c, message.Raw{Header: header, Payload: payload})
+	m.Header = p.header(m.Header, c, writtenAs)
+	return p.send(ctx, c, m)
 }
 
-// send hands m to every target; one that fails does not keep it from the rest.
+// header adds to the header of a reply what it has not: the copied fields and
+// the content type.
+func (p *plan) header(h message.Header, c *Call, writtenAs string) message.Header {
+	for _, name := range p.copies {
+		if value, ok := c.Header.Lookup(name); ok {
+			if _, has := h.Lookup(name); !has {
+				h = h.With(name, value)
+			}
+		}
+	}
+	if h.Len() > 0 {
+		if h.Get(message.HeaderContentType) != writtenAs {
+			h = h.With(message.HeaderContentType, writtenAs)
+		}
+		return h
+	}
+	for _, known := range []*message.Header{&jsonOnly, &textOnly, &octets} {
+		if known.Get(message.HeaderContentType) == writtenAs {
+			return *known
+		}
+	}
+	return contentType(writtenAs)
+}
+
+// send hands m to every target, or to its own destination; one that fails does
+// not keep it from the rest.
 func (p *plan) send(ctx context.Context, c *Call, m message.Raw) error {
+	if m.Destination != "" {
+		return p.router.replies.Handle(ctx, m)
+	}
 	var failed []error
 	for _, t := range p.targets {
-		var err error
-		if m.Destination, err = p.resolve(t, c); err == nil {
-			err = p.router.replies.Handle(ctx, m)
-		}
-		if err != nil {
+		if err := p.sendTo(ctx, t, c, m); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -128,18 +199,22 @@ func (p *plan) send(ctx context.Context, c *Call, m message.Raw) error {
 
 var errNoSession = errors.New("handler: a reply is for the sender, but the message has no session")
 
-func (p *plan) resolve(t target, c *Call) (string, error) {
+func (p *plan) sendTo(ctx context.Context, t target, c *Call, m message.Raw) error {
 	config := &p.router.config
-	dest := t.address.fill(c, config.Prefix)
-	if t.audience == toAll {
-		return dest, nil
+	if t.audience != toAll && c.Session == nil {
+		return errNoSession
 	}
-	if c.Session == nil {
-		return "", errNoSession
+	if t.audience == toSubscriber {
+		m.Session, m.Subscription, m.Destination = c.Session, c.Subscription, c.Destination
+		return config.Outbound.Handle(ctx, m)
 	}
-	name := c.Session.ID()
-	if user := c.User(); user != nil && t.audience == toUser {
-		name = user.Name()
+	m.Destination = t.address.fill(c, config.Prefix)
+	if t.audience != toAll {
+		name := c.Session.ID()
+		if user := c.User(); user != nil && t.audience == toUser {
+			name = user.Name()
+		}
+		m.Destination = userDestination(config.UserPrefix, name, m.Destination)
 	}
-	return userDestination(config.UserPrefix, name, dest), nil
+	return p.router.replies.Handle(ctx, m)
 }

@@ -39,7 +39,7 @@ func TestReplyDestinations(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r, sent := newRouter(handler.Config{})
 			handler.Handle(r, "/trade/{symbol}/{n}", func(context.Context, []byte) (string, error) { return "ok", nil }, c.opts...)
-			mustHandle(t, sendAs(c.from, r, "/app/trade/ACME/7", ""))
+			mustHandle(t, sendAs(c.from, r, "/app/trade/ACME/7", "-"))
 			expect(t, "sent", sent.lines(), strings.ReplaceAll(c.want, " ", " ok\n")+" ok")
 		})
 	}
@@ -48,8 +48,8 @@ func TestReplyDestinations(t *testing.T) {
 func TestReplyPrefixes(t *testing.T) {
 	r, sent := newRouter(handler.Config{Prefix: "/in", ReplyPrefix: "/out/", UserPrefix: "/people"})
 	handler.Handle(r, "/x", echo("x"), handler.SendTo(), handler.SendToUser("/queue/x"))
-	mustHandle(t, sendAs(session("kim"), r, "/in/x", ""))
-	expect(t, "sent", sent.lines(), "/people/kim/queue/x x:\n/out/x x:")
+	mustHandle(t, sendAs(session("kim"), r, "/in/x", "-"))
+	expect(t, "sent", sent.lines(), "/people/kim/queue/x x:-\n/out/x x:-")
 }
 
 func TestReplyMessage(t *testing.T) {
@@ -104,7 +104,7 @@ func TestReplyIsEncodedOnce(t *testing.T) {
 	n := 0
 	handler.Handle(r, "/x", func(context.Context, []byte) (counted, error) { return counted{&n}, nil },
 		handler.SendTo("/topic/a", "/topic/b"), handler.SendToUser("/queue/c"))
-	mustHandle(t, sendAs(session("kim"), r, "/app/x", ""))
+	mustHandle(t, sendAs(session("kim"), r, "/app/x", "-"))
 	expect(t, "encoded", n, 1)
 	a, b := sent.sent[0], sent.sent[2]
 	if &a.Payload[0] != &b.Payload[0] || !a.Header.Same(b.Header) {
@@ -117,29 +117,29 @@ func TestNoReplySendsNothing(t *testing.T) {
 	handler.OnError(r, func(context.Context, error) (string, error) { return "never", nil })
 	handler.Handle(r, "/x", func(context.Context, []byte) (string, error) { return "never", handler.ErrNoReply })
 	handler.Consume(r, "/y", func(context.Context, []byte) error { return handler.ErrNoReply })
-	mustHandle(t, send(r, "/app/x", ""))
-	mustHandle(t, send(r, "/app/y", ""))
+	mustHandle(t, send(r, "/app/x", "-"))
+	mustHandle(t, send(r, "/app/y", "-"))
 	expect(t, "sent", sent.lines(), "")
 }
 
 func TestReplyThatFailsKeepsNoOtherBack(t *testing.T) {
 	r, sent := newRouter(handler.Config{})
 	handler.Handle(r, "/x", echo("x"), handler.SendToUser("/queue/a"), handler.SendTo("/topic/b"))
-	err := send(r, "/app/x", "") // the message has no session
+	err := send(r, "/app/x", "-") // the message has no session
 	expect(t, "code", code(err), message.CodeInternal)
-	expect(t, "sent", sent.lines(), "/topic/b x:")
+	expect(t, "sent", sent.lines(), "/topic/b x:-")
 
 	sent.err = errBoom
-	err = sendAs(session("kim"), r, "/app/x", "")
+	err = sendAs(session("kim"), r, "/app/x", "-")
 	if !errors.Is(err, errBoom) {
 		t.Errorf("the broker's error is lost: %v", err)
 	}
-	expect(t, "sent", sent.lines(), "/user/kim/queue/a x:\n/topic/b x:")
+	expect(t, "sent", sent.lines(), "/user/kim/queue/a x:-\n/topic/b x:-")
 }
 
 func TestReplyThatCannotBeWritten(t *testing.T) {
 	r, sent := newRouter(handler.Config{})
 	handler.Handle(r, "/x", func(context.Context, []byte) (chan int, error) { return nil, nil })
-	expect(t, "code", code(send(r, "/app/x", "")), message.CodeInternal)
+	expect(t, "code", code(send(r, "/app/x", "-")), message.CodeInternal)
 	expect(t, "sent", sent.lines(), "")
 }

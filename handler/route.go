@@ -1,10 +1,11 @@
 package handler
 
 import (
+	"context"
 	"fmt"
+	"reflect"
 	"runtime"
-	"slices"
-	"strings"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -12,62 +13,107 @@ import (
 
 // Route is a pattern that is wired, see [Router.Routes].
 type Route struct {
-	// Pattern is the pattern as it was registered.
+	// Kind is KindData, or KindSubscribe for an [OnSubscribe].
+	Kind message.Kind
+	// Pattern is the pattern as it was registered, behind the prefixes of its
+	// groups.
 	Pattern string
 	// Source is the place in the program that registered it, as file:line.
 	Source string
 }
 
-// Routes returns what is wired, in the order of registration.
+// Routes returns what is wired, in the order of registration; of a group only
+// what is in it. [Router.Describe] says more.
 func (r *Router) Routes() []Route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make([]Route, len(r.routes))
-	for i, rt := range r.routes {
-		all[i] = rt.Route
+	var all []Route
+	for _, rt := range r.routes {
+		if rt.within(r) {
+			all = append(all, rt.Route)
+		}
 	}
 	return all
 }
 
-// route is an endpoint, its interceptors around it, under its pattern.
+// route is an endpoint, and what is around it, under its pattern.
 type route struct {
 	Route
+	router  *Router // or group
 	pattern destination.Pattern
 	names   []string // of the pattern's variables
-	order   int      // among all routes
-	entry   message.RawHandler
+	plan    *plan    // nil: it never replies
+	in, out reflect.Type
+
+	endpoint     message.RawHandler
+	interceptors []message.RawInterceptor
+	catches      []*errorHandler
+	// entry is the endpoint within all that the route and its groups put around it.
+	entry atomic.Pointer[message.RawHandler]
 }
 
-func (rt *route) before(o *route) bool {
-	c := destination.Compare(rt.pattern, o.pattern)
-	return c < 0 || c == 0 && rt.order < o.order
-}
-
-// newRoute parses a pattern as users write it: the leading slash may be missing
-// where the slash separates, and is dropped where it does not.
-func (r *Router) newRoute(pattern, source string) *route {
-	text := strings.TrimPrefix(pattern, "/")
-	if r.config.Separator == destination.Slash {
-		text = "/" + text
-	}
-	p, err := destination.Parse(text, r.config.Separator)
+// newRoute parses a pattern as users write it.
+func (r *Router) newRoute(kind message.Kind, pattern, source string) *route {
+	pattern = r.join(pattern)
+	p, err := destination.Parse(r.normal(pattern), r.config.Separator)
 	if err != nil {
 		panic(fmt.Sprintf("handler: %v, at %s", err, source))
 	}
-	return &route{Route: Route{pattern, source}, pattern: p, names: p.Names()}
+	return &route{Route: Route{kind, pattern, source}, router: r, pattern: p, names: p.Names()}
 }
 
+// add makes a route known. Two of one kind that match the same destinations are
+// a mistake, and so are two that match one destination equally well.
 func (r *Router) add(rt *route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	same := func(o *route) bool { return o.pattern.Canonical() == rt.pattern.Canonical() }
-	if i := slices.IndexFunc(r.routes, same); i >= 0 {
-		panic(fmt.Sprintf("handler: pattern %q at %s matches the same destinations as %q at %s",
-			rt.Pattern, rt.Source, r.routes[i].Pattern, r.routes[i].Source))
+	for _, o := range r.routes {
+		if o.Kind != rt.Kind || destination.Compare(o.pattern, rt.pattern) != 0 {
+			continue
+		}
+		problem := "ties with"
+		if o.pattern.Canonical() == rt.pattern.Canonical() {
+			problem = "matches the same destinations as"
+		} else if !o.pattern.Overlaps(rt.pattern) {
+			continue
+		}
+		panic(fmt.Sprintf("handler: pattern %q at %s %s %q at %s", rt.Pattern, rt.Source, problem, o.Pattern, o.Source))
 	}
-	rt.order = len(r.routes)
+	rt.mount()
 	r.routes = append(r.routes, rt)
-	r.index.Add(rt.pattern, rt)
+	r.table(rt.Kind).Add(rt.pattern, rt)
+}
+
+// mount makes the route's entry. The lock is held.
+func (rt *route) mount() {
+	h := message.Chain(rt.endpoint, rt.interceptors...)
+	if len(rt.catches) > 0 {
+		h = rt.catching(h)
+	}
+	for r := rt.router; r != r.root; r = r.group.outer {
+		h = r.enter(rt, h)
+	}
+	rt.entry.Store(&h)
+}
+
+func (rt *route) catching(next message.RawHandler) message.RawHandler {
+	return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+		if err := next.Handle(ctx, m); err != nil {
+			return rt.router.answerBy(ctx, rt.catches, rt, m, err)
+		}
+		return nil
+	})
+}
+
+// within reports whether the route belongs to a router or group, or to a group
+// in that.
+func (rt *route) within(r *Router) bool {
+	for g := rt.router; g != nil; g = g.group.outer {
+		if g == r {
+			return true
+		}
+	}
+	return false
 }
 
 // callSite returns where the program called the exported function that calls

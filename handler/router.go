@@ -30,6 +30,14 @@ type Config struct {
 	// Codecs read payloads and write replies. Zero (nil) means the built-in
 	// ones.
 	Codecs *codec.Set
+	// Validate looks at every payload that was read as a Go value, before the
+	// value's own Validate method does; see [Payload]. It is called from any
+	// goroutine. Zero (nil) means no further check.
+	Validate func(payload any) error
+	// Outbound takes the direct replies of [OnSubscribe]: the way to the
+	// clients. Zero (nil) means that there are none, and that every OnSubscribe
+	// needs a SendTo.
+	Outbound message.RawHandler
 	// Logger is told of the errors that an error handler answered. Zero (nil)
 	// means slog.Default() at the time of the error.
 	Logger *slog.Logger
@@ -49,21 +57,31 @@ func prefixOr(prefix, otherwise string) string {
 }
 
 // Router takes the messages of clients to typed endpoints and sends on what
-// these return. [Handle] and [Consume] wire endpoints, [OnError] what becomes
-// of their errors. Everything may be wired at any time and from any goroutine,
-// also while messages flow; wiring mistakes panic and name the lines of the
-// program that made them.
+// these return. [Handle], [Consume], [Stream], [Later] and [OnSubscribe] wire
+// endpoints, [OnError] and [OnErrorIs] what becomes of their errors, and
+// [Router.Group] gives routes something in common. Everything may be wired at
+// any time and from any goroutine, also while messages flow; wiring mistakes
+// panic and name the lines of the program that made them.
 type Router struct {
-	config  Config
-	replies message.RawHandler
-	index   *destination.Index[*route]
-	// entry is where a message begins: interceptors around dispatch.
-	entry         atomic.Pointer[message.RawHandler]
+	*core
+	group         scope
 	errorHandlers atomic.Pointer[[]*errorHandler]
+	interceptors  []message.RawInterceptor // under core.mu
+}
 
-	mu           sync.Mutex // of all that is wired
-	interceptors []message.RawInterceptor
-	routes       []*route
+// core is what a router and its groups share.
+type core struct {
+	root          *Router
+	config        Config
+	replies       message.RawHandler
+	messages      *destination.Index[*route]
+	subscriptions *destination.Index[*route]
+	unroutable    atomic.Uint64
+	// entry is where a message begins: interceptors around dispatch.
+	entry atomic.Pointer[message.RawHandler]
+
+	mu     sync.Mutex // of all that is wired
+	routes []*route
 }
 
 var _ message.RawHandler = (*Router)(nil)
@@ -73,37 +91,57 @@ var _ message.RawHandler = (*Router)(nil)
 func NewRouter(replies message.RawHandler, c Config) *Router {
 	mustWire(replies != nil, "a router needs a handler for replies")
 	c = c.withDefaults()
-	r := &Router{config: c, replies: replies, index: destination.NewIndex[*route](c.Separator)}
+	r := &Router{core: &core{
+		config:        c,
+		replies:       replies,
+		messages:      destination.NewIndex[*route](c.Separator),
+		subscriptions: destination.NewIndex[*route](c.Separator),
+	}}
+	r.root = r
 	r.errorHandlers.Store(new([]*errorHandler))
 	r.Use()
 	return r
 }
 
-// Handle takes a message of KindData to the endpoint with the most specific
-// pattern that matches its destination (see [destination.Compare]; of two that
-// tie, the one wired first) and returns when the endpoint did and its replies
-// are sent. Any other message, and one that no pattern matches, is answered
-// with CodeNotFound. Errors go to the error handlers first, see [OnError]; nil
-// means that the message was handled, replied to, or its error was answered.
-// All of it is over when Handle returns, so the message's Done is left alone;
-// [Router.Use] tells of the exception.
+// Handle takes a message of KindData, or of KindSubscribe for [OnSubscribe], to
+// the endpoint with the most specific pattern that matches its destination (see
+// [destination.Compare]) and returns when the endpoint did and its replies are
+// sent; [Later] tells of the exception. Any other message, and one that no
+// pattern matches, is answered with CodeNotFound. Errors go to the error
+// handlers first, see [OnError]; nil means that the message was handled, replied
+// to, or its error was answered. All of it is over when Handle returns, so the
+// message's Done is left alone; [Router.Use] tells of another exception.
 //
 // Handle may be called from any goroutine and blocks for as long as the
-// endpoint, the interceptors and the handler of the replies do.
+// endpoint, the interceptors and the handler of the replies do. To hand a message
+// to a group is to hand it to its router.
 func (r *Router) Handle(ctx context.Context, m message.Raw) error {
-	if _, ok := r.relative(m.Destination); !ok || m.Kind != message.KindData {
+	if _, ok := r.relative(m.Destination); !ok || r.table(m.Kind) == nil {
 		return notFound(m)
 	}
 	err := (*r.entry.Load()).Handle(ctx, m)
 	if err == nil {
 		return nil
 	}
-	return r.answer(ctx, m, err)
+	return r.root.answer(ctx, nil, m, err)
 }
 
-// Use puts interceptors around the routing of all messages, within those of
-// earlier calls; the first is the outermost. They see the errors of endpoints
-// before the error handlers do. Each is called again when more are added.
+// table returns the routes for a kind of messages, or nil.
+func (c *core) table(k message.Kind) *destination.Index[*route] {
+	switch k {
+	case message.KindData:
+		return c.messages
+	case message.KindSubscribe:
+		return c.subscriptions
+	}
+	return nil
+}
+
+// Use puts interceptors around the routing of all messages, or around the
+// endpoints of a group, within those of earlier calls; the first is the
+// outermost. They see the errors of endpoints before the error handlers of the
+// same router or group do, and after those of groups and routes within it. Each
+// is called again when more are added.
 //
 // One that hands the message to another goroutine and returns, such as
 // interceptor.Ordered, parts the endpoint from [Router.Handle], which then
@@ -114,23 +152,35 @@ func (r *Router) Use(interceptors ...message.RawInterceptor) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.interceptors = append(r.interceptors, interceptors...)
-	entry := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](r.dispatch)), r.interceptors...)
-	r.entry.Store(&entry)
-}
-
-func (r *Router) dispatch(ctx context.Context, m message.Raw) error {
-	if rest, ok := r.relative(m.Destination); ok {
-		if best := r.find(rest); best != nil {
-			return best.entry.Handle(ctx, m)
+	if r == r.root {
+		entry := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](r.dispatch)), r.interceptors...)
+		r.entry.Store(&entry)
+		return
+	}
+	for _, rt := range r.routes {
+		if rt.within(r) {
+			rt.mount()
 		}
 	}
+}
+
+func (c *core) dispatch(ctx context.Context, m message.Raw) error {
+	if best := c.find(m); best != nil {
+		return (*best.entry.Load()).Handle(ctx, m)
+	}
+	c.unroutable.Add(1)
 	return notFound(m)
 }
 
-func (r *Router) find(dest string) *route {
-	var best *route
-	for rt := range r.index.Match(dest) {
-		if best == nil || rt.before(best) {
+// find returns the route of a message, or nil.
+func (c *core) find(m message.Raw) (best *route) {
+	rest, ok := c.relative(m.Destination)
+	table := c.table(m.Kind)
+	if !ok || table == nil {
+		return nil
+	}
+	for rt := range table.Match(rest) {
+		if best == nil || destination.Compare(rt.pattern, best.pattern) < 0 {
 			best = rt
 		}
 	}
@@ -139,12 +189,12 @@ func (r *Router) find(dest string) *route {
 
 // relative returns the part of a destination that patterns speak of: what
 // follows the prefix, with its leading slash when that is the separator.
-func (r *Router) relative(dest string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(dest, r.config.Prefix)
+func (c *core) relative(dest string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(dest, c.config.Prefix)
 	if !ok || rest == "" {
 		return "", false
 	}
-	if r.config.Separator == destination.Slash {
+	if c.config.Separator == destination.Slash {
 		return rest, rest[0] == '/'
 	}
 	return rest[1:], rest[0] == '/' || rest[0] == '.'
@@ -152,4 +202,19 @@ func (r *Router) relative(dest string) (rest string, ok bool) {
 
 func notFound(m message.Raw) error {
 	return message.Errorf(message.CodeNotFound, "no handler for %.200s", m.Destination)
+}
+
+// RouterStats is a snapshot of a [Router].
+type RouterStats struct {
+	// Routes is how many endpoints are wired.
+	Routes int
+	// Unroutable counts messages below the prefix that no pattern matches.
+	Unroutable uint64
+}
+
+// Stats returns a snapshot of the router, also when it is asked of a group.
+func (r *Router) Stats() RouterStats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return RouterStats{Routes: len(r.routes), Unroutable: r.unroutable.Load()}
 }

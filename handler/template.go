@@ -12,6 +12,20 @@ type TemplateConfig struct {
 	// UserPrefix begins the destinations of [Template.SendToUser]. Zero means
 	// "/user".
 	UserPrefix string
+	// Destination is where messages go that name no other. Zero (empty) means
+	// that each must name one.
+	Destination string
+	// ContentType is how values are written whose header does not say. Zero
+	// (empty) leaves it to the value, see [codec.Encode].
+	ContentType string
+	// ReplyTo is the destination at which answers to [Template.Request] come
+	// in, and where [Template.Answer] takes them. Zero (empty) means that each
+	// request names it in its header.
+	ReplyTo string
+	// PostProcess makes of every message, ready to be sent, the one that is sent.
+	// It is called from any goroutine. Zero (nil) means that they stay as they
+	// are.
+	PostProcess func(ctx context.Context, m message.Raw) message.Raw
 	// Codecs write the payloads. Zero (nil) means the built-in ones.
 	Codecs *codec.Set
 }
@@ -19,8 +33,9 @@ type TemplateConfig struct {
 // Template sends Go values from anywhere in the program: from HTTP handlers,
 // timers, consumers of other systems. It may be used from any goroutine.
 type Template struct {
-	to     message.RawHandler
-	config TemplateConfig
+	to       message.RawHandler
+	config   TemplateConfig
+	requests requests
 }
 
 // NewTemplate returns a template that sends to a handler: a channel, a broker,
@@ -31,24 +46,17 @@ func NewTemplate(to message.RawHandler, c TemplateConfig) *Template {
 	return &Template{to: to, config: c}
 }
 
-// Send sends a payload to a destination. A content-type in the header chooses
-// the codec; without one a []byte goes as it is, a string as text and anything
+// Send sends a payload to a destination; an empty one means that of the
+// template. A content-type in the header chooses the codec; without one, here or
+// in the template's config, a []byte goes as it is, a string as text and anything
 // else as JSON. The message has the header given, and a content-type always.
 // Send blocks as long as the handler it sends to, and returns its errors.
 func (t *Template) Send(ctx context.Context, destination string, payload any, header ...message.Field) error {
-	if destination == "" {
-		return message.Errorf(message.CodeInvalid, "message has no destination")
-	}
-	h := message.NewHeader(header...)
-	data, contentType, err := codec.Encode(t.config.Codecs, h.Get(message.HeaderContentType), payload)
+	m, err := t.message(destination, payload, header)
 	if err != nil {
 		return err
 	}
-	return t.to.Handle(ctx, message.Raw{
-		Destination: destination,
-		Header:      h.With(message.HeaderContentType, contentType), // a copy: the caller keeps his
-		Payload:     data,
-	})
+	return t.Publish(ctx, m)
 }
 
 // SendToUser is [Template.Send] to a destination of one user, such as
@@ -59,4 +67,36 @@ func (t *Template) SendToUser(ctx context.Context, user, destination string, pay
 		return message.Errorf(message.CodeInvalid, "message has no user")
 	}
 	return t.Send(ctx, userDestination(t.config.UserPrefix, user, destination), payload, header...)
+}
+
+// Publish sends a message that is ready, with its payload encoded; one without
+// a destination goes to that of the template.
+func (t *Template) Publish(ctx context.Context, m message.Raw) error {
+	if m.Destination == "" {
+		m.Destination = t.config.Destination
+	}
+	if m.Destination == "" {
+		return message.Errorf(message.CodeInvalid, "message has no destination")
+	}
+	if t.config.PostProcess != nil {
+		m = t.config.PostProcess(ctx, m)
+	}
+	return t.to.Handle(ctx, m)
+}
+
+func (t *Template) message(destination string, payload any, header []message.Field) (message.Raw, error) {
+	h := message.NewHeader(header...)
+	contentType, ok := h.Lookup(message.HeaderContentType)
+	if !ok {
+		contentType = t.config.ContentType
+	}
+	data, writtenAs, err := codec.Encode(t.config.Codecs, contentType, payload)
+	if err != nil {
+		return message.Raw{}, err
+	}
+	return message.Raw{
+		Destination: destination,
+		Header:      h.With(message.HeaderContentType, writtenAs), // a copy: the caller keeps his
+		Payload:     data,
+	}, nil
 }

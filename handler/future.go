@@ -1,0 +1,115 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/headrace/headrace/message"
+)
+
+// Future is a value that comes later. It is made by [NewFuture] and completed
+// once; its methods may be called from any goroutine.
+type Future[T any] struct {
+	mu      sync.Mutex
+	done    bool
+	value   T
+	err     error
+	waiting []func(T, error)
+}
+
+// NewFuture returns a future that nobody has completed yet.
+func NewFuture[T any]() *Future[T] { return new(Future[T]) }
+
+// Complete ends the future with a value or an error. The first call counts; it
+// reports whether this was it. The replies of those who returned the future
+// (see [Later]) are sent before Complete returns, on its goroutine, and it
+// blocks for as long as that does. A future that is never completed leaves its
+// senders waiting.
+func (f *Future[T]) Complete(value T, err error) bool {
+	f.mu.Lock()
+	if f.done {
+		f.mu.Unlock()
+		return false
+	}
+	f.done, f.value, f.err = true, value, err
+	waiting := f.waiting
+	f.waiting = nil
+	f.mu.Unlock()
+	for _, then := range waiting {
+		then(value, err)
+	}
+	return true
+}
+
+var errNoFuture = errors.New("handler: endpoint returned no future")
+
+// then calls g when the future is completed, unless it is: then it returns
+// false and what came.
+func (f *Future[T]) then(g func(T, error)) (waits bool, value T, err error) {
+	if f == nil {
+		return false, value, errNoFuture
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done {
+		return false, f.value, f.err
+	}
+	f.waiting = append(f.waiting, g)
+	return true, value, nil
+}
+
+// Later is [Handle] for a function that starts work and answers when that is
+// done: the worker is free as soon as f returns, and so is the session's turn.
+// The error of the future goes to the error handlers like one that f returned.
+//
+// # Order
+//
+// Messages of one session are given to f in order. Those that follow do not wait
+// for the future, so their replies may be sent before its own: replies of futures
+// come in the order of [Future.Complete]. Whoever needs the order of the messages
+// uses Handle. The sender's receipt says that the reply was sent.
+//
+// Interceptors see the message taken over, without its outcome, unless the future
+// was completed when f returned it. The reply is sent in the ctx of the message,
+// also after the session has ended.
+func Later[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) *Future[Out], opts ...Option) {
+	rt := r.newRoute(message.KindData, pattern, callSite())
+	mustWire(f != nil, "nil endpoint at "+rt.Source)
+	o := collect(opts)
+	rt.replies(payloadType[Out](), o)
+	wire(rt, o, func(ctx context.Context, c *Call, in In) error {
+		finish := func(out Out, err error) error {
+			if err != nil {
+				return err
+			}
+			return reply(ctx, rt.plan, c, out)
+		}
+		future := f(ctx, in)
+		c.Done.Hold() // before anybody can release it
+		waits, out, err := future.then(func(out Out, err error) {
+			rt.settle(ctx, c.Raw, func() error { return finish(out, err) })
+		})
+		if waits {
+			return nil
+		}
+		c.Done.Release(nil)
+		return finish(out, err)
+	})
+}
+
+// settle ends a message whose endpoint has returned long since.
+func (rt *route) settle(ctx context.Context, m message.Raw, finish func() error) {
+	end := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+		if err := attempt(finish); err != nil {
+			return rt.answerAll(ctx, m, err)
+		}
+		return nil
+	})
+	settle(ctx, rt.router.config.Logger, "future", end, m)
+}
+
+func attempt(f func() error) (err error) {
+	defer message.Recover(&err)
+	return noReply(f())
+}

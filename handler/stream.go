@@ -1,0 +1,63 @@
+package handler
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"github.com/headrace/headrace/message"
+)
+
+// Stream is [Handle] for a function that answers with any number of values: each
+// is sent as a message of its own when the sequence yields it, and the next one
+// is asked for when it was sent. An error ends the sequence and goes to the error
+// handlers; what was sent before stays sent. [ErrNoReply] just ends it.
+//
+// The sequence runs on the worker that handles the message, so it has the
+// session's turn: what the session sends meanwhile waits until the sequence is
+// over. It ends early when the session does. It is told twice: ctx ends, which
+// helps a source that waits for its next value, and yield returns false. After
+// that its errors count for nothing.
+func Stream[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) iter.Seq2[Out, error], opts ...Option) {
+	rt := r.newRoute(message.KindData, pattern, callSite())
+	mustWire(f != nil, "nil endpoint at "+rt.Source)
+	o := collect(opts)
+	rt.replies(payloadType[Out](), o)
+	wire(rt, o, func(ctx context.Context, c *Call, in In) error {
+		listening, stop := whileSession(ctx, c.Session)
+		defer stop()
+		for out, err := range f(listening, in) {
+			if listening.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			if err := reply(ctx, rt.plan, c, out); err != nil {
+				return err
+			}
+		}
+		return context.Cause(ctx)
+	})
+}
+
+// whileSession returns a context that ends with the session too. stop must be
+// called and waits for the goroutine that watches.
+func whileSession(ctx context.Context, s *message.Session) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if s == nil {
+		return ctx, cancel
+	}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-s.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		watch.Wait()
+	}
+}

@@ -1,0 +1,26 @@
+package handler
+
+import (
+	"context"
+
+	"github.com/headrace/headrace/message"
+)
+
+// OnSubscribe makes f answer the subscriptions to a pattern: what f returns goes
+// to the subscriber alone, through Config.Outbound, on the subscription that
+// asked and with its destination, and the broker does not learn of the
+// subscription. With [SendTo], [SendToUser] or [SendToSession] it goes through
+// the broker, to whoever subscribed there. Everything else is as for [Handle];
+// a subscription has no payload, so In is struct{}, or a Request[struct{}].
+//
+//	handler.OnSubscribe(node.Router, "/positions", positions) // SUBSCRIBE to /app/positions
+//
+// It panics when the reply is to be direct and the router has no Outbound.
+func OnSubscribe[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) (Out, error), opts ...SubscribeOption) {
+	rt := r.newRoute(message.KindSubscribe, pattern, callSite())
+	mustWire(f != nil, "nil endpoint at "+rt.Source)
+	o := collect(opts)
+	mustWire(len(o.replies) > 0 || r.config.Outbound != nil, "the subscription at "+rt.Source+" needs a SendTo, or a router with an Outbound")
+	rt.out, rt.plan = payloadType[Out](), r.newPlan(o, toSubscriber, rt.names, rt.Source)
+	respond(rt, o, f)
+}
