@@ -117,6 +117,7 @@ func New(config Config) *Node {
 		UserPrefix:  config.UserPrefix,
 		Separator:   config.Separator,
 		Codecs:      config.Codecs,
+		Outbound:    n.Outbound,
 		Logger:      config.Logger,
 	})
 	n.Template = handler.NewTemplate(n.BrokerChannel, handler.TemplateConfig{UserPrefix: config.UserPrefix, Codecs: config.Codecs})
