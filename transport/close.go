@@ -12,12 +12,21 @@ import (
 // closeBadUTF8 is the one close code that no [message.Code] stands for.
 const closeBadUTF8 = 1007
 
-// closeCode returns the WebSocket close code (RFC 6455, section 7.4.1) for a
-// reason; [Conn.Close] has the table.
+// CloseCode returns the WebSocket close code for the reason of an end, of which
+// [Conn.Close] has the table, and what a client is told of it: authored text
+// only, and nothing for nil.
+func CloseCode(reason error) (code int, text string) {
+	if reason == nil {
+		return 1000, ""
+	}
+	return closeCode(reason), message.Public(reason).Message
+}
+
 func closeCode(reason error) int {
+	var own interface{ CloseCode() int }
 	switch {
-	case reason == nil:
-		return 1000
+	case errors.As(reason, &own):
+		return own.CloseCode()
 	case errors.Is(reason, ErrShutdown):
 		return 1001
 	case errors.Is(reason, errBadUTF8):
@@ -34,14 +43,6 @@ func closeCode(reason error) int {
 		return 1013
 	}
 	return 1008
-}
-
-// closeText returns what a client is told of the reason: authored text only.
-func closeText(reason error) string {
-	if reason == nil {
-		return ""
-	}
-	return message.Public(reason).Message
 }
 
 // goodbye is a client's close frame.

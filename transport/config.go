@@ -59,8 +59,16 @@ type WebSocketConfig struct {
 	// client that offers none of them is let in without one; see
 	// [Conn.Subprotocol]. Zero means none.
 	Subprotocols []string
+	// Transport is the endpoint's name in message.SessionInfo. Empty means
+	// "websocket".
+	Transport string
 	// Framing is the wire form of what is sent. Nil means FramingWebSocket.
 	Framing *Framing
+	// Goodbye returns the payload of a last message, which goes out right before
+	// the close frame that tells the client of the same reason: for protocols
+	// that say goodbye themselves. It may be called from any goroutine and must
+	// not block. Nil means that there is none.
+	Goodbye func(reason error) []byte
 	// Compression lets clients compress what they send (RFC 7692). What is sent
 	// to them is never compressed. False means that it is not negotiated.
 	Compression bool
@@ -77,6 +85,9 @@ type WebSocketConfig struct {
 }
 
 func (c WebSocketConfig) withDefaults() WebSocketConfig {
+	if c.Transport == "" {
+		c.Transport = "websocket"
+	}
 	if c.Framing == nil {
 		c.Framing = FramingWebSocket
 	}

@@ -94,6 +94,9 @@ func (c *Conn) Send(f *Frame) error { return c.out.put(f) }
 //	1009  message.CodeTooLarge
 //	1011  message.CodeInternal, and every error that nobody authored
 //	1013  message.CodeFull, CodeUnavailable: the client may try again later
+//
+// A reason with a method CloseCode() int brings its own: applications are free
+// to use 3000 to 4999.
 func (c *Conn) Close(reason error) {
 	c.finish(reason, c.link.lastFrame(reason))
 }

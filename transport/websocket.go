@@ -53,8 +53,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.failed(w, r, err)
 		return
 	}
-	info.Transport = "websocket"
-	c = newConn(e.server, webSocketLink{nc}, e.config.Framing, info)
+	info.Transport = e.config.Transport
+	c = newConn(e.server, webSocketLink{nc, e.config.Goodbye}, e.config.Framing, info)
 	c.out.over(nc)
 	c.subprotocol = u.subprotocol
 	c.protocol = e.open(c)
@@ -77,10 +77,17 @@ func (e *endpoint) failed(w http.ResponseWriter, r *http.Request, err error) {
 
 // webSocketLink is a socket on which a close frame is the goodbye. The client
 // answers it, so there is always something to wait for.
-type webSocketLink struct{ nc net.Conn }
+type webSocketLink struct {
+	nc      net.Conn
+	goodbye func(reason error) []byte // WebSocketConfig.Goodbye
+}
 
-func (webSocketLink) lastFrame(reason error) *Frame {
-	return closeFrame(closeCode(reason), closeText(reason))
+func (l webSocketLink) lastFrame(reason error) *Frame {
+	f := closeFrame(CloseCode(reason))
+	if l.goodbye != nil {
+		f.wire = append(FramingWebSocket.Append(nil, l.goodbye(reason)), f.wire...)
+	}
+	return f
 }
 
 func (webSocketLink) sent() (over bool) { return false }
