@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,6 +39,39 @@ func TestConnectFrame(t *testing.T) {
 	})
 }
 
+func TestVersion(t *testing.T) {
+	for _, tc := range []struct {
+		highest       frame.Version
+		offer, answer string
+		good          bool
+	}{
+		{0, "1.0,1.1,1.2", "version:1.2\n", true},
+		{0, "1.0,1.1,1.2", "version:1.1\n", true},
+		{frame.V11, "1.0,1.1", "version:1.1\n", true},
+		{frame.V11, "1.0,1.1", "version:1.2\n", false},
+		{frame.V10, "1.0", "", true},
+	} {
+		t.Run(tc.offer+" "+tc.answer, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t, "CONNECTED\n"+tc.answer+"server:mill/2\n\n\x00")
+				c, err := client.Dial(t.Context(), client.Config{URL: "tcp://mill", Dial: s.dial, Version: tc.highest})
+				if (err == nil) != tc.good {
+					t.Errorf("Dial: %v", err)
+				}
+				if got := (<-s.peers).want(frame.Connect).Header.Get("accept-version"); got != tc.offer {
+					t.Errorf("offered %s, want %s", got, tc.offer)
+				}
+				if err == nil {
+					defer hangUp(c)
+					if h := c.Connected(); h.Get("server") != "mill/2" || tc.answer != "" && "version:"+h.Get("version")+"\n" != tc.answer {
+						t.Errorf("connected with %v", h)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestBadConfigSendsNothing(t *testing.T) {
 	for name, c := range map[string]client.Config{
 		"login with a line end":    {URL: "tcp://mill", Login: "a\nadmin:true"},
@@ -49,7 +83,13 @@ func TestBadConfigSendsNothing(t *testing.T) {
 		"no host":                  {URL: "ws:///ws"},
 		"credentials in the URL":   {URL: "tcp://ada:hunter2@mill"},
 		"malformed URL":            {URL: "tcp://ada:hunter2@mill:port"},
+		"header name of two lines": {URL: "tcp://mill", Header: message.NewHeader(message.Field{Name: "a\nlogin", Value: "c"})},
+		"HTTP header of two lines": {URL: "ws://mill", HTTPHeader: http.Header{"Cookie": {"a=b\r\nOrigin: https://mill"}}},
+		"HTTP name of two lines":   {URL: "ws://mill", HTTPHeader: http.Header{"A: b\r\nC": {"d"}}},
 		"negative buffer":          {URL: "tcp://mill", Buffer: -1},
+		"negative timeout":         {URL: "tcp://mill", ConnectTimeout: -1},
+		"negative delay":           {URL: "tcp://mill", Reconnect: client.ReconnectConfig{MinDelay: -1}},
+		"version of the future":    {URL: "tcp://mill", Version: frame.V12 + 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.Dial = func(context.Context) (net.Conn, error) {

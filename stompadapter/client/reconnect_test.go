@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -223,6 +224,40 @@ func TestRefusedSubscriptionIsNotMadeAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A handler that waits for room to send holds up the reader, which has to learn
+// of the loss all the same.
+func TestHandlerThatSendsOutlivesTheLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, connected)
+		c, p := dial(t, s, client.Config{Buffer: 1})
+		defer hangUp(c)
+		var full, handled int
+		sub := subscribe(t, c, p, "/a", client.SubscribeConfig{Pending: 1}, func(ctx context.Context, m message.Raw) error {
+			for range 3 {
+				if errors.Is(c.Send(ctx, "/b", "x"), client.ErrBufferFull) {
+					full++
+				}
+			}
+			handled++
+			return nil
+		})
+		p.pause <- struct{}{}
+		go func() {
+			for range 4 {
+				io.WriteString(p.conn, "MESSAGE\nsubscription:"+sub.ID()+"\nmessage-id:1\ndestination:/a\n\n\x00")
+			}
+		}()
+		synctest.Wait()
+		p.conn.Close()
+		synctest.Wait()
+		if full == 0 || handled == 0 {
+			t.Errorf("%d calls refused, %d messages handled, want some", full, handled)
+		}
+		(<-s.peers).want(frame.Connect)
+		<-p.pause
+	})
 }
 
 func TestSubscribeWaitsForAConnection(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,6 +133,39 @@ func TestSendWaitsForRoom(t *testing.T) {
 		}
 		synctest.Wait()
 		p.quiet()
+	})
+}
+
+// What waits while a write goes on goes out in the next one, but not without
+// end.
+func TestFramesAreJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := dial(t, newServer(t, connected), client.Config{})
+		defer hangUp(c)
+		p.pause <- struct{}{}
+		send := func(body string) {
+			if err := c.Send(t.Context(), "/a", body); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		send("heard")
+		send("written")
+		for i := range 100 {
+			send(fmt.Sprint(i))
+		}
+		large := strings.Repeat("x", 40<<10)
+		send(large)
+		send(large)
+		<-p.pause
+		for range 104 {
+			p.want(frame.Send)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if n := len(p.heard); n != 5 {
+			t.Errorf("%d writes, want CONNECT, two alone, a hundred with a large one, and a large one", n)
+		}
 	})
 }
 
