@@ -67,7 +67,7 @@ func TestAppendRefuses(t *testing.T) {
 		{"unknown command", frame.V12, frame.Frame{Command: "HELLO"}, `unknown command "HELLO"`},
 		{"command with a header in it", frame.V12, frame.Frame{Command: "SEND\na:1"}, "unknown command"},
 		{"no command", frame.V12, frame.Frame{}, "unknown command"},
-		{"A15 body of RECEIPT", frame.V12, frame.Frame{Command: frame.Receipt, Body: []byte("x")}, "a RECEIPT frame has no body"},
+		{"A15 body of RECEIPT", frame.V12, frame.Frame{Command: frame.Receipt, Body: []byte("x")}, "RECEIPT frames have no body"},
 		{"A14 no name", frame.V12, frame.Frame{Command: frame.Send, Header: header("", "x")}, "a header has no name"},
 		{"A5 not UTF-8 in 1.2", frame.V12, frame.Frame{Command: frame.Send, Header: header("a", "\xff")}, "a header is not UTF-8"},
 		{"A5 not UTF-8 in 1.1", frame.V11, frame.Frame{Command: frame.Send, Header: header("\xff", "a")}, "a header is not UTF-8"},

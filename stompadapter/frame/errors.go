@@ -42,5 +42,5 @@ func unknownCommand(line []byte) *message.Error {
 }
 
 func bodyNotAllowed(c Command) *message.Error {
-	return invalid("a %s frame has no body", c)
+	return invalid("%s frames have no body", c)
 }
