@@ -87,9 +87,10 @@ func run(body, slow int) (p99, cut, last float64, err error) {
 	defer server.Stop()
 	watch := site.Watch{Process: server}
 	times, err := load.Paced{Subscribers: *subscribers - slow, Slow: slow, Rate: *rate, Bytes: body, For: *length}.Run(server.URL("ws"), watch.Start)
-	n, after := watch.Stop()
+	watch.Stop()
 	if err != nil {
 		return 0, 0, 0, err
 	}
+	n, after := watch.Cut()
 	return times.Quantile(0.99).Seconds() * 1000, float64(n), after.Seconds(), nil
 }

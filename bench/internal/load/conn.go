@@ -34,6 +34,8 @@ type Options struct {
 	// soon makes a client that does not read a slow one. Zero means the
 	// system's.
 	Window int
+	// Dial makes the connection. Zero (nil) means that TCP does.
+	Dial func() (net.Conn, error)
 	// Heartbeat is the heart-beat header of [Connect], as "10000,10000". Zero
 	// means none.
 	Heartbeat string
@@ -45,7 +47,10 @@ func Dial(to string, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := net.Dial("tcp", u.Host)
+	if o.Dial == nil {
+		o.Dial = func() (net.Conn, error) { return net.Dial("tcp", u.Host) }
+	}
+	nc, err := o.Dial()
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -34,6 +35,11 @@ type Config struct {
 	WriteTimeout time.Duration `json:",omitempty"`
 	// Heartbeat is what the server offers both ways. Zero means 10 s.
 	Heartbeat time.Duration `json:",omitempty"`
+	// LoginTimeout is how long a client has for each step from the first byte
+	// to being connected. Zero means 5 s.
+	LoginTimeout time.Duration `json:",omitempty"`
+	// Compression lets WebSocket clients compress what they send.
+	Compression bool `json:",omitempty"`
 }
 
 // Role returns the role of a child that serves this site.
@@ -79,15 +85,19 @@ type Site struct {
 
 // Start starts a site, which the caller closes.
 func Start(c Config) (*Site, error) {
+	c.LoginTimeout = cmp.Or(c.LoginTimeout, 5*time.Second)
 	quiet := slog.New(slog.DiscardHandler)
 	s := &Site{Node: headrace.New(headrace.Config{Logger: quiet})}
 	for range c.Interceptors {
 		s.Node.Outbound.Intercept(countBytes(new(atomic.Int64)))
 	}
 	s.Stomp = stompadapter.New(s.Node.Inbound, stompadapter.Config{
-		Transport: transport.Config{WriteTimeout: c.WriteTimeout},
-		Heartbeat: stompadapter.HeartbeatConfig{Send: c.Heartbeat, Receive: c.Heartbeat},
-		Logger:    quiet,
+		Transport:    transport.Config{WriteTimeout: c.WriteTimeout},
+		WebSocket:    transport.WebSocketConfig{Compression: c.Compression},
+		TCP:          transport.StreamConfig{HandshakeTimeout: c.LoginTimeout},
+		LoginTimeout: c.LoginTimeout,
+		Heartbeat:    stompadapter.HeartbeatConfig{Send: c.Heartbeat, Receive: c.Heartbeat},
+		Logger:       quiet,
 	})
 	certificate, err := Certificate()
 	if err != nil {
@@ -113,11 +123,11 @@ func Start(c Config) (*Site, error) {
 		}
 		if strings.HasPrefix(scheme, "ws") {
 			path = "/ws"
-			server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), ReadHeaderTimeout: 5 * time.Second}
+			server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), ReadHeaderTimeout: c.LoginTimeout}
 			s.servers = append(s.servers, server)
 			s.serving.Go(func() { server.Serve(ln) })
 		} else {
-			s.serving.Go(func() { serveTCP(s.Stomp, ln) })
+			s.serving.Go(func() { s.Stomp.ServeTCP(ln) })
 		}
 		s.URLs = append(s.URLs, scheme+"://"+ln.Addr().String()+path)
 	}

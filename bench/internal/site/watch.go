@@ -9,7 +9,7 @@ import (
 )
 
 // Watch asks a child several times a second how many slow clients it has cut.
-// Nobody else asks the child meanwhile.
+// Nobody else asks the child meanwhile. What it saw is told after Stop.
 type Watch struct {
 	// Process is the child.
 	Process *child.Process
@@ -46,14 +46,16 @@ func (w *Watch) Start() {
 	})
 }
 
-// Stop ends watching, and returns how many were cut and when the last one was.
-func (w *Watch) Stop() (cut int, last time.Duration) {
+// Stop ends watching.
+func (w *Watch) Stop() {
 	if w.stop != nil {
 		close(w.stop)
 		w.done.Wait()
 	}
-	return int(w.cut), w.last
 }
+
+// Cut returns how many were cut, and when the last one was.
+func (w *Watch) Cut() (n int, last time.Duration) { return int(w.cut), w.last }
 
 // Peak returns the most bytes of heap and stacks that were seen.
 func (w *Watch) Peak() uint64 { return w.peak }

@@ -1,0 +1,86 @@
+package soak
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/headrace/headrace/bench/internal/load"
+	"github.com/headrace/headrace/bench/internal/site"
+	"github.com/headrace/headrace/message"
+)
+
+// smallBuffer makes the kernel hold back little, so that slow clients are seen.
+const smallBuffer = 64 << 10
+
+// Subscribers that stop reading are cut, and the others do not notice.
+func TestR05SlowConsumers(t *testing.T) {
+	timeout, slow := size(time.Second, 10*time.Second), size(20, 500)
+	config := site.Config{SendBuffer: smallBuffer, WriteTimeout: timeout}
+	run := func(slow int) (*load.Histogram, *site.Watch) {
+		server := serve(t, config)
+		watch := &site.Watch{Process: server}
+		paced := load.Paced{
+			Subscribers: size(200, 5000) - slow, Slow: slow, Rate: size(100, 200), Bytes: 1024,
+			For: phase(4*time.Second, 30*time.Second),
+		}
+		times, err := paced.Run(server.URL("ws"), watch.Start)
+		watch.Stop()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return times, watch
+	}
+	var ratios []float64
+	for range size(1, 3) {
+		without, _ := run(0)
+		with, watch := run(slow)
+		cut, last := watch.Cut()
+		before, after := without.Quantile(0.99), with.Quantile(0.99)
+		ratios = append(ratios, float64(after)/float64(before))
+		t.Logf("p99 %v without and %v with %d slow ones; %d cut, the last after %v; %d MB at the peak", before, after, slow, cut, last, watch.Peak()>>20)
+		if cut != slow {
+			t.Errorf("%d of %d slow ones were cut", cut, slow)
+		}
+		// The kernel takes the first messages, for less than a second.
+		if bound := timeout + size(3*time.Second, time.Second); last > bound {
+			t.Errorf("the last was cut after %v, want %v", last, bound)
+		}
+		if bound := uint64(slow)*512<<10 + 64<<20; watch.Peak() > bound {
+			t.Errorf("%d MB of heap and stacks, want at most %d", watch.Peak()>>20, bound>>20)
+		}
+	}
+	slices.Sort(ratios)
+	if ratio, limit := ratios[len(ratios)/2], size(20.0, 1.2); ratio > limit {
+		t.Errorf("the others' p99 is %.2f times as long, want at most %.1f", ratio, limit)
+	}
+}
+
+// A write that is stuck is ended by its deadline, with no other traffic.
+func TestR06StuckWrite(t *testing.T) {
+	timeout := size(time.Second, 10*time.Second)
+	for _, scheme := range []string{"ws", "wss", "tcp", "tls"} {
+		t.Run(scheme, func(t *testing.T) {
+			n := size(10, 100)
+			s := here(t, site.Config{SendBuffer: smallBuffer, WriteTimeout: timeout})
+			subscribers(t, s.URL(scheme), n, topic, load.Options{Window: 4 << 10})
+			if err := s.Node.Template.Send(context.Background(), topic, make([]byte, 1<<20)); err != nil {
+				t.Fatal(err)
+			}
+			sent := time.Now()
+			var first, last time.Duration
+			eventually(t, "all are cut", timeout+20*time.Second, func() bool {
+				cut := s.Stomp.Stats().Transport.Closed[message.CodeFull]
+				if last = time.Since(sent); cut == 0 {
+					first = last
+				}
+				return cut == uint64(n)
+			})
+			t.Logf("%d cut between %v and %v", n, first, last)
+			if early, late := timeout-timeout/10, timeout+size(5*time.Second, 500*time.Millisecond); first < early || last > late {
+				t.Errorf("cut between %v and %v, want between %v and %v", first, last, early, late)
+			}
+		})
+	}
+}
