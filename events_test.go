@@ -104,7 +104,7 @@ func TestEvents(t *testing.T) {
 			var d diary
 			s := serve(t, setup{wire: func(n *headrace.Node) {
 				d.wire(n)
-				handler.Consume(n.Router, "/leave", func(_ context.Context, r handler.Request[string]) error {
+				handler.Consume(n.Router, "/leave", func(_ context.Context, r handler.Request[struct{}]) error {
 					r.Session.Close(gone)
 					return nil
 				})

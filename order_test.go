@@ -116,7 +116,7 @@ func TestOrderedInboundDoesNotOverlap(t *testing.T) {
 func TestReceiptsInFrameOrder(t *testing.T) {
 	gate := make(chan struct{})
 	s := serve(t, setup{node: headrace.Config{UnorderedInbound: true}, wire: func(n *headrace.Node) {
-		handler.Consume(n.Router, "/wait", func(context.Context, string) error {
+		handler.Consume(n.Router, "/wait", func(context.Context, struct{}) error {
 			<-gate
 			return nil
 		})

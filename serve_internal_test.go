@@ -48,7 +48,7 @@ func TestDrainGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := New(Config{})
 		var cut error
-		handler.Consume(node.Router, "/stuck", func(ctx context.Context, _ string) error {
+		handler.Consume(node.Router, "/stuck", func(ctx context.Context, _ struct{}) error {
 			<-ctx.Done()
 			cut = ctx.Err()
 			return nil

@@ -80,7 +80,7 @@ func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
 func TestSendWhileDraining(t *testing.T) {
 	gate := make(chan struct{})
 	s := serve(t, setup{wire: func(n *headrace.Node) {
-		handler.Consume(n.Router, "/slow", func(context.Context, string) error {
+		handler.Consume(n.Router, "/slow", func(context.Context, struct{}) error {
 			<-gate
 			return nil
 		})
