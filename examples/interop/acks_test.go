@@ -154,20 +154,21 @@ func ackInTransaction(t *testing.T, s *server) {
 	left(t, s, destination, "1")
 }
 
-// refuses checks that a server which lacks a feature says so. Once it has it,
-// this fails, and the server's features are to be completed.
-func refuses(t *testing.T, s *server, f feature) {
+// refusals check that a server which lacks a feature says so. Once it has it,
+// they fail, and the features of that server are to be completed.
+var refusals = map[feature]func(*testing.T, *server){acks: noAcks, transactions: noTransactions}
+
+func noAcks(t *testing.T, s *server) {
 	c := s.dial(t, client.Config{})
-	switch f {
-	case transactions:
-		refused(t, begin(t, c).Commit(t.Context()))
-	case acks:
-		destination := unique("/queue/")
-		next := pull(t, c, destination, client.AckIndividual)
-		send(t, c, destination, "x")
-		if err := c.Ack(next()); err != nil {
-			t.Fatal(err)
-		}
-		refused(t, c.SendReceipt(t.Context(), destination, "x"))
+	destination := unique("/queue/")
+	next := pull(t, c, destination, client.AckIndividual)
+	send(t, c, destination, "x")
+	if err := c.Ack(next()); err != nil {
+		t.Fatal(err)
 	}
+	refused(t, c.SendReceipt(t.Context(), destination, "x"))
+}
+
+func noTransactions(t *testing.T, s *server) {
+	refused(t, begin(t, s.dial(t, client.Config{})).Commit(t.Context()))
 }

@@ -47,7 +47,7 @@ var cases = []struct {
 	{"commit", transactions, commit},
 	{"abort", transactions, abort},
 	{"ack in a transaction", transactions, ackInTransaction},
-	{"death and return", "", death},
+	{"death and return", "", death}, // the last: it takes the connections of all
 }
 
 func version(v frame.Version) func(*testing.T, *server) {
@@ -72,7 +72,7 @@ func version(v frame.Version) func(*testing.T, *server) {
 }
 
 func loginRefused(t *testing.T, s *server) {
-	_, err := client.Dial(t.Context(), client.Config{URL: s.url, Login: login, Passcode: "wrong", Host: host})
+	_, err := client.Dial(t.Context(), client.Config{URL: s.url, TLS: s.tls, Login: login, Passcode: "wrong", Host: host})
 	refused(t, err)
 }
 

@@ -2,11 +2,15 @@ package interop_test
 
 import (
 	"context"
+	"crypto/tls"
 	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,36 +20,56 @@ import (
 	"github.com/headrace/headrace/stompadapter/frame"
 )
 
-// What makes the test's program a server: the address for WebSocket.
-const serveHTTP = "HEADRACE_INTEROP_HTTP"
+// serveAt makes the test's program a server: the addresses for WebSocket, TCP
+// and TLS, with blanks between them.
+const serveAt = "HEADRACE_INTEROP_SERVE"
 
 func TestHeadrace(t *testing.T) {
-	addrs := freeAddrs(t, 1)
+	addrs := freeAddrs(t, 3)
 	p := &process{t: t, addrs: addrs, command: func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), serveHTTP+"="+addrs[0])
+		cmd.Env = append(os.Environ(), serveAt+"="+strings.Join(addrs, " "))
 		return cmd
 	}}
 	p.launch()
-	for name, url := range map[string]string{"ws": "ws://" + addrs[0] + "/ws"} {
+	_, trusting := certificate()
+	for name, url := range map[string]string{"ws": "ws://" + addrs[0] + "/ws", "tcp": "tcp://" + addrs[1], "tls": "tls://" + addrs[2]} {
 		t.Run(name, func(t *testing.T) {
-			s := &server{url: url, name: regexp.MustCompile(`^headrace$`), process: p}
+			s := &server{url: url, tls: trusting, name: regexp.MustCompile(`^headrace$`), process: p}
 			s.run(t)
 		})
 	}
 }
 
+// certificate returns what the server shows and what the client trusts.
+func certificate() (shows, trusts *tls.Config) {
+	s := httptest.NewTLSServer(nil) // which has one
+	defer s.Close()
+	return s.TLS, s.Client().Transport.(*http.Transport).TLSClientConfig
+}
+
 // serve is the program of our own server. It ends when it is killed.
-func serve() {
+func serve(web, plain, secure string) {
 	node := headrace.New(headrace.Config{})
 	node.Inbound.Intercept(authenticate)
 	stomp := stompadapter.New(node.Inbound, stompadapter.Config{
 		Limits:    frame.Limits{Frame: 128 << 10},
 		Heartbeat: stompadapter.HeartbeatConfig{Send: time.Second, Receive: time.Second},
 	})
+	shows, _ := certificate()
+	go func() { log.Fatal(stomp.ServeTCP(mustListen(plain))) }()
+	go func() { log.Fatal(stomp.ServeTCP(tls.NewListener(mustListen(secure), shows))) }()
 	mux := http.NewServeMux()
 	mux.Handle("/ws", stomp.WebSocket())
-	log.Fatal(node.Serve(context.Background(), &http.Server{Addr: os.Getenv(serveHTTP), Handler: mux}, stomp))
+	log.Fatal(node.Serve(context.Background(), &http.Server{Addr: web, Handler: mux}, stomp))
+}
+
+func mustListen(addr string) net.Listener {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return l
 }
 
 // authenticate lets in who knows the password.

@@ -3,6 +3,7 @@
 package interop_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,9 +20,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(serveHTTP) != "" {
-		serve()
-		return
+	if addrs := strings.Fields(os.Getenv(serveAt)); len(addrs) == 3 {
+		serve(addrs[0], addrs[1], addrs[2])
 	}
 	os.Exit(m.Run())
 }
@@ -40,19 +41,23 @@ const (
 // server is one that runs, as the cases see it.
 type server struct {
 	url      string
+	tls      *tls.Config
 	name     *regexp.Regexp // what CONNECTED says it is
 	features []feature
 	abrupt   bool // answers DISCONNECT by closing the connection, without the receipt
 	process  *process
 }
 
-// run puts the cases to s.
+// run puts the cases to s, those apart that need what it has not.
 func (s *server) run(t *testing.T) {
 	for _, c := range cases {
-		if slices.Contains(s.features, c.needs) || c.needs == "" {
+		if c.needs == "" || slices.Contains(s.features, c.needs) {
 			t.Run(c.name, func(t *testing.T) { c.run(t, s) })
-		} else {
-			t.Run("no "+c.name, func(t *testing.T) { refuses(t, s, c.needs) })
+		}
+	}
+	for f, refused := range refusals {
+		if !slices.Contains(s.features, f) {
+			t.Run("no "+string(f), func(t *testing.T) { refused(t, s) })
 		}
 	}
 }
@@ -61,7 +66,7 @@ func (s *server) run(t *testing.T) {
 // test closes it.
 func (s *server) dial(t *testing.T, c client.Config) *client.Client {
 	t.Helper()
-	c.URL, c.Login, c.Passcode, c.Host = s.url, login, passcode, host
+	c.URL, c.TLS, c.Login, c.Passcode, c.Host = s.url, s.tls, login, passcode, host
 	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	cl, err := client.Dial(t.Context(), c)
 	if err != nil {
