@@ -2,6 +2,7 @@ package jsonadapter
 
 import (
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/codec"
 	"github.com/headrace/headrace/transport"
 )
 
@@ -73,7 +74,7 @@ var forms = map[string]struct {
 func (o *object) message() (m message.Raw, err error) {
 	form, known := forms[o.Type]
 	m = message.Raw{Kind: form.kind, Destination: o.Destination, Subscription: o.ID}
-	m.Header, m.Payload, err = o.content()
+	m.Header, m.Payload, err = o.Open()
 	switch {
 	case err != nil:
 	case !known:
@@ -94,7 +95,7 @@ func (d *dialect) Encode(m message.Raw) ([]byte, error) {
 	if m.Kind == message.KindError {
 		o.Type = "error"
 	}
-	o.setContent(m.Header, m.Payload)
+	o.Envelope = codec.Seal(m.Header, m.Payload)
 	return encode(o), nil
 }
 

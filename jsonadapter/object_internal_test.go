@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
-	"unicode/utf8"
-
-	"github.com/headrace/headrace/message"
 )
 
 // FuzzSplitter splits a stream in two ways: both give the same objects, which
@@ -55,38 +52,4 @@ func split(stream []byte, step int) (objects [][]byte) {
 		}
 	}
 	return objects
-}
-
-// FuzzContent sends payloads out and takes them back in.
-func FuzzContent(f *testing.F) {
-	f.Add("application/json", []byte(`{"a":1}`))
-	f.Add("application/json", []byte(`{`))
-	f.Add("text/plain", []byte("text"))
-	f.Add("", []byte{0xff})
-	f.Fuzz(func(t *testing.T, contentType string, payload []byte) {
-		if !utf8.ValidString(contentType) {
-			return
-		}
-		h := message.NewHeader(message.Field{Name: message.HeaderContentType, Value: contentType})
-		o := object{Type: "send"}
-		o.setContent(h, payload)
-		back, err := parse(encode(o))
-		if err != nil {
-			t.Fatal(err)
-		}
-		gotHeader, got, err := back.content()
-		if err != nil || gotHeader.Get(message.HeaderContentType) != contentType {
-			t.Fatalf("%v, %v", gotHeader, err)
-		}
-		if back.Encoding == "" && isJSON(contentType) {
-			var compact bytes.Buffer
-			if len(payload) > 0 {
-				json.Compact(&compact, payload)
-			}
-			payload = compact.Bytes()
-		}
-		if !bytes.Equal(got, payload) {
-			t.Fatalf("%q came back as %q", payload, got)
-		}
-	})
 }
