@@ -137,6 +137,7 @@ func (s script) play(t *testing.T, transport scriptTransport, version string) er
 			return fmt.Errorf("step %d, -- %s --: %w", i+1, step.Name, err)
 		}
 	}
+	synctest.Wait()
 	for name, c := range stage.clients {
 		if err := c.unread(); err != nil {
 			return fmt.Errorf("at the end: %s %w", name, err)
