@@ -138,21 +138,25 @@ func TestMemoryFollowsWhatArrived(t *testing.T) {
 		"frames after a cut one": {[]string{"SE", "ND\n\n\x00" + strings.Repeat("\n", 1<<20)}, 64 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, pieces := decoder(frame.V12), make([][]byte, len(c.pieces))
-			for i := range pieces {
-				pieces[i] = []byte(c.pieces[i])
-			}
-			before := allocated()
-			for _, p := range pieces {
-				for ok := true; ok; {
-					var err error
-					if _, p, ok, err = d.Decode(p); err != nil {
-						t.Fatal(err)
+			least := uint64(math.MaxUint64) // of several runs: what the runtime allocates counts too
+			for range 5 {
+				d, pieces := decoder(frame.V12), make([][]byte, len(c.pieces))
+				for i := range pieces {
+					pieces[i] = []byte(c.pieces[i])
+				}
+				before := allocated()
+				for _, p := range pieces {
+					for ok := true; ok; {
+						var err error
+						if _, p, ok, err = d.Decode(p); err != nil {
+							t.Fatal(err)
+						}
 					}
 				}
+				least = min(least, allocated()-before)
 			}
-			if got := allocated() - before; got > c.most {
-				t.Errorf("allocated %d octets, want at most %d", got, c.most)
+			if least > c.most {
+				t.Errorf("allocated %d octets, want at most %d", least, c.most)
 			}
 		})
 	}
