@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -44,7 +43,7 @@ type Carried struct {
 	wake func()
 	over chan struct{} // closed when the protocol knows of the end
 
-	receive sync.Mutex // one call of the protocol at a time
+	turn chan struct{} // full while the protocol is called
 
 	// Guarded by out.mu.
 	frames, bytes int                      // taken and not written
@@ -64,12 +63,12 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 		return nil, false
 	}
 	info.Transport = c.Transport
-	k := &Carried{wake: c.Wake, over: make(chan struct{})}
+	k := &Carried{wake: c.Wake, over: make(chan struct{}), turn: make(chan struct{}, 1)}
 	k.Conn = newConn(s, k, c.Framing, info)
 	k.out.wake = c.Wake
 	// Whatever ends the connection meanwhile must find a protocol to tell.
-	k.receive.Lock()
-	defer k.receive.Unlock()
+	k.turn <- struct{}{}
+	defer k.yield()
 	defer func() {
 		if k.protocol == nil { // open panicked
 			k.drop(nil, reset)
@@ -80,13 +79,20 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 	return k, true
 }
 
+// yield lets the next one call the protocol.
+func (k *Carried) yield() { <-k.turn }
+
 // Receive hands the protocol one message. Calls wait for each other, and the
 // protocol may block. It returns the protocol's error, which ends the
 // connection, and [ErrClosed] when nothing is received any more. It must not be
 // called by the protocol.
 func (k *Carried) Receive(p []byte) error {
-	k.receive.Lock()
-	defer k.receive.Unlock()
+	select {
+	case k.turn <- struct{}{}:
+		defer k.yield()
+	case <-k.gone:
+		return ErrClosed
+	}
 	if k.closing() {
 		return ErrClosed
 	}
@@ -225,8 +231,8 @@ func (k *Carried) finish() {
 	defer close(k.over)
 	<-k.gone
 	k.wake()
-	k.receive.Lock()
-	defer k.receive.Unlock()
+	k.turn <- struct{}{}
+	defer k.yield()
 	if k.protocol == nil { // open panicked
 		k.server.release()
 		return

@@ -57,7 +57,7 @@ func (s *Server) Identify(w http.ResponseWriter, r *http.Request) (message.Sessi
 	}
 	info, err := s.identify(r, client)
 	if err != nil {
-		s.refuseError(w, r, err)
+		s.Refuse(w, r, err)
 	}
 	return info, err == nil
 }
@@ -70,7 +70,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.Ses
 		return info, false
 	}
 	if err := s.reserve(); err != nil {
-		s.refuseError(w, r, err)
+		s.Refuse(w, r, err)
 		return info, false
 	}
 	admitted := false
@@ -84,7 +84,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.Ses
 		info.Attributes, err = s.attributes(r)
 	}
 	if err != nil {
-		s.refuseError(w, r, err)
+		s.Refuse(w, r, err)
 		return info, false
 	}
 	admitted = true
@@ -151,17 +151,18 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, text
 	http.Error(w, text, status)
 }
 
-// refuseError answers with what a client may know of err. The cause goes to
-// the log; the request's header, which holds secrets, does not.
-func (s *Server) refuseError(w http.ResponseWriter, r *http.Request, err error) {
+// Refuse answers a request with what a client may know of err, the text of an
+// authored [message.Error] and the status of its code, and counts it. The cause
+// goes to the log; the request's header, which holds secrets, does not.
+func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	public := message.Public(err)
 	if public.Code == message.CodeInternal {
-		s.config.Logger.ErrorContext(r.Context(), "transport: handshake failed", "error", err)
+		s.config.Logger.ErrorContext(r.Context(), "transport: request failed", "error", err)
 	}
 	s.refuse(w, r, status(public.Code), public.Message)
 }
 
-// status is the HTTP status of a refused handshake.
+// status is the HTTP status of a refused request.
 func status(code message.Code) int {
 	switch code {
 	case message.CodeInvalid:
