@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"fmt"
+	"reflect"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -62,9 +63,17 @@ func (c *Call) User() message.Principal {
 
 func (c *Call) carried() *Call { return c }
 
-// open makes the call of a message. The variables are read from the destination
-// that is left when the interceptors are through with it.
-func (rt *route) open(ctx context.Context, m message.Raw, c *Call) error {
+// open makes the call of a message and the input of the endpoint. The variables
+// are read from the destination that is left when the interceptors are through
+// with it.
+func (rt *route) open(ctx context.Context, m message.Raw, c *Call, in any) error {
+	if err := rt.call(ctx, m, c); err != nil {
+		return err
+	}
+	return rt.bind(c, in)
+}
+
+func (rt *route) call(ctx context.Context, m message.Raw, c *Call) error {
 	*c = Call{Raw: m, ctx: ctx, config: &rt.router.config, route: rt}
 	if len(rt.names) == 0 {
 		return nil
@@ -78,23 +87,20 @@ func (rt *route) open(ctx context.Context, m message.Raw, c *Call) error {
 	return nil
 }
 
-// binder decides, once for each route, how its input is made.
-func binder[In any](source string) func(c *Call, in *In) error {
-	var none In
-	switch any(&none).(type) {
+// binder decides, once for each route, how its input is made; in is a nil
+// pointer to it.
+func binder(in any, source string) func(c *Call, in any) error {
+	switch in.(type) {
 	case Binder:
-		return func(c *Call, in *In) error { return any(in).(Binder).Bind(c) }
+		return func(c *Call, in any) error { return in.(Binder).Bind(c) }
 	case *message.Raw:
-		return func(c *Call, in *In) error {
-			*any(in).(*message.Raw) = c.Raw
+		return func(c *Call, in any) error {
+			*in.(*message.Raw) = c.Raw
 			return nil
 		}
 	}
-	if _, ok := any(none).(Binder); ok {
-		panic(fmt.Sprintf("handler: the endpoint at %s takes %T, which fills itself: it must take the type without the *", source, none))
+	if t := reflect.TypeOf(in).Elem(); t.Implements(reflect.TypeFor[Binder]()) {
+		panic(fmt.Sprintf("handler: the endpoint at %s takes %v, which fills itself: it must take the type without the *", source, t))
 	}
-	return func(c *Call, in *In) (err error) {
-		*in, err = Payload[In](c)
-		return err
-	}
+	return (*Call).read
 }

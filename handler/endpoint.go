@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 	"errors"
-	"reflect"
 
 	"github.com/headrace/headrace/message"
 )
@@ -23,67 +22,46 @@ import (
 // it at some destination, and when a reply option names a variable that the
 // pattern has not. f is called from any number of goroutines at once.
 func Handle[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) (Out, error), opts ...Option) {
-	rt := r.newRoute(message.KindData, pattern, callSite())
-	mustWire(f != nil, "nil endpoint at "+rt.Source)
-	o := collect(opts)
-	rt.replies(payloadType[Out](), o)
-	respond(rt, o, f)
+	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
+	rt.wireReplies(opts, answering(rt, f))
 }
 
 // Consume is [Handle] for a function that never replies.
 func Consume[In any](r *Router, pattern string, f func(ctx context.Context, in In) error, opts ...RouteOption) {
-	rt := r.newRoute(message.KindData, pattern, callSite())
-	mustWire(f != nil, "nil endpoint at "+rt.Source)
-	wire(rt, collect(opts), func(ctx context.Context, _ *Call, in In) error { return f(ctx, in) })
-}
-
-// replies says what the route answers with, and where.
-func (rt *route) replies(out reflect.Type, o options) {
-	rt.out = out
-	rt.plan = rt.router.newPlan(o.or(rt.router.group.defaults), toAll, rt.names, rt.Source)
-}
-
-// respond wires a function that answers when it returns.
-func respond[In, Out any](rt *route, o options, f func(context.Context, In) (Out, error)) {
-	wire(rt, o, func(ctx context.Context, c *Call, in In) error {
-		out, err := f(ctx, in)
-		if err != nil {
-			return err
-		}
-		return reply(ctx, rt.plan, c, out)
-	})
-}
-
-// wire is the end of every registration. Only what depends on In is in it: the
-// rest is compiled once and not for each endpoint.
-func wire[In any](rt *route, o options, run func(context.Context, *Call, In) error) {
-	bind := binder[In](rt.Source)
-	rt.in = payloadType[In]()
-	rt.wire(o, func(ctx context.Context, m message.Raw) error {
+	rt := r.newRoute(message.KindData, pattern, (*In)(nil), nil, f != nil)
+	rt.wire(collect(opts), func(ctx context.Context, m message.Raw) error {
 		var x struct { // one allocation for both
 			call Call
 			in   In
 		}
-		if err := rt.open(ctx, m, &x.call); err != nil {
+		if err := rt.open(ctx, m, &x.call, &x.in); err != nil {
 			return err
 		}
-		if err := bind(&x.call, &x.in); err != nil {
-			return err
-		}
-		return run(ctx, &x.call, x.in)
+		return f(ctx, x.in)
 	})
 }
 
-func (rt *route) wire(o options, endpoint func(context.Context, message.Raw) error) {
-	rt.endpoint = message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) (err error) {
-		defer message.Recover(&err)
-		return noReply(endpoint(ctx, m))
-	})
-	rt.interceptors = o.interceptors
-	for _, catch := range o.catches {
-		rt.catches = insertHandler(rt.catches, catch(rt.router, rt))
+// answering makes an endpoint of a function that answers when it returns. Such
+// functions are compiled once for every pair of types: what does not depend on
+// these is not in it.
+//
+//go:noinline
+func answering[In, Out any](rt *route, f func(context.Context, In) (Out, error)) func(context.Context, message.Raw) error {
+	return func(ctx context.Context, m message.Raw) error {
+		var x struct { // one allocation for all
+			call Call
+			in   In
+			out  Out
+		}
+		err := rt.open(ctx, m, &x.call, &x.in)
+		if err != nil {
+			return err
+		}
+		if x.out, err = f(ctx, x.in); err != nil {
+			return err
+		}
+		return rt.plan.reply(ctx, &x.call, output(&x.out))
 	}
-	rt.router.add(rt)
 }
 
 // noReply takes [ErrNoReply] out: it is an answer, not a failure.
@@ -92,17 +70,4 @@ func noReply(err error) error {
 		return nil
 	}
 	return err
-}
-
-// payloadType returns the type of the payload that an endpoint is given as a V,
-// or that it replies with.
-func payloadType[V any]() reflect.Type {
-	var none V
-	switch v := any(&none).(type) {
-	case interface{ payloadType() reflect.Type }: // a Request or a Reply
-		return v.payloadType()
-	case *message.Raw:
-		return reflect.TypeFor[[]byte]()
-	}
-	return reflect.TypeFor[V]()
 }

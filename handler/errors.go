@@ -32,14 +32,14 @@ import (
 // OnError panics when there is a handler for E already, and when a reply option
 // names a variable that is not one of the group's prefix.
 func OnError[E error, Out any](r *Router, f func(ctx context.Context, e E) (Out, error), opts ...ReplyOption) {
-	source := callSite()
+	source := callSite(0)
 	mustWire(f != nil, "nil error handler at "+source)
 	r.addErrorHandler(byType(r.errorPlan(opts, source), source, f))
 }
 
 // OnErrorIs is [OnError] for one error value, looked for as [errors.Is] does.
 func OnErrorIs[Out any](r *Router, target error, f func(ctx context.Context, err error) (Out, error), opts ...ReplyOption) {
-	source := callSite()
+	source := callSite(0)
 	mustWire(f != nil, "nil error handler at "+source)
 	mustWire(target != nil, "nil error at "+source)
 	p := r.errorPlan(opts, source)
@@ -58,7 +58,7 @@ func OnErrorIs[Out any](r *Router, target error, f func(ctx context.Context, err
 // Catch is [OnError] for one route, before all others. Its reply options may
 // name the variables of the route's pattern.
 func Catch[E error, Out any](f func(ctx context.Context, e E) (Out, error), opts ...ReplyOption) RouteOption {
-	source := callSite()
+	source := callSite(0)
 	mustWire(f != nil, "nil error handler at "+source)
 	return func(o *options) {
 		o.catches = append(o.catches, func(r *Router, rt *route) *errorHandler {
@@ -102,7 +102,7 @@ func answerWith[E error, Out any](ctx context.Context, p *plan, c *Call, f func(
 	if err != nil {
 		return noReply(err)
 	}
-	return reply(ctx, p, c, out)
+	return p.reply(ctx, c, output(&out))
 }
 
 // errorHandler answers the errors of one type, or one error.
@@ -207,7 +207,7 @@ func (r *Router) failedCall(ctx context.Context, rt *route, m message.Raw) *Call
 		rt = r.find(m)
 	}
 	c := new(Call)
-	if rt == nil || rt.open(ctx, m, c) != nil {
+	if rt == nil || rt.call(ctx, m, c) != nil {
 		*c = Call{Raw: m, ctx: ctx, config: &r.config}
 	}
 	return c

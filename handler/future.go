@@ -74,26 +74,30 @@ func (f *Future[T]) then(g func(T, error)) (waits bool, value T, err error) {
 // was completed when f returned it. The reply is sent in the ctx of the message,
 // also after the session has ended.
 func Later[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) *Future[Out], opts ...Option) {
-	rt := r.newRoute(message.KindData, pattern, callSite())
-	mustWire(f != nil, "nil endpoint at "+rt.Source)
-	o := collect(opts)
-	rt.replies(payloadType[Out](), o)
-	wire(rt, o, func(ctx context.Context, c *Call, in In) error {
+	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
+	rt.wireReplies(opts, func(ctx context.Context, m message.Raw) error {
+		var x struct {
+			call Call
+			in   In
+		}
+		if err := rt.open(ctx, m, &x.call, &x.in); err != nil {
+			return err
+		}
 		finish := func(out Out, err error) error {
 			if err != nil {
 				return err
 			}
-			return reply(ctx, rt.plan, c, out)
+			return rt.plan.reply(ctx, &x.call, output(&out))
 		}
-		future := f(ctx, in)
-		c.Done.Hold() // before anybody can release it
+		future := f(ctx, x.in)
+		m.Done.Hold() // before anybody can release it
 		waits, out, err := future.then(func(out Out, err error) {
-			rt.settle(ctx, c.Raw, func() error { return finish(out, err) })
+			rt.settle(ctx, m, func() error { return finish(out, err) })
 		})
 		if waits {
 			return nil
 		}
-		c.Done.Release(nil)
+		m.Done.Release(nil)
 		return finish(out, err)
 	})
 }

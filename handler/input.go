@@ -35,37 +35,29 @@ func (e *InputError) Unwrap() error { return e.err }
 // message and with the router's codecs. See [codec.Decode] for what a T takes
 // without a content type; a []byte is the payload untouched. What was read is
 // valid if neither Config.Validate nor its own method Validate() error, where it
-// has one, return an error. Errors are of type *[InputError].
+// has one, return an error. A []byte is not
+// looked at. Errors are of type *[InputError].
 //
 // Config.Validate is given a pointer to what was read. What a validation returns
 // is shown to the client if it is a [message.Error], and is the cause of one that
 // says nothing more otherwise.
 func Payload[T any](c *Call) (T, error) {
-	var v T
-	if p, ok := any(&v).(*[]byte); ok { // apart: it costs nothing
-		*p = c.Raw.Payload
-		return v, nil
-	}
-	return payload[T](c)
-}
-
-func payload[T any](c *Call) (T, error) {
-	v, err := codec.Decode[T](c.config.Codecs, c.Header.Get(message.HeaderContentType), c.Raw.Payload)
-	t := reflect.TypeFor[T]()
-	if err == nil {
-		if t.Kind() == reflect.Pointer {
-			err = c.validate(t, v)
-		} else {
-			err = c.validate(t, &v)
-		}
-	} else {
-		err = unreadable(t, err)
-	}
-	if err != nil {
-		var none T
+	var v, none T
+	if err := c.read(&v); err != nil {
 		return none, err
 	}
 	return v, nil
+}
+
+// read reads the payload into what p points to.
+func (c *Call) read(p any) error {
+	if err := codec.DecodeTo(c.config.Codecs, c.Header.Get(message.HeaderContentType), c.Raw.Payload, p); err != nil {
+		return unreadable(reflect.TypeOf(p).Elem(), err)
+	}
+	if _, ok := p.(*[]byte); ok {
+		return nil
+	}
+	return c.validate(p)
 }
 
 func unreadable(t reflect.Type, err error) error {
@@ -78,16 +70,21 @@ func unreadable(t reflect.Type, err error) error {
 
 type validator interface{ Validate() error }
 
-// validate checks what p points to; nil was read from an empty payload.
-func (c *Call) validate(t reflect.Type, p any) (err error) {
-	own, ok := p.(validator)
-	if c.config.Validate == nil && !ok || reflect.ValueOf(p).IsNil() {
-		return nil
+// validate checks what p points to, or what that points to if it is a pointer
+// itself; nil was read from an empty payload.
+func (c *Call) validate(p any) (err error) {
+	t := reflect.TypeOf(p).Elem()
+	if t.Kind() == reflect.Pointer {
+		inner := reflect.ValueOf(p).Elem()
+		if inner.IsNil() {
+			return nil
+		}
+		p = inner.Interface()
 	}
 	if c.config.Validate != nil {
 		err = c.config.Validate(p)
 	}
-	if ok && err == nil {
+	if own, ok := p.(validator); ok && err == nil {
 		err = own.Validate()
 	}
 	if err == nil {

@@ -68,7 +68,7 @@ func Interceptors(interceptors ...message.RawInterceptor) RouteOption {
 func CopyHeaders(names ...string) ReplyOption {
 	for _, name := range names {
 		if message.Reserved(name) || name == message.HeaderContentType {
-			panic(fmt.Sprintf("handler: the header %q cannot be copied to a reply, at %s", name, callSite()))
+			panic(fmt.Sprintf("handler: the header %q cannot be copied to a reply, at %s", name, callSite(0)))
 		}
 	}
 	return func(o *options) { o.copies = append(o.copies, names...) }

@@ -123,32 +123,37 @@ func (r *Router) defaultAddress(to audience) address {
 
 // Headers of replies that carry nothing but their content type.
 var (
-	octets   = contentType("application/octet-stream")
+	octets   = contentType(octetStream)
 	jsonOnly = contentType("application/json")
 	textOnly = contentType("text/plain;charset=utf-8")
 )
+
+const octetStream = "application/octet-stream"
 
 func contentType(name string) message.Header {
 	return message.NewHeader(message.Field{Name: message.HeaderContentType, Value: name})
 }
 
-// reply sends what an endpoint returned, encoded once for all destinations.
-func reply[Out any](ctx context.Context, p *plan, c *Call, out Out) error {
-	if payload, ok := any(&out).(*[]byte); ok && len(p.copies) == 0 { // without boxing it
-		return p.send(ctx, c, message.Raw{Header: octets, Payload: *payload})
+// output makes a value of what an endpoint returned, without a box for a []byte.
+func output[Out any](out *Out) any {
+	if payload, ok := any(out).(*[]byte); ok {
+		return payload
 	}
-	return p.reply(ctx, c, out)
+	return *out
 }
 
+// reply sends what an endpoint returned, encoded once for all destinations. out
+// comes from [output].
 func (p *plan) reply(ctx context.Context, c *Call, out any) error {
-	m := message.Raw{}
+	var m message.Raw
 	if r, ok := out.(replyParts); ok {
 		out, m.Header, m.Destination = r.parts()
 	}
 	var writtenAs string
 	var err error
-	m.Payload, writtenAs, err = codec.Encode(p.router.config.Codecs, m.Header.Get(message.HeaderContentType), out)
-	if err != nil {
+	if payload, ok := out.(*[]byte); ok {
+		m.Payload, writtenAs = *payload, octetStream
+	} else if m.Payload, writtenAs, err = codec.Encode(p.router.config.Codecs, m.Header.Get(message.HeaderContentType), out); err != nil {
 		return err
 	}
 	m.Header = p.header(m.Header, c, writtenAs)

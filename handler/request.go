@@ -19,10 +19,9 @@ type Request[P any] struct {
 }
 
 // Bind implements [Binder].
-func (r *Request[P]) Bind(c *Call) (err error) {
+func (r *Request[P]) Bind(c *Call) error {
 	r.Call = c
-	r.Payload, err = Payload[P](c)
-	return err
+	return c.read(&r.Payload)
 }
 
 func (*Request[P]) payloadType() reflect.Type { return reflect.TypeFor[P]() }

@@ -44,6 +44,7 @@ type route struct {
 	names   []string // of the pattern's variables
 	plan    *plan    // nil: it never replies
 	in, out reflect.Type
+	bind    func(c *Call, in any) error
 
 	endpoint     message.RawHandler
 	interceptors []message.RawInterceptor
@@ -52,14 +53,56 @@ type route struct {
 	entry atomic.Pointer[message.RawHandler]
 }
 
-// newRoute parses a pattern as users write it.
-func (r *Router) newRoute(kind message.Kind, pattern, source string) *route {
+// newRoute begins a registration, for the exported function that the program
+// called. It parses a pattern as users write it. The endpoint, if there is one,
+// takes and returns what in and out, nil pointers, point to; a nil out means that
+// it never replies.
+func (r *Router) newRoute(kind message.Kind, pattern string, in, out any, endpoint bool) *route {
+	source := callSite(1)
+	mustWire(endpoint, "nil endpoint at "+source)
 	pattern = r.join(pattern)
 	p, err := destination.Parse(r.normal(pattern), r.config.Separator)
 	if err != nil {
 		panic(fmt.Sprintf("handler: %v, at %s", err, source))
 	}
-	return &route{Route: Route{kind, pattern, source}, router: r, pattern: p, names: p.Names()}
+	rt := &route{Route: Route{kind, pattern, source}, router: r, pattern: p, names: p.Names()}
+	rt.in, rt.bind = payloadType(in), binder(in, source)
+	if out != nil {
+		rt.out = payloadType(out)
+	}
+	return rt
+}
+
+// payloadType returns the type of the payload of an input or output, to which v is
+// a nil pointer.
+func payloadType(v any) reflect.Type {
+	switch v := v.(type) {
+	case interface{ payloadType() reflect.Type }: // a Request or a Reply
+		return v.payloadType()
+	case *message.Raw:
+		return reflect.TypeFor[[]byte]()
+	}
+	return reflect.TypeOf(v).Elem()
+}
+
+// wire ends a registration: endpoint is what the options are put around.
+func (rt *route) wire(o options, endpoint func(context.Context, message.Raw) error) {
+	rt.endpoint = message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) (err error) {
+		defer message.Recover(&err)
+		return noReply(endpoint(ctx, m))
+	})
+	rt.interceptors = o.interceptors
+	for _, catch := range o.catches {
+		rt.catches = insertHandler(rt.catches, catch(rt.router, rt))
+	}
+	rt.router.add(rt)
+}
+
+// wireReplies is wire for an endpoint that replies.
+func (rt *route) wireReplies(opts []Option, endpoint func(context.Context, message.Raw) error) {
+	o := collect(opts)
+	rt.plan = rt.router.newPlan(o.or(rt.router.group.defaults), toAll, rt.names, rt.Source)
+	rt.wire(o, endpoint)
 }
 
 // add makes a route known. Two of one kind that match the same destinations are
@@ -117,8 +160,8 @@ func (rt *route) within(r *Router) bool {
 }
 
 // callSite returns where the program called the exported function that calls
-// callSite.
-func callSite() string {
-	_, file, line, _ := runtime.Caller(2)
+// callSite through so many others.
+func callSite(through int) string {
+	_, file, line, _ := runtime.Caller(2 + through)
 	return fmt.Sprintf("%s:%d", file, line)
 }

@@ -27,7 +27,7 @@ type scope struct {
 // Replies of an [OnSubscribe] do not take the group's defaults: they go to the
 // subscriber unless the registration itself says otherwise.
 func (r *Router) Group(prefix string, defaults ...ReplyOption) *Router {
-	source := callSite()
+	source := callSite(0)
 	prefix = r.join(prefix)
 	p, err := destination.Parse(r.root.normal(prefix), r.config.Separator)
 	if err != nil {

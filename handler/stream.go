@@ -19,21 +19,25 @@ import (
 // helps a source that waits for its next value, and yield returns false. After
 // that its errors count for nothing.
 func Stream[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) iter.Seq2[Out, error], opts ...Option) {
-	rt := r.newRoute(message.KindData, pattern, callSite())
-	mustWire(f != nil, "nil endpoint at "+rt.Source)
-	o := collect(opts)
-	rt.replies(payloadType[Out](), o)
-	wire(rt, o, func(ctx context.Context, c *Call, in In) error {
-		listening, stop := whileSession(ctx, c.Session)
+	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
+	rt.wireReplies(opts, func(ctx context.Context, m message.Raw) error {
+		var x struct {
+			call Call
+			in   In
+		}
+		if err := rt.open(ctx, m, &x.call, &x.in); err != nil {
+			return err
+		}
+		listening, stop := whileSession(ctx, m.Session)
 		defer stop()
-		for out, err := range f(listening, in) {
+		for out, err := range f(listening, x.in) {
 			if listening.Err() != nil {
 				return context.Cause(ctx)
 			}
 			if err != nil {
 				return err
 			}
-			if err := reply(ctx, rt.plan, c, out); err != nil {
+			if err := rt.plan.reply(ctx, &x.call, output(&out)); err != nil {
 				return err
 			}
 		}

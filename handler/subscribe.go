@@ -17,10 +17,9 @@ import (
 //
 // It panics when the reply is to be direct and the router has no Outbound.
 func OnSubscribe[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) (Out, error), opts ...SubscribeOption) {
-	rt := r.newRoute(message.KindSubscribe, pattern, callSite())
-	mustWire(f != nil, "nil endpoint at "+rt.Source)
+	rt := r.newRoute(message.KindSubscribe, pattern, (*In)(nil), (*Out)(nil), f != nil)
 	o := collect(opts)
 	mustWire(len(o.replies) > 0 || r.config.Outbound != nil, "the subscription at "+rt.Source+" needs a SendTo, or a router with an Outbound")
-	rt.out, rt.plan = payloadType[Out](), r.newPlan(o, toSubscriber, rt.names, rt.Source)
-	respond(rt, o, f)
+	rt.plan = r.newPlan(o, toSubscriber, rt.names, rt.Source)
+	rt.wire(o, answering(rt, f))
 }

@@ -24,20 +24,8 @@ const (
 // a pointer, which is nil then. Errors have CodeInvalid.
 func Decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 	var v T
-	switch p := any(&v).(type) {
-	case *[]byte:
-		*p = payload
-		return v, nil
-	case *string:
-		if contentType == "" && !s.isStrict() && len(payload) > 0 {
-			text, err := text(payload)
-			*p = text
-			return v, err
-		}
-	case *struct{}:
-		if len(payload) == 0 {
-			return v, nil
-		}
+	if done, err := take(s, contentType, payload, &v); done {
+		return v, err
 	}
 	return decode[T](s, contentType, payload)
 }
@@ -45,24 +33,54 @@ func Decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 // decode is apart because its value escapes to the heap.
 func decode[T any](s *Set, contentType string, payload []byte) (T, error) {
 	var v, none T
-	t := reflect.TypeFor[T]()
+	if err := DecodeTo(s, contentType, payload, &v); err != nil {
+		return none, err
+	}
+	return v, nil
+}
+
+// take reads what needs no codec, and reports whether it did.
+func take(s *Set, contentType string, payload []byte, v any) (done bool, err error) {
+	switch p := v.(type) {
+	case *[]byte:
+		*p = payload
+		return true, nil
+	case *string:
+		if contentType == "" && !s.isStrict() && len(payload) > 0 {
+			*p, err = text(payload)
+			return true, err
+		}
+	case *struct{}:
+		return len(payload) == 0, nil
+	}
+	return false, nil
+}
+
+// DecodeTo is [Decode] into what v points to, for code that does not know its
+// type; v is a pointer that is not nil. After an error what it points to may
+// hold a part of the payload.
+func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
+	if done, err := take(s, contentType, payload, v); done {
+		return err
+	}
+	t := reflect.TypeOf(v).Elem()
 	if contentType == "" {
 		if s.isStrict() {
-			return none, message.Errorf(message.CodeInvalid, "payload has no content type, want one for type %s", typeName(t))
+			return message.Errorf(message.CodeInvalid, "payload has no content type, want one for type %s", typeName(t))
 		}
 		contentType = defaultType(t)
 	}
 	c, mediaType, err := s.find(contentType)
 	if err != nil {
-		return none, err
+		return err
 	}
-	if err := c.Unmarshal(payload, &v); err != nil {
+	if err := c.Unmarshal(payload, v); err != nil {
 		if _, authored := errors.AsType[*message.Error](err); authored {
-			return none, err
+			return err
 		}
-		return none, message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, typeName(t)).WithCause(err)
+		return message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, typeName(t)).WithCause(err)
 	}
-	return v, nil
+	return nil
 }
 
 // defaultType is the content type of a Go type when nobody names one.
