@@ -32,13 +32,12 @@ func TestR05SlowConsumers(t *testing.T) {
 		}
 		return times, watch
 	}
-	var ratios []float64
+	var before, after []time.Duration // p99 of those who read
 	for range size(1, 3) {
 		without, _ := run(0)
 		with, watch := run(slow)
 		cut, last := watch.Cut()
-		before, after := without.Quantile(0.99), with.Quantile(0.99)
-		ratios = append(ratios, float64(after)/float64(before))
+		before, after = append(before, without.Quantile(0.99)), append(after, with.Quantile(0.99))
 		t.Logf("p99 %v without and %v with %d slow ones; %d cut, the last after %v; %d MB at the peak", before, after, slow, cut, last, watch.Peak()>>20)
 		if cut != slow {
 			t.Errorf("%d of %d slow ones were cut", cut, slow)
@@ -51,9 +50,11 @@ func TestR05SlowConsumers(t *testing.T) {
 			t.Errorf("%d MB of heap and stacks, want at most %d", watch.Peak()>>20, bound>>20)
 		}
 	}
-	slices.Sort(ratios)
-	if ratio, limit := ratios[len(ratios)/2], size(20.0, 1.2); ratio > limit {
-		t.Errorf("the others' p99 is %.2f times as long, want at most %.1f", ratio, limit)
+	slices.Sort(before)
+	slices.Sort(after)
+	middle := len(before) / 2
+	if limit := size(5*time.Second, before[middle]*6/5); after[middle] > limit {
+		t.Errorf("the others' p99 is %v, want at most %v", after[middle], limit)
 	}
 }
 
@@ -65,10 +66,10 @@ func TestR06StuckWrite(t *testing.T) {
 			n := size(10, 100)
 			s := here(t, site.Config{SendBuffer: smallBuffer, WriteTimeout: timeout})
 			subscribers(t, s.URL(scheme), n, topic, load.Options{Window: 4 << 10})
+			sent := time.Now()
 			if err := s.Node.Template.Send(context.Background(), topic, make([]byte, 1<<20)); err != nil {
 				t.Fatal(err)
 			}
-			sent := time.Now()
 			var first, last time.Duration
 			eventually(t, "all are cut", timeout+20*time.Second, func() bool {
 				cut := s.Stomp.Stats().Transport.Closed[message.CodeFull]

@@ -123,7 +123,7 @@ func Start(c Config) (*Site, error) {
 		}
 		if strings.HasPrefix(scheme, "ws") {
 			path = "/ws"
-			server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), ReadHeaderTimeout: c.LoginTimeout}
+			server := &http.Server{Handler: mux, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), ReadHeaderTimeout: c.LoginTimeout, IdleTimeout: c.LoginTimeout}
 			s.servers = append(s.servers, server)
 			s.serving.Go(func() { server.Serve(ln) })
 		} else {
