@@ -1,0 +1,48 @@
+// Echo offers, by SockJS, the services that the protocol's public test asks of
+// a server, and a plain WebSocket that sends back what it is sent.
+//
+//	go run ./examples/echo -http localhost:8081
+//
+// There is no STOMP here: package sockjs serves any protocol, and so does
+// package transport.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/headrace/headrace/examples/internal/demo"
+)
+
+func main() {
+	addr := flag.String("http", "localhost:8081", "address to listen on")
+	flag.Parse()
+	ctx, stop := demo.Context()
+	defer stop()
+	if err := run(ctx, *addr); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, addr string) error {
+	services := newServices()
+	defer services.close()
+	server := demo.Server(addr, services)
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		services.close() // first, or the server would wait for those that receive
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(ctx)
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-stopped
+}
