@@ -16,17 +16,23 @@ type CarryConfig struct {
 	Framing *Framing
 	// Wake is called when something waits that was not there before, and when
 	// the connection ends; already before Carry has returned if open sends.
-	// Any goroutine may call it, so it must not block. Nil means that nobody is
-	// told.
+	// Any goroutine may call it, so it must not block. Nil means that nobody but
+	// [Carried.Listen] is told.
 	Wake func()
+	// Patience is how long the connection outlives a request that listened to
+	// it, for another one to come. Zero means not at all.
+	Patience time.Duration
+	// Ended is called when the connection is over and its protocol knows. Nil
+	// means that nobody is told.
+	Ended func()
 }
 
 func (c CarryConfig) withDefaults() CarryConfig {
 	if c.Framing == nil {
 		c.Framing = FramingStream
 	}
-	if c.Wake == nil {
-		c.Wake = func() {}
+	if c.Ended == nil {
+		c.Ended = func() {}
 	}
 	return c
 }
@@ -40,8 +46,11 @@ func (c CarryConfig) withDefaults() CarryConfig {
 // not asked for by any request for too long lets too much pile up and is cut.
 type Carried struct {
 	*Conn
-	wake func()
-	over chan struct{} // closed when the protocol knows of the end
+	wake  func()
+	ended func()
+	over  chan struct{} // closed when the protocol knows of the end
+
+	listeners listeners
 
 	turn chan struct{} // full while the protocol is called
 
@@ -229,6 +238,7 @@ func (k *Carried) shut(ending) {
 // finish tells the requests and then, when no Receive is running, the protocol.
 func (k *Carried) finish() {
 	defer close(k.over)
+	defer k.ended()
 	<-k.gone
 	k.wake()
 	k.turn <- struct{}{}

@@ -16,8 +16,8 @@ const deflateAnswer = "permessage-deflate; server_no_context_takeover; client_no
 // ask for a smaller window of ours cannot be answered with deflateAnswer.
 func offersDeflate(lines []string) bool {
 	for offer := range elements(lines) {
-		name, parameters, _ := strings.Cut(offer, ";")
-		if strings.TrimSpace(name) == "permessage-deflate" && acceptable(parameters) {
+		name, parameters, more := strings.Cut(offer, ";")
+		if strings.TrimSpace(name) == "permessage-deflate" && (!more || acceptable(parameters)) {
 			return true
 		}
 	}
@@ -27,9 +27,6 @@ func offersDeflate(lines []string) bool {
 // acceptable reports whether deflateAnswer can be the answer to an offer with
 // these parameters (RFC 7692, section 7.1).
 func acceptable(parameters string) bool {
-	if parameters == "" {
-		return true
-	}
 	seen := make(map[string]bool)
 	for p := range strings.SplitSeq(parameters, ";") {
 		name, _, valued := strings.Cut(strings.TrimSpace(p), "=")

@@ -25,7 +25,7 @@ type rawConn struct {
 	r *bufio.Reader
 }
 
-func (f *fixture) dialRaw(t testing.TB) (*rawConn, *peer) {
+func (f *fixture) dialRaw(t testing.TB, header ...string) (*rawConn, *peer) {
 	t.Helper()
 	nc, err := net.Dial("tcp", f.http.Listener.Addr().String())
 	if err != nil {
@@ -34,7 +34,7 @@ func (f *fixture) dialRaw(t testing.TB) (*rawConn, *peer) {
 	t.Cleanup(func() { nc.Close() })
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
 	fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", nc.RemoteAddr())
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n", nc.RemoteAddr(), strings.Join(header, ""))
 	c := &rawConn{nc, bufio.NewReader(nc)}
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
@@ -146,6 +146,22 @@ func TestHostileFramesAreRefused(t *testing.T) {
 		{"ping of 126 bytes", join([]byte{0x89, 0xFE, 0, 126}, mask, make([]byte, 126)), 1002},
 		{"continuation of nothing", join([]byte{0x80, 0x81}, mask, []byte("a")), 1002},
 		{"text within text", join([]byte{0x01, 0x81}, mask, []byte("a"), []byte{0x81, 0x81}, mask, []byte("b")), 1002},
+		{"opcode 11", join([]byte{0x8B, 0x80}, mask), 1002},
+		{"ping of 2^16 bytes", join([]byte{0x89, 0xFF, 0, 0, 0, 0, 0, 1, 0, 0}, mask), 1002},
+		{"unmasked ping", []byte{0x89, 0x00}, 1002},
+		{"fragment before a text ends", join([]byte{0x01, 0x81}, mask, []byte("a"), []byte{0x02, 0x81}, mask, []byte("b")), 1002},
+		{"continuation after the end", join([]byte{0x81, 0x81}, mask, []byte("a"), []byte{0x80, 0x81}, mask, []byte("b")), 1002},
+		{"5 bytes in 16 bits of length", join([]byte{0x81, 0xFE, 0, 5}, mask, []byte("hello")), 1002},
+		{"125 bytes in 16 bits of length", join([]byte{0x81, 0xFE, 0, 125}, mask, make([]byte, 125)), 1002},
+		{"65535 bytes in 64 bits of length", join([]byte{0x81, 0xFF, 0, 0, 0, 0, 0, 0, 255, 255}, mask), 1002},
+		{"half a close code", join([]byte{0x88, 0x81}, mask, []byte{3}), 1002},
+		{"close code 0", join([]byte{0x88, 0x82}, mask, []byte{0, 0}), 1002},
+		{"close code 1004", join([]byte{0x88, 0x82}, mask, []byte{3, 236}), 1002},
+		{"close code 1005", join([]byte{0x88, 0x82}, mask, []byte{3, 237}), 1002},
+		{"close code 1006", join([]byte{0x88, 0x82}, mask, []byte{3, 238}), 1002},
+		{"close code 1015", join([]byte{0x88, 0x82}, mask, []byte{3, 247}), 1002},
+		{"close code 2999", join([]byte{0x88, 0x82}, mask, []byte{11, 183}), 1002},
+		{"close code 5000", join([]byte{0x88, 0x82}, mask, []byte{19, 136}), 1002},
 		{"close code 999", join([]byte{0x88, 0x82}, mask, []byte{3, 231}), 1002},
 		{"close text not UTF-8", join([]byte{0x88, 0x83}, mask, []byte{3, 232, 0xff}), 1002},
 	} {
