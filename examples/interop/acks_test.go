@@ -159,16 +159,23 @@ func ackInTransaction(t *testing.T, s *server) {
 var refusals = map[feature]func(*testing.T, *server){acks: noAcks, transactions: noTransactions}
 
 func noAcks(t *testing.T, s *server) {
-	c := s.dial(t, client.Config{})
+	c := s.dial(t, oneConnection)
 	destination := unique("/queue/")
-	next := pull(t, c, destination, client.AckIndividual)
+	first := pull(t, c, destination, client.AckIndividual)
 	send(t, c, destination, "x")
-	if err := c.Ack(next()); err != nil {
+	if err := c.Ack(first()); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, c.SendReceipt(t.Context(), destination, "x"))
+	next(t, c.Done())
+	refused(t, c.Err())
 }
 
 func noTransactions(t *testing.T, s *server) {
-	refused(t, begin(t, s.dial(t, client.Config{})).Commit(t.Context()))
+	c := s.dial(t, oneConnection)
+	begin(t, c)
+	next(t, c.Done())
+	refused(t, c.Err())
 }
+
+// oneConnection is for cases in which the server ends it.
+var oneConnection = client.Config{Reconnect: client.ReconnectConfig{Off: true}}

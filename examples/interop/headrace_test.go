@@ -25,6 +25,7 @@ import (
 const serveAt = "HEADRACE_INTEROP_SERVE"
 
 func TestHeadrace(t *testing.T) {
+	t.Parallel()
 	addrs := freeAddrs(t, 3)
 	p := &process{t: t, addrs: addrs, command: func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0])

@@ -16,6 +16,7 @@ import (
 const rabbitMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 func TestRabbitMQ(t *testing.T) {
+	t.Parallel()
 	program, epmd := need.Program(t, rabbitMQ), need.Program(t, "epmd")
 	addrs := freeAddrs(t, 5)
 	stomp, webStomp, amqp, names, peers := addrs[0], addrs[1], addrs[2], addrs[3], addrs[4]

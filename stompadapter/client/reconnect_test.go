@@ -86,6 +86,28 @@ func TestReconnectResubscribesThenSendsTheBuffered(t *testing.T) {
 	})
 }
 
+func TestConnectedIsOfTheLatestConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, "CONNECTED\nversion:1.2\nsession:one\n\n\x00")
+		c, p := dial(t, s, client.Config{})
+		defer hangUp(c)
+		if id := c.Connected().Get("session"); id != "one" {
+			t.Errorf("session %q", id)
+		}
+		s.greeting = "CONNECTED\nversion:1.1\nsession:two\n\n\x00"
+		p.conn.Close()
+		synctest.Wait()
+		if id := c.Connected().Get("session"); id != "one" {
+			t.Errorf("without a connection session %q", id)
+		}
+		(<-s.peers).want(frame.Connect)
+		synctest.Wait()
+		if id := c.Connected().Get("session"); id != "two" {
+			t.Errorf("session %q after another connection", id)
+		}
+	})
+}
+
 func TestBufferIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, connected)
@@ -132,6 +154,29 @@ func TestReconnectBackoff(t *testing.T) {
 		(<-s.peers).want(frame.Connect)
 		if d := time.Since(began); d < time.Second/2 || d > time.Second {
 			t.Errorf("connected after %v, want the first delay", d)
+		}
+	})
+}
+
+// The clients of a server that restarts do not come at once.
+func TestReconnectJitter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		delays := map[time.Duration]bool{}
+		for range 20 {
+			s := newServer(t, connected)
+			c, p := dial(t, s, client.Config{Reconnect: client.ReconnectConfig{MinDelay: time.Second}})
+			p.conn.Close()
+			lost := time.Now()
+			(<-s.peers).want(frame.Connect)
+			d := time.Since(lost)
+			if d < time.Second/2 || d > time.Second {
+				t.Errorf("connected after %v, want a half to all of a second", d)
+			}
+			delays[d] = true
+			hangUp(c)
+		}
+		if len(delays) < 15 {
+			t.Errorf("%d different delays of 20", len(delays))
 		}
 	})
 }

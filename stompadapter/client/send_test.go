@@ -154,9 +154,8 @@ func TestFramesAreJoined(t *testing.T) {
 		for i := range 100 {
 			send(fmt.Sprint(i))
 		}
-		large := strings.Repeat("x", 40<<10)
-		send(large)
-		send(large)
+		send(strings.Repeat("x", 33<<10))
+		send("last")
 		<-p.pause
 		for range 104 {
 			p.want(frame.Send)
@@ -164,7 +163,7 @@ func TestFramesAreJoined(t *testing.T) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if n := len(p.heard); n != 5 {
-			t.Errorf("%d writes, want CONNECT, two alone, a hundred with a large one, and a large one", n)
+			t.Errorf("%d writes, want CONNECT, two alone, a hundred with a large one, and the last", n)
 		}
 	})
 }
