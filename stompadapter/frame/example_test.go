@@ -24,7 +24,7 @@ func Example() {
 				break
 			}
 			if f.Command == frame.Connect {
-				v, _ := frame.Negotiate(f.Header.Get(frame.HeaderAcceptVersion))
+				v, _ := frame.Negotiate(f.Header.Get(frame.HeaderAcceptVersion), frame.V12)
 				d.SetVersion(v)
 			}
 			fmt.Printf("%s with %d headers, body %q\n", f.Command, f.Header.Len(), f.Body)
@@ -61,8 +61,8 @@ func ExampleAppend() {
 }
 
 func ExampleNegotiate() {
-	fmt.Println(frame.Negotiate("1.0,1.1,2.0"))
-	fmt.Println(frame.Negotiate("2.0"))
+	fmt.Println(frame.Negotiate("1.0,1.1,2.0", frame.V12))
+	fmt.Println(frame.Negotiate("2.0", frame.V12))
 	// Output:
 	// 1.1 true
 	//  false

@@ -77,12 +77,17 @@ func TestNegotiate(t *testing.T) {
 		"1.2,1.0": frame.V12, "1.1,2.0": frame.V11, "1.0, 1.1": frame.V11, ",1.0": frame.V10, "3.0,1.2,x": frame.V12,
 		"2.0": 0, "1.3": 0, "1": 0, "01.2": 0, ",": 0, "1.0;1.1": 0, " ": 0,
 	} {
-		if got, ok := frame.Negotiate(s); got != want || ok != (want != 0) {
+		if got, ok := frame.Negotiate(s, frame.V12); got != want || ok != (want != 0) {
 			t.Errorf("C11 C12 %q: %q, %v", s, got, ok)
 		}
 	}
-	if got, _ := frame.Negotiate(frame.Versions); got != frame.V12 {
+	if got, _ := frame.Negotiate(frame.Versions, frame.V12); got != frame.V12 {
 		t.Errorf("all of ours: %q", got)
+	}
+	for s, want := range map[string]frame.Version{"1.0,1.2": frame.V10, "1.2,1.1": frame.V11, "1.2": 0, "": frame.V10} {
+		if got, ok := frame.Negotiate(s, frame.V11); got != want || ok != (want != 0) {
+			t.Errorf("%q up to 1.1: %q, %v", s, got, ok)
+		}
 	}
 	for _, v := range versions {
 		if got, ok := frame.ParseVersion(v.String()); got != v || !ok {

@@ -45,19 +45,21 @@ func ParseVersion(s string) (Version, bool) {
 	return 0, false
 }
 
-// Negotiate returns the highest supported version in the value of an
-// accept-version header, whatever the order of the list (STOMP 1.2, "Protocol
-// Negotiation"). An empty value, as [message.Header.Get] returns it for a
-// missing header, means 1.0. The second result is false when there is no
+// Negotiate returns the highest version in the value of an accept-version
+// header that is not above newest, whatever the order of the list (STOMP 1.2,
+// "Protocol Negotiation"). An empty value, as [message.Header.Get] returns it
+// for a missing header, means 1.0. The second result is false when there is no
 // version in common.
-func Negotiate(acceptVersion string) (Version, bool) {
+func Negotiate(acceptVersion string, newest Version) (Version, bool) {
 	if acceptVersion == "" {
 		return V10, true
 	}
 	var best Version
 	for s := range strings.SplitSeq(acceptVersion, ",") {
 		v, _ := ParseVersion(strings.TrimSpace(s)) // lists with blanks are common and clear
-		best = max(best, v)
+		if v <= newest {
+			best = max(best, v)
+		}
 	}
 	return best, best != 0
 }
