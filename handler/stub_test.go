@@ -1,3 +1,5 @@
+//go:build !race
+
 package handler_test
 
 import (
