@@ -177,6 +177,7 @@
 //	    = send-opaque-destination send-to-nobody subscribe-pattern
 //	E3  MAY    all  A transaction header makes it part of a transaction.
 //	    = send-transaction-is-not-told client.TestTransaction TestHeaders
+//	    ~ The embedded broker, which begins none, sends it on at once.
 //	E4  MUST   1.1+ Headers of the user's go on to MESSAGE.
 //	    = connect-credentials-go-nowhere header-repeated-pass receipt-stays-with-its-sender
 //	      send-headers-pass
