@@ -60,7 +60,7 @@ func TestHooks(t *testing.T) {
 		if strings.Contains(log.String(), "crumbs") {
 			t.Errorf("secrets in the log: %s", log.String())
 		}
-		if tt.status == 500 != strings.Contains(log.String(), "handshake failed") {
+		if tt.status == 500 != strings.Contains(log.String(), "request failed") {
 			t.Errorf("%v: log %q", tt.err, log.String())
 		}
 	}

@@ -48,6 +48,15 @@ func (p *peer) Closed(reason error) {
 	close(p.closed) // a second call panics
 }
 
+// framed is a peer that wants to know of the ends of messages.
+type framed struct {
+	*peer
+	end func(p *peer) error
+}
+
+// EndMessage passes the end on.
+func (f framed) EndMessage() error { return f.end(f.peer) }
+
 func (p *peer) received() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,6 +81,7 @@ type setup struct {
 	ws      transport.WebSocketConfig
 	receive func(p *peer, b []byte) error
 	open    func(p *peer)
+	end     func(p *peer) error // of a message; nil if the protocol does not ask
 	wrap    func(http.Handler) http.Handler
 	connect func(net.Conn) // sees each accepted connection
 	tls     bool
@@ -89,6 +99,9 @@ func start(t testing.TB, su setup) *fixture {
 			su.open(p)
 		}
 		f.peers <- p
+		if su.end != nil {
+			return framed{p, su.end}
+		}
 		return p
 	})
 	if su.wrap != nil {

@@ -13,34 +13,13 @@ import (
 	"github.com/headrace/headrace/transport"
 )
 
-// framed is a protocol that wants to know of the ends.
-type framed struct {
-	*peer
-	end func(p *peer) error
-}
-
-func (f framed) EndMessage() error { return f.end(f.peer) }
-
-func startFramed(t *testing.T, end func(p *peer) error) (*rawConn, *peer) {
-	f := &fixture{}
-	*f = *start(t, setup{})
-	s := f.Server
-	peers := make(chan *peer, 1)
-	f.http.Config.Handler = s.WebSocket(transport.WebSocketConfig{Compression: true}, func(c *transport.Conn) transport.Protocol {
-		p := &peer{conn: c, closed: make(chan error, 1)}
-		peers <- p
-		return framed{p, end}
-	})
-	f.peers = peers
-	return f.dialRaw(t, offer)
-}
-
 func TestEndMessage(t *testing.T) {
 	ends := ""
-	raw, p := startFramed(t, func(p *peer) error {
+	f := start(t, setup{ws: transport.WebSocketConfig{Compression: true}, end: func(p *peer) error {
 		ends += fmt.Sprintf("%d ", len(p.received()))
 		return nil
-	})
+	}})
+	raw, p := f.dialRaw(t, offer)
 	raw.frame(websocket.TextMessage, true, []byte("one"))
 	raw.frame(websocket.TextMessage, false, []byte("tw"))
 	raw.frame(websocket.PingMessage, true, nil) // no end of a message
@@ -66,7 +45,7 @@ func TestEndMessageFails(t *testing.T) {
 		"panic": {func(*peer) error { panic("a secret") }, 1011},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw, p := startFramed(t, tt.end)
+			raw, p := start(t, setup{end: tt.end}).dialRaw(t)
 			raw.frame(websocket.TextMessage, true, []byte("one"))
 			raw.frame(websocket.TextMessage, true, []byte("two"))
 			if code := raw.closeCode(t); code != tt.code {

@@ -102,6 +102,7 @@ func (c *rawConn) closeCode(t testing.TB) int {
 			continue
 		}
 		c.frame(websocket.CloseMessage, true, payload[:2])
+		c.Conn.(*net.TCPConn).CloseWrite()
 		if op, _, err := c.next(t); err == nil {
 			t.Errorf("frame %x after the close frame", op)
 		}
@@ -166,7 +167,6 @@ func TestHostileFramesAreRefused(t *testing.T) {
 		{"close text not UTF-8", join([]byte{0x88, 0x83}, mask, []byte{3, 232, 0xff}), 1002},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel() // each lingers for a second
 			f := start(t, setup{})
 			raw, p := f.dialRaw(t)
 			raw.Write(tt.send)

@@ -214,27 +214,23 @@ func TestAnIdleConnectionIsOneGoroutine(t *testing.T) {
 	for range n {
 		f.dial(t, nil)
 	}
-	ours := func() (count int) { // handlers of requests need a moment to return
-		dump := make([]byte, 4<<20)
-		dump = dump[:runtime.Stack(dump, true)]
-		for stack := range strings.SplitSeq(string(dump), "\n\n") {
-			if strings.Contains(stack, "headrace/transport.(*") || strings.Contains(stack, "net/http.(*conn).serve") {
-				count++
-			}
-		}
-		return count
-	}
-	got := ours()
-	for range 1000 {
-		if got <= n+1 {
-			break
-		}
-		waitABit()
-		got = ours()
-	}
-	if got != n+1 {
+	settles(t, "goroutines of connections and a flusher", n+1, ownGoroutines) // handlers of requests need a moment to return
+	if got := ownGoroutines(); got != n+1 {
 		t.Errorf("%d goroutines for %d connections and a flusher", got, n)
 	}
+}
+
+// ownGoroutines counts those of the package, of its tests' listeners and of
+// handlers of requests.
+func ownGoroutines() (count int) {
+	dump := make([]byte, 4<<20)
+	dump = dump[:runtime.Stack(dump, true)]
+	for stack := range strings.SplitSeq(string(dump), "\n\n") {
+		if strings.Contains(stack, "headrace/transport.(*") || strings.Contains(stack, "net/http.(*conn).serve") {
+			count++
+		}
+	}
+	return count
 }
 
 func TestNothingLeaks(t *testing.T) {
