@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 
+	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/codec"
 	"github.com/headrace/headrace/stompadapter/client"
@@ -66,6 +67,39 @@ func ExampleClient_Subscribe() {
 	// SUBSCRIBE
 	// ACK id:a1
 	// NACK id:a2
+}
+
+// The stages of package handler go between: here one that reads the payload as
+// a Go value.
+func ExampleClient_Subscribe_decoded() {
+	adapter, stop := newSite() // a server to talk to
+	defer stop()
+	server := httptest.NewServer(adapter.WebSocket())
+	defer server.Close()
+
+	type Price struct {
+		Symbol string
+		Cents  int
+	}
+	ctx := context.Background()
+	c, err := client.Dial(ctx, client.Config{URL: strings.Replace(server.URL, "http", "ws", 1)})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close(ctx)
+	seen := make(chan Price)
+	prices := handler.Decode(nil, message.HandlerFunc[Price](func(_ context.Context, m message.Message[Price]) error {
+		seen <- m.Payload
+		return nil
+	}))
+	if _, err := c.Subscribe(ctx, "/topic/prices", client.SubscribeConfig{}, prices.Handle); err != nil {
+		panic(err)
+	}
+	if err := c.Send(ctx, "/topic/prices", Price{"ACME", 4200}); err != nil {
+		panic(err)
+	}
+	fmt.Printf("%+v\n", <-seen)
+	// Output: {Symbol:ACME Cents:4200}
 }
 
 // A loop takes the messages, and acknowledges them by hand: here the second for

@@ -231,7 +231,7 @@ func (l *link) flush() error {
 func (l *link) wait(o *outgoing) bool {
 	l.mu.Lock()
 	over := l.over
-	if over == nil {
+	if over == nil && !o.given.Load() {
 		l.waiting = append(l.waiting, o)
 	}
 	l.mu.Unlock()
@@ -239,6 +239,15 @@ func (l *link) wait(o *outgoing) bool {
 		o.fail(over)
 	}
 	return over == nil
+}
+
+// forget takes o off the frames that wait.
+func (l *link) forget(o *outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.waiting, o); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+	}
 }
 
 // receipt settles the frame that asked for it.

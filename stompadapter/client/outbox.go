@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/stompadapter/frame"
 )
@@ -13,6 +14,7 @@ type outgoing struct {
 	link    *link       // the only connection on which it makes sense, or nil
 	receipt string      // the receipt it asks for, or ""
 	settle  func(error) // told once how it ended, if it asks for a receipt; does not block
+	given   atomic.Bool // nobody waits for the receipt any more
 	counted bool        // it holds one of the outbox's slots
 	last    bool        // nothing may be written after it
 }

@@ -105,7 +105,11 @@ func (c *Client) await(ctx context.Context, f frame.Frame, l *link) error {
 	if err := c.queue(ctx, o); err != nil {
 		return err
 	}
-	return wait(ctx, result)
+	err := wait(ctx, result)
+	if ctx.Err() != nil {
+		c.forget(o)
+	}
+	return err
 }
 
 // withReceipt returns f as a frame that asks for a receipt, and where its
@@ -113,6 +117,18 @@ func (c *Client) await(ctx context.Context, f frame.Frame, l *link) error {
 func (c *Client) withReceipt(f frame.Frame, l *link) (*outgoing, <-chan error) {
 	result := make(chan error, 1)
 	return &outgoing{frame: f, link: l, receipt: c.id("r"), settle: func(err error) { result <- err }}, result
+}
+
+// forget takes o off the frames that wait for receipts: a server that sends none
+// does not fill the memory.
+func (c *Client) forget(o *outgoing) {
+	o.given.Store(true)
+	c.mu.Lock()
+	l := c.link
+	c.mu.Unlock()
+	if l != nil {
+		l.forget(o)
+	}
 }
 
 func wait(ctx context.Context, result <-chan error) error {

@@ -50,6 +50,8 @@ type Subscription struct {
 	over        sync.Once
 	err         error  // why it ended; nil after Unsubscribe; set before ended is closed
 	delivered   uint64 // the reader's: number of the last message
+
+	making *outgoing // the latest SUBSCRIBE; the client's lock guards it
 }
 
 // Subscribe asks for the messages of destination and waits until the server has
@@ -61,8 +63,8 @@ type Subscription struct {
 // subscription, with the values of ctx; its end is that of Close. With an
 // AckMode other than AckAuto they have a Done (see [message.Completion]): nil
 // acknowledges the message and an error refuses it, once handle has returned
-// or whoever took the message over is done. A channel's Handle method is
-// therefore a good handler. Errors are logged. A nil handle leaves the messages
+// or whoever took the message over is done. A channel's Handle method, or that of
+// handler.Decode, is therefore a good handler. Errors are logged. A nil handle leaves the messages
 // to Messages.
 func (c *Client) Subscribe(ctx context.Context, destination string, config SubscribeConfig, handle func(context.Context, message.Raw) error) (*Subscription, error) {
 	if config.Pending < 0 {
@@ -130,19 +132,20 @@ func (c *Client) find(id string) *Subscription {
 	return nil
 }
 
-// frame returns the SUBSCRIBE frame for l.
+// frame returns the SUBSCRIBE frame for l. The client's lock is held.
 func (s *Subscription) frame(l *link) *outgoing {
 	h := s.config.Header.
 		With(frame.HeaderID, s.config.ID).
 		With(frame.HeaderDestination, s.destination).
 		With(frame.HeaderAck, string(s.config.Ack)).
 		Without(frame.HeaderReceipt)
-	return &outgoing{
+	s.making = &outgoing{
 		frame:   frame.Frame{Command: frame.Subscribe, Header: h},
 		link:    l,
 		receipt: s.client.id("r"),
 		settle:  s.settle,
 	}
+	return s.making
 }
 
 // settle learns what became of SUBSCRIBE. Where the connection was lost, the
@@ -228,6 +231,7 @@ func (s *Subscription) giveUp() {
 	l := s.client.remove(s)
 	s.end(nil)
 	if l != nil {
+		l.forget(s.making)                                                 // which does not change any more
 		_ = s.client.push(&outgoing{frame: s.unsubscribeFrame(), link: l}) // or the connection has ended, which is as well
 	}
 }

@@ -267,6 +267,36 @@ func TestSlowHandlerHoldsUpTheServer(t *testing.T) {
 	})
 }
 
+// What cannot be said in a frame is refused, and the connection goes on.
+func TestSubscribeRefusesWhatCannotBeSent(t *testing.T) {
+	field := func(name, value string) message.Header {
+		return message.NewHeader(message.Field{Name: name, Value: value})
+	}
+	for name, tc := range map[string]struct {
+		greeting, destination string
+		config                client.SubscribeConfig
+	}{
+		"NUL in the destination": {connected, "/a\x00", client.SubscribeConfig{}},
+		"id that is not UTF-8":   {connected, "/a", client.SubscribeConfig{ID: "\xff"}},
+		"header without a name":  {connected, "/a", client.SubscribeConfig{Header: field("", "x")}},
+		"two lines in 1.0":       {"CONNECTED\n\n\x00", "/a", client.SubscribeConfig{Header: field("selector", "x\nreceipt:y")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, p := dial(t, newServer(t, tc.greeting), client.Config{})
+				defer hangUp(c)
+				_, err := c.Subscribe(t.Context(), tc.destination, tc.config, nil)
+				if _, ok := errors.AsType[*message.Error](err); !ok {
+					t.Errorf("got %v", err)
+				}
+				synctest.Wait()
+				p.quiet()
+				subscribe(t, c, p, "/b", client.SubscribeConfig{}, nil)
+			})
+		})
+	}
+}
+
 func TestSubscribeGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := dial(t, newServer(t, connected), client.Config{})
