@@ -1,0 +1,143 @@
+package handler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/codec"
+)
+
+// purse is valid unless it owes.
+type purse struct{ Coins int }
+
+var errOwes = errors.New("owes: secret of the bank")
+
+func (p purse) Validate() error {
+	if p.Coins < 0 {
+		return errOwes
+	}
+	return nil
+}
+
+// gift says itself what is wrong with it.
+type gift struct{ To string }
+
+func (g *gift) Validate() error {
+	if g.To == "" {
+		return message.Errorf(message.CodeInvalid, "field To: want a name")
+	}
+	return nil
+}
+
+func TestValidate(t *testing.T) {
+	var seen []string
+	config := handler.Config{Validate: func(payload any) error {
+		seen = append(seen, fmt.Sprintf("%T", payload))
+		if p, ok := payload.(*purse); ok && p.Coins > 100 {
+			return message.Errorf(message.CodeInvalid, "field Coins: want at most 100")
+		}
+		return nil
+	}}
+	for _, c := range []struct {
+		name    string
+		wire    func(r *handler.Router, pattern string)
+		payload string
+		want    string // what the client is told
+		seen    string // by Config.Validate
+	}{
+		{"valid", told[purse], `{"Coins":1}`, "", "[*handler_test.purse]"},
+		{"own method", told[purse], `{"Coins":-1}`, "payload is not valid for type handler_test.purse", "[*handler_test.purse]"},
+		{"config", told[purse], `{"Coins":101}`, "field Coins: want at most 100", "[*handler_test.purse]"},
+		{"method of the pointer", told[gift], `{}`, "field To: want a name", "[*handler_test.gift]"},
+		{"pointer", told[*gift], `{}`, "field To: want a name", "[*handler_test.gift]"},
+		{"nil pointer", told[*gift], ``, "", "[]"},
+		{"request", told[handler.Request[purse]], `{"Coins":101}`, "field Coins: want at most 100", "[*handler_test.purse]"},
+		{"bytes", told[[]byte], `{}`, "", "[]"},
+		{"raw", told[message.Raw], `{}`, "", "[]"},
+		{"text", told[string], `{}`, "", "[*string]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			seen = nil
+			r, _ := newRouter(config)
+			c.wire(r, "/x")
+			err := send(r, "/app/x", c.payload)
+			expect(t, "seen", fmt.Sprint(seen), c.seen)
+			if c.want == "" {
+				mustHandle(t, err)
+				return
+			}
+			if e, ok := errors.AsType[*handler.InputError](err); !ok || e.Part != "payload" {
+				t.Errorf("error %#v", err)
+			}
+			expect(t, "code", code(err), message.CodeInvalid)
+			expect(t, "text", message.Public(err).Message, c.want)
+		})
+	}
+	r, _ := newRouter(handler.Config{})
+	told[purse](r, "/x")
+	if err := send(r, "/app/x", `{"Coins":-1}`); !errors.Is(err, errOwes) {
+		t.Errorf("%v has lost its cause", err)
+	}
+}
+
+// TestInputErrors: whatever is wrong with the input arrives, typed, at the error
+// handlers and says what was wanted.
+func TestInputErrors(t *testing.T) {
+	strict := handler.Config{Codecs: codec.NewSet(codec.JSON{Strict: true}).Strict()}
+	for _, c := range []struct {
+		name        string
+		config      handler.Config
+		wire        func(r *handler.Router, pattern string)
+		contentType string
+		payload     string
+		field, want string
+		text        string
+	}{
+		{"field", handler.Config{}, told[trade], "", `{"Shares":"x"}`, "Shares", "int", `payload is not valid JSON for type handler_test.trade: field "Shares": want int, got string`},
+		{"nested field", handler.Config{}, told[struct{ T trade }], "", `{"T":{"Shares":"x"}}`, "T.Shares", "int", `payload is not valid JSON for type struct: field "T.Shares": want int, got string`},
+		{"whole", handler.Config{}, told[trade], "", `x`, "", "handler_test.trade", `payload is not valid JSON for type handler_test.trade: invalid character 'x' looking for beginning of value at byte 1`},
+		{"empty", handler.Config{}, told[trade], "", ``, "", "handler_test.trade", `payload is empty, want JSON for type handler_test.trade`},
+		{"empty text", handler.Config{}, told[string], "", ``, "", "string", `payload is empty, want text for type string`},
+		{"content type", handler.Config{}, told[trade], "image/png", `x`, "", "handler_test.trade", `content type "image/png" is not supported`},
+		{"no content type", strict, told[trade], "", `{}`, "", "handler_test.trade", `payload has no content type, want one for type handler_test.trade`},
+		{"unknown field", strict, told[trade], "application/json", `{"X":1}`, "", "handler_test.trade", `payload is not valid JSON for type handler_test.trade: unknown field "X"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, sent := newRouter(c.config)
+			c.wire(r, "/x")
+			handler.OnError(r, func(_ context.Context, e *handler.InputError) (string, error) {
+				return e.Part + "|" + e.Field + "|" + e.Want + "|" + message.Public(e).Message, nil
+			})
+			m := message.Raw{Destination: "/app/x", Payload: []byte(c.payload)}
+			if c.contentType != "" {
+				m.Header = message.NewHeader(field(message.HeaderContentType, c.contentType))
+			}
+			mustHandle(t, r.Handle(t.Context(), m))
+			expect(t, "answered", sent.lines(), "/topic/x payload|"+c.field+"|"+c.want+"|"+c.text)
+		})
+	}
+}
+
+func TestEmptyPayloadIsNilForAPointer(t *testing.T) {
+	for _, contentType := range []string{"", "application/json", "text/plain"} {
+		r, sent := newRouter(handler.Config{})
+		handler.Handle(r, "/x", func(_ context.Context, in *trade) (bool, error) { return in == nil, nil })
+		m := message.Raw{Destination: "/app/x", Header: message.NewHeader(field(message.HeaderContentType, contentType))}
+		mustHandle(t, r.Handle(t.Context(), m))
+		expect(t, contentType, sent.lines(), "/topic/x true")
+	}
+}
+
+func TestBytesAreUntouched(t *testing.T) {
+	r, sent := newRouter(handler.Config{})
+	handler.Handle(r, "/x", func(_ context.Context, in []byte) ([]byte, error) { return in, nil })
+	payload := []byte("payload")
+	mustHandle(t, r.Handle(t.Context(), message.Raw{Destination: "/app/x", Payload: payload}))
+	if &sent.sent[0].Payload[0] != &payload[0] {
+		t.Error("the payload was copied")
+	}
+}
