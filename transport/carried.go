@@ -72,9 +72,13 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 		return nil, false
 	}
 	info.Transport = c.Transport
-	k := &Carried{wake: c.Wake, over: make(chan struct{}), turn: make(chan struct{}, 1)}
+	k := &Carried{wake: c.Wake, ended: c.Ended, over: make(chan struct{}), turn: make(chan struct{}, 1)}
+	k.listeners.arrived, k.listeners.patience = make(chan struct{}, 1), c.Patience
+	if k.wake == nil {
+		k.wake = k.listeners.wake
+	}
 	k.Conn = newConn(s, k, c.Framing, info)
-	k.out.wake = c.Wake
+	k.out.wake = k.wake
 	// Whatever ends the connection meanwhile must find a protocol to tell.
 	k.turn <- struct{}{}
 	defer k.yield()

@@ -1,0 +1,109 @@
+package sseadapter
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/transport"
+)
+
+// Config says how an [Adapter] treats its clients.
+type Config struct {
+	// Transport says who may connect and how much may wait for a client. Zero
+	// means the defaults of [transport.Config]; its Logger is Logger unless it
+	// has one of its own.
+	Transport transport.Config
+	// MessageBytes is the largest payload that is taken. Zero means 64 KiB.
+	MessageBytes int64
+	// ResumeTimeout is how long a session outlives its connection, for a client
+	// that comes back. Zero means 10 s; a negative duration means not at all.
+	ResumeTimeout time.Duration
+	// LoginTimeout is how long a client may wait to be connected. Zero means
+	// 10 s.
+	LoginTimeout time.Duration
+	// Logger is told of refused requests and failed messages. Zero means
+	// slog.Default().
+	Logger *slog.Logger
+}
+
+// Adapter is the server side of messages over Server-Sent Events. Its methods
+// may be called from any goroutine. Make one with [New].
+type Adapter struct {
+	config   Config
+	server   *transport.Server
+	exchange *transport.Exchange
+	streams  sync.Map // of *stream, by token
+}
+
+// New returns an adapter that sends what clients send to inbound. It panics
+// when inbound is nil or LoginTimeout is negative. Whoever calls New calls
+// Close.
+func New(inbound message.RawHandler, c Config) *Adapter {
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	c.Transport.Logger = cmp.Or(c.Transport.Logger, c.Logger)
+	c.MessageBytes = cmp.Or(c.MessageBytes, 64<<10)
+	c.ResumeTimeout = max(0, cmp.Or(c.ResumeTimeout, 10*time.Second))
+	return &Adapter{
+		config: c,
+		server: transport.NewServer(c.Transport),
+		exchange: transport.NewExchange(inbound, transport.ExchangeConfig{
+			Tolerant:     true,
+			LoginTimeout: c.LoginTimeout,
+			Logger:       c.Logger,
+		}),
+	}
+}
+
+// Events returns the handler of an endpoint. It may be called more than once.
+func (a *Adapter) Events() http.Handler { return http.HandlerFunc(a.serve) }
+
+func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
+	if !a.server.Origin(w, r) {
+		return
+	}
+	const methods = "GET, POST, OPTIONS"
+	h := w.Header()
+	if origin := r.Header.Get("Origin"); origin != "" {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Set("Access-Control-Allow-Methods", methods)
+		h.Set("Access-Control-Allow-Headers", "Content-Type, Last-Event-ID")
+		h.Add("Vary", "Origin")
+	}
+	switch r.Method {
+	case http.MethodGet:
+		a.listen(w, r)
+	case http.MethodPost:
+		a.request(w, r)
+	case http.MethodOptions:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		h.Set("Allow", methods)
+		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+	}
+}
+
+// Shutdown refuses new clients and new messages, waits until what was accepted
+// is handled and its receipts are sent, and ends the event streams. It returns
+// ctx's error when that takes longer than ctx lasts; Close ends the rest.
+func (a *Adapter) Shutdown(ctx context.Context) error { return a.server.Shutdown(ctx) }
+
+// Close cuts all connections and waits until the last message of each session
+// was given to inbound.
+func (a *Adapter) Close() { a.server.Close() }
+
+// Stats is a snapshot of an adapter's counters.
+type Stats struct {
+	// ExchangeStats counts sessions, refused requests and encoded messages.
+	transport.ExchangeStats
+	// Transport counts connections and bytes.
+	Transport transport.Stats
+}
+
+// Stats returns a snapshot.
+func (a *Adapter) Stats() Stats { return Stats{a.exchange.Stats(), a.server.Stats()} }
