@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,11 +26,7 @@ const serveAt = "HEADRACE_INTEROP_SERVE"
 func TestHeadrace(t *testing.T) {
 	t.Parallel()
 	addrs := freeAddrs(t, 3)
-	p := &process{t: t, addrs: addrs, command: func() *exec.Cmd {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), serveAt+"="+strings.Join(addrs, " "))
-		return cmd
-	}}
+	p := &process{t: t, args: os.Args[:1], env: append(os.Environ(), serveAt+"="+strings.Join(addrs, " ")), addrs: addrs}
 	p.launch()
 	_, trusting := certificate()
 	for name, url := range map[string]string{"ws": "ws://" + addrs[0] + "/ws", "tcp": "tcp://" + addrs[1], "tls": "tls://" + addrs[2]} {

@@ -5,7 +5,6 @@ package interop_test
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -86,18 +85,28 @@ func (s *server) end(t *testing.T, c *client.Client) {
 
 // process is a server's process, which a test may kill and start again.
 type process struct {
-	t       *testing.T // whose end is that of the process
-	command func() *exec.Cmd
-	addrs   []string // where it listens
-	kill    func()   // ends it and waits for that
+	t     *testing.T // whose end is that of the process
+	args  []string   // the program and its arguments
+	env   []string
+	addrs []string // where it listens
+	kill  func()   // ends it and waits for that
 }
+
+// supervise runs a program and kills it, by its id, at the end of its own
+// input: also when the test ends in a way that calls no one back.
+const supervise = `"$@" & read -r _; kill -9 $!; wait $!`
 
 // launch starts the process and waits until it listens.
 func (p *process) launch() {
 	t := p.t
 	t.Helper()
-	cmd := p.command()
+	cmd := exec.Command("sh", append([]string{"-c", supervise, "sh"}, p.args...)...)
+	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,19 +116,19 @@ func (p *process) launch() {
 		cmd.Wait() // what it ended with says nothing: it is killed
 	}()
 	p.kill = func() {
-		cmd.Process.Kill() // by its id; nothing if it has ended
+		input.Close()
 		<-ended
 	}
 	t.Cleanup(p.kill)
 	for _, addr := range p.addrs {
-		if err := listens(addr, ended); err != nil {
-			t.Fatalf("%s: %v", cmd, err)
+		if err := listens(addr); err != nil {
+			t.Fatalf("%v: %v", p.args, err)
 		}
 	}
 }
 
 // listens waits until somebody answers at addr.
-func listens(addr string, ended <-chan struct{}) error {
+func listens(addr string) error {
 	deadline, tick := time.After(90*time.Second), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -129,8 +138,6 @@ func listens(addr string, ended <-chan struct{}) error {
 		}
 		select {
 		case <-tick.C:
-		case <-ended:
-			return fmt.Errorf("ended before it listened")
 		case <-deadline:
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
@@ -24,14 +23,8 @@ func TestRabbitMQ(t *testing.T) {
 		"ERL_EPMD_ADDRESS=127.0.0.1", "ERL_EPMD_PORT="+port(names), "RABBITMQ_DIST_PORT="+port(peers))
 
 	// RabbitMQ would start a name server itself, and leave it running.
-	(&process{t: t, addrs: []string{names}, command: func() *exec.Cmd {
-		return exec.Command(epmd, "-port", port(names), "-address", "127.0.0.1")
-	}}).launch()
-	p := &process{t: t, addrs: []string{stomp, webStomp}, command: func() *exec.Cmd {
-		cmd := exec.Command(program)
-		cmd.Env = environment
-		return cmd
-	}}
+	(&process{t: t, args: []string{epmd, "-port", port(names), "-address", "127.0.0.1"}, addrs: []string{names}}).launch()
+	p := &process{t: t, args: []string{program}, env: environment, addrs: []string{stomp, webStomp}}
 	p.launch()
 
 	s := server{name: regexp.MustCompile(`^RabbitMQ/3\.\d+\.\d+$`), features: []feature{acks, transactions}, process: p}
