@@ -30,7 +30,8 @@ type Config struct {
 	// GOMAXPROCS, at least one.
 	Flushers int
 	// Logger is told of refused origins, failed handshakes and panics of
-	// protocols. Zero means slog.Default().
+	// protocols, and at debug level of everything that is refused, with the
+	// reason. Zero means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -78,9 +78,9 @@ func (c *Conn) Framing() *Framing { return c.framing }
 func (c *Conn) Send(f *Frame) error { return c.out.put(f) }
 
 // Close ends the connection; the first reason counts, further calls do
-// nothing. What is queued goes out, then a close frame that tells the client of
-// the reason, then the socket closes when the client has answered, after a
-// second at most. A client that does not take what is queued within
+// nothing. What is queued goes out, then, on a WebSocket, a close frame that
+// tells the client of the reason, on a stream its end; the socket closes when
+// the client has ended its side too, after a second at most. A client that does not take what is queued within
 // Config.WriteTimeout is cut. Nothing is received any more.
 //
 // The close frame carries the text of an authored [message.Error] and one of

@@ -1,7 +1,8 @@
 package transport
 
 // Protocol is what an adapter puts on a connection. Its methods are called one
-// at a time, in order, on the connection's reader goroutine.
+// at a time and in order: on the connection's reader goroutine, or in
+// [Carried.Receive].
 type Protocol interface {
 	// Receive is given what the client sent, in order and split anywhere. The
 	// bytes are valid during the call only. It may block, which is
