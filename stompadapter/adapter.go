@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/sockjs"
 	"github.com/headrace/headrace/transport"
 )
 
@@ -38,6 +39,12 @@ func New(inbound message.RawHandler, c Config) *Adapter {
 // WebSocket returns the handler of an endpoint for STOMP over WebSocket. It
 // may be called more than once.
 func (a *Adapter) WebSocket() http.Handler { return a.server.WebSocket(a.config.WebSocket, a.open) }
+
+// SockJS returns the handler of a SockJS endpoint, to be mounted at a path and
+// all below it; WebSocket without SockJS is at PATH/websocket. What is sent
+// that is not UTF-8, which SockJS cannot carry, arrives as U+FFFD. It may be
+// called more than once. It panics when Config.SockJS is malformed.
+func (a *Adapter) SockJS() http.Handler { return sockjs.Mount(a.server, a.config.SockJS, a.open) }
 
 // ServeTCP serves STOMP over the connections that ln accepts, as
 // http.Server.Serve does: it returns when ln fails, or with

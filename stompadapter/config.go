@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/stompadapter/sockjs"
 	"github.com/headrace/headrace/transport"
 )
 
@@ -21,6 +22,9 @@ type Config struct {
 	// put a frame into one WebSocket message. A MessageBytes that is set is
 	// kept; frames that are larger then have to come in several messages.
 	WebSocket transport.WebSocketConfig
+	// SockJS says how endpoints of [Adapter.SockJS] behave; its WebSocket is the
+	// adapter's. Zero means the defaults of [sockjs.MountConfig].
+	SockJS sockjs.MountConfig
 	// TCP says how connections of [Adapter.ServeTCP] are treated. Zero means the
 	// defaults of [transport.StreamConfig].
 	TCP transport.StreamConfig
@@ -77,6 +81,7 @@ func (c Config) checked() Config {
 	if c.WebSocket.MessageBytes == 0 && c.Limits.Frame > 64<<10 {
 		c.WebSocket.MessageBytes = int64(c.Limits.Frame)
 	}
+	c.SockJS.WebSocket = c.WebSocket
 	c.Heartbeat.Send = max(0, cmp.Or(c.Heartbeat.Send, 10*time.Second))
 	c.Heartbeat.Receive = max(0, cmp.Or(c.Heartbeat.Receive, 10*time.Second))
 	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, 128)

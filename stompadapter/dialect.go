@@ -2,7 +2,6 @@ package stompadapter
 
 import (
 	"errors"
-	"strings"
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
@@ -69,7 +68,7 @@ func (d *dialect) connect(f frame.Frame) (m message.Raw, err error) {
 	if d.Version() != 0 {
 		return m, nil
 	}
-	version, ok := negotiate(f.Header.Get(frame.HeaderAcceptVersion), newest(d.conn.Subprotocol()))
+	version, ok := frame.Negotiate(f.Header.Get(frame.HeaderAcceptVersion), newest(d.conn.Subprotocol()))
 	if !ok {
 		return m, errVersion
 	}
@@ -81,20 +80,6 @@ func (d *dialect) connect(f frame.Frame) (m message.Raw, err error) {
 	d.version.Store(uint32(version))
 	d.decoder.SetVersion(version)
 	return m, nil
-}
-
-// negotiate returns the highest version in the value of an accept-version
-// header that is not above most. No header means 1.0.
-func negotiate(accepted string, most frame.Version) (best frame.Version, ok bool) {
-	if accepted == "" {
-		return frame.V10, true
-	}
-	for s := range strings.SplitSeq(accepted, ",") {
-		if v, _ := frame.ParseVersion(strings.TrimSpace(s)); v <= most {
-			best = max(best, v)
-		}
-	}
-	return best, best != 0
 }
 
 // newest returns the newest version that a subprotocol allows. A client that

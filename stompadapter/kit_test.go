@@ -146,6 +146,7 @@ func serve(t *testing.T, in *inbound, c stompadapter.Config, tcp ...bool) *site 
 	t.Helper()
 	s := &site{t: t, in: in, log: new(syncBuffer), url: "ws://pipe/"}
 	c.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Transport.Logger = slog.New(slog.DiscardHandler) // which tells of every end
 	s.adapter = stompadapter.New(in, c)
 	var l net.Listener
 	if len(tcp) > 0 {
