@@ -278,6 +278,21 @@ func TestExchangeHolds(t *testing.T) {
 	}
 }
 
+// TestExchangeAnswersTheLoginFirst lets inbound be done with KindConnect before
+// it opens the session.
+func TestExchangeAnswersTheLoginFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := exchangeIn(t, transport.ExchangeConfig{}, func(context.Context, message.Raw) error { return nil })
+		defer s.stop()
+		c := s.dial("OPEN 0", "SAY 1 /a")
+		c.want(t)
+		if err := s.session().Deliver(t.Context(), message.Raw{Kind: message.KindConnected}); err != nil {
+			t.Error(err)
+		}
+		c.want(t, "WELCOME", "DONE 0", "DONE 1")
+	})
+}
+
 // TestExchangeDrainsWhatWasHeld shuts down while the held requests are under
 // way: those that were taken are answered, the others are refused.
 func TestExchangeDrainsWhatWasHeld(t *testing.T) {
