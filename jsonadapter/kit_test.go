@@ -40,6 +40,7 @@ func serve(inbound message.RawHandler, c jsonadapter.Config) *site {
 func serveOn(p *pipes, inbound message.RawHandler, c jsonadapter.Config) *site {
 	s := &site{log: new(syncBuffer)}
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	c.Transport.Logger = slog.New(slog.DiscardHandler) // which tells of every end
 	s.Adapter = jsonadapter.New(inbound, c)
 	s.web = httptest.NewUnstartedServer(s.WebSocket())
 	if p != nil {
