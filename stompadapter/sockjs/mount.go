@@ -82,13 +82,13 @@ func (e *endpoint) serveStatic(w http.ResponseWriter, r *http.Request, leaf stri
 // serveSession knows the transports by the last segment of their URLs.
 func (e *endpoint) serveSession(w http.ResponseWriter, r *http.Request, to route) {
 	switch {
-	case to.end == "websocket":
+	case to.end == endWebSocket:
 		e.upgrade(w, r, e.framed)
-	case to.end == "xhr_send":
+	case to.end == endXHRSend:
 		e.guard(w, r, "OPTIONS, POST", func(w http.ResponseWriter, r *http.Request) {
 			e.send(w, r, to.session, xhrSend)
 		})
-	case to.end == "jsonp_send" && e.config.JSONP:
+	case to.end == endJSONPSend && e.config.JSONP:
 		e.guardEmbedded(w, r, http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
 			e.send(w, r, to.session, jsonpSend)
 		})

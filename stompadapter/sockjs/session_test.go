@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -491,4 +494,67 @@ func TestMaxConnections(t *testing.T) {
 	}
 	f.post("/0/a/xhr_send", `["a"]`).want(t, 204, "")
 	f.post("/0/a/xhr", "").want(t, 200, `a["a"]`+"\n")
+}
+
+func TestServerIsIgnored(t *testing.T) {
+	f := start(t, everyone(), echo)
+	id := path()[len("/000"):]
+	f.post("/000"+id+"/xhr", "").want(t, 200, "o\n")
+	f.post("/001"+id+"/xhr_send", `["a"]`).want(t, 204, "")
+	f.post("/999"+id+"/xhr", "").want(t, 200, `a["a"]`+"\n")
+}
+
+// TestBeginsTwice: of two requests that begin the same session at once, one
+// receives and the other is told so.
+func TestBeginsTwice(t *testing.T) {
+	hook := make(chan struct{})
+	c := everyone()
+	c.Transport.Handshake.Hooks = []func(*http.Request, map[string]any) error{func(*http.Request, map[string]any) error {
+		<-hook
+		return nil
+	}}
+	f := start(t, c, echo)
+	answers := make(chan string, 2)
+	for range 2 {
+		go func() {
+			s, err := http.Post(f.base+"/0/a/xhr", "", nil)
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			b, _ := io.ReadAll(s.Body)
+			s.Body.Close()
+			answers <- string(b)
+		}()
+	}
+	hook <- struct{}{} // a second handshake would wait for ever
+	first, second := <-answers, ""
+	if first != "o\n" { // told while the first still received
+		second, first = first, <-answers
+	} else {
+		f.post("/0/a/xhr_send", `["a"]`) // or the second receives
+		second = <-answers
+	}
+	if first != "o\n" || second != `c[2010,"Another connection still open"]`+"\n" && second != `a["a"]`+"\n" {
+		t.Errorf("%q, %q", first, second)
+	}
+	if n := f.Stats().Total; n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// TestRefusedBegins: a handshake that is refused leaves the id free.
+func TestRefusedBegins(t *testing.T) {
+	c := everyone()
+	var refusals atomic.Int64
+	c.Transport.Handshake.Hooks = []func(*http.Request, map[string]any) error{func(*http.Request, map[string]any) error {
+		if refusals.Add(1) == 1 {
+			return message.Errorf(message.CodeDenied, "not now")
+		}
+		return nil
+	}}
+	f := start(t, c, echo)
+	f.post("/0/a/xhr", "").want(t, 403, "not now\n")
+	f.post("/0/a/xhr_send", "[]").want(t, 404, "404 page not found\n")
+	f.post("/0/a/xhr", "").want(t, 200, "o\n")
 }

@@ -8,13 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// The pages and endpoints below the base; what a route leads to is one of
-// these or the name of a transport in a session's URL.
+// The pages and endpoints right below the base.
 const (
 	leafGreeting = ""
 	leafInfo     = "info"
 	leafIframe   = "iframe.html"
 	leafRaw      = "websocket"
+)
+
+// The last segments of sessions' URLs that do not name one of transports.
+const (
+	endWebSocket = "websocket"
+	endXHRSend   = "xhr_send"
+	endJSONPSend = "jsonp_send"
 )
 
 // route is what a URL below the base says.
@@ -139,11 +145,20 @@ func ending(path string) string {
 		return path
 	}
 	last := path[ends[0]+1:]
-	if _, ok := transports[last]; (ok || last == leafRaw) && len(ends) == 3 {
+	if len(ends) == 3 && endsSession(last) {
 		return path[ends[2]:]
 	}
 	if _, ok := parseLeaf(last); ok {
 		return path[ends[0]:]
 	}
 	return path
+}
+
+// endsSession reports whether a session's URL may end so.
+func endsSession(last string) bool {
+	switch last {
+	case endWebSocket, endXHRSend, endJSONPSend:
+		return true
+	}
+	return transports[last] != nil
 }

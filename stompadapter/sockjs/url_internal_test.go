@@ -65,6 +65,8 @@ func TestBelow(t *testing.T) {
 		{"", "", "", "/0/a/xhr", "/0/a/xhr"},
 		{"", "", "", "/portfolio/0/a/xhr", "/0/a/xhr"},
 		{"", "", "", "/portfolio/0/a/websocket", "/0/a/websocket"},
+		{"", "", "", "/portfolio/0/a/xhr_send", "/0/a/xhr_send"},
+		{"", "", "", "/portfolio/0/a/jsonp_send", "/0/a/jsonp_send"},
 		{"", "", "", "/portfolio/websocket", "/websocket"},
 		{"", "/", "/portfolio/info", "/portfolio/info", "/info"},
 		{"", "", "", "/a/b/c/iframe-1.html", "/iframe-1.html"},
