@@ -18,7 +18,9 @@ func TestDescribe(t *testing.T) {
 	var trace []string
 	g.Use(tracing(&trace, "g"))
 	at := here(1)
-	handler.Handle(g, "/{symbol}", func(context.Context, handler.Request[trade]) (handler.Reply[int], error) { return handler.Reply[int]{}, nil },
+	handler.Handle(g, "/{symbol}", func(context.Context, handler.Request[trade]) (handler.Reply[int], error) {
+		return handler.Reply[int]{}, nil
+	},
 		handler.SendTo("/topic/{symbol}", "/topic/all"), handler.SendToUser("/queue/x"), handler.Interceptors(interceptor.Recover),
 		handler.Catch(func(context.Context, *tradeError) (string, error) { return "", nil }))
 	handler.Consume(r, "/log", func(context.Context, message.Raw) error { return nil })
