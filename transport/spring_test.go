@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -77,54 +76,5 @@ func TestOnePathForSocketAndResource(t *testing.T) {
 	(<-f.peers).conn.Send(text("still open"))
 	if _, b, err := ws.ReadMessage(); string(b) != "still open" {
 		t.Errorf("got %q, %v", b, err)
-	}
-}
-
-// The handshake's own refusals, beside those of origin and hooks.
-func TestRequestsThatAreNoHandshake(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		change func(r *http.Request)
-		status int
-	}{
-		{"POST", func(r *http.Request) { r.Method = http.MethodPost }, http.StatusMethodNotAllowed},
-		{"no upgrade", func(r *http.Request) { r.Header.Del("Upgrade") }, http.StatusBadRequest},
-		{"no connection", func(r *http.Request) { r.Header.Del("Connection") }, http.StatusBadRequest},
-		{"old version", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Version", "8") }, http.StatusUpgradeRequired},
-		{"no key", func(r *http.Request) { r.Header.Del("Sec-WebSocket-Key") }, http.StatusBadRequest},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s := transport.NewServer(transport.Config{})
-			defer s.Close()
-			r, w := handshake("http://own.example/"), httptest.NewRecorder()
-			tt.change(r)
-			s.WebSocket(transport.WebSocketConfig{}, nil).ServeHTTP(w, r)
-			if w.Code != tt.status || w.Header().Get("Sec-WebSocket-Version") != "13" {
-				t.Errorf("%d, version %q", w.Code, w.Header().Get("Sec-WebSocket-Version"))
-			}
-		})
-	}
-}
-
-// Of the extensions that a client offers the server takes those it has: none,
-// or compression where that is on.
-func TestExtensionsInCommon(t *testing.T) {
-	for _, tt := range []struct {
-		compression bool
-		offered     string
-		taken       string
-	}{
-		{false, "permessage-deflate", ""},
-		{true, "permessage-deflate", "permessage-deflate"},
-		{true, "x-webkit-deflate-frame, permessage-deflate; client_max_window_bits", "permessage-deflate"},
-		{true, "x-webkit-deflate-frame", ""},
-		{true, "", ""},
-	} {
-		f := start(t, setup{ws: transport.WebSocketConfig{Compression: tt.compression}})
-		resp := f.attempt(t, http.Header{"Sec-WebSocket-Extensions": {tt.offered}})
-		name, _, _ := strings.Cut(resp.Header.Get("Sec-Websocket-Extensions"), ";")
-		if resp.StatusCode != http.StatusSwitchingProtocols || name != tt.taken {
-			t.Errorf("compression %t, offered %q: %d, took %q, want %q", tt.compression, tt.offered, resp.StatusCode, name, tt.taken)
-		}
 	}
 }
