@@ -38,8 +38,8 @@
 //
 // Connect comes first and becomes a [message.KindConnect]; connected is what
 // the broker's [message.KindConnected] becomes. What the client sends in
-// between stays unread, but for 4 KiB, until then, and is dropped when the
-// connection is refused. However a session ends, exactly one
+// between, up to 8 KiB, is held until then and dropped when the connection is
+// refused. However a session ends, exactly one
 // [message.KindDisconnect] is the last that inbound sees of it.
 //
 // # Ordering

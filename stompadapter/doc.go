@@ -1,16 +1,21 @@
 // Package stompadapter lets STOMP 1.0, 1.1 and 1.2 clients take part in a
 // pipeline of messages.
 //
-//	             ┌────────────────── Adapter ───────────────────┐
-//	client ─────►│ decoder ─► session ─► message, receipt noted │─► inbound
-//	client ◄─────│ outbox ◄─ frame, encoded once ◄─ Sink        │◄─ Session.Deliver
-//	             └──────────────────────────────────────────────┘
+//	                               ┌─ dialect: frames and messages
+//	WebSocket ─┐                   │
+//	SockJS ────┼─► transport.Conn ─┴─► transport.Exchange ─► inbound
+//	TCP, TLS ──┘         ◄── frame, encoded once ──◄── Session.Deliver
 //
 // It is given the handler that takes what clients send, usually a channel, and
 // needs nothing else; what clients are sent comes out of their sessions:
 //
 //	stomp := stompadapter.New(inbound, stompadapter.Config{})
+//	http.Handle("/portfolio/", stomp.SockJS())
 //	http.Handle("/ws", stomp.WebSocket())
+//	go stomp.ServeTCP(listener)
+//
+// Whatever the endpoint, clients share sessions, limits, rules of origin and
+// statistics.
 //
 // # Sessions
 //
@@ -19,6 +24,13 @@
 // CONNECTED frame; what it sent before that, up to 8 KiB, is held until then
 // and dropped when the connection is refused. However a session ends, exactly
 // one [message.KindDisconnect] is the last that inbound sees of it.
+//
+// # Versions
+//
+// The version is the highest that both sides speak; a WebSocket subprotocol
+// limits it, for a client that was told v11.stomp does not expect what came
+// later. Without a subprotocol accept-version alone decides, and without that
+// it is 1.0. When no version is left, ERROR names those there are.
 //
 // # Ordering
 //
@@ -42,6 +54,19 @@
 // the names of [message.Reserved] are taken off what they send, and login and
 // passcode are seen by the handlers of KindConnect alone. All other headers
 // pass through to the subscribers.
+//
+// ACK and NACK become [message.KindAck] and [message.KindNack], BEGIN, COMMIT
+// and ABORT kinds of the same names; [Headers] reads what they are about:
+//
+//	          1.0                   1.1                   1.2
+//	MESSAGE   message-id            message-id            message-id, ack = hr-ack
+//	ACK       message-id            message-id            id, in the header hr-ack
+//	          [Subscription]        Subscription
+//	BEGIN …   transaction           transaction           transaction
+//
+// A broker that wants a delivery acknowledged sets its header hr-ack to an id
+// that is unique within the session. The transaction of SEND, ACK and NACK stays
+// in their header and does not reach subscribers.
 //
 // # Concurrency
 //
