@@ -54,9 +54,9 @@ func (s *server) run(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) { c.run(t, s) })
 		}
 	}
-	for f, refused := range refusals {
+	for f, check := range refusals {
 		if !slices.Contains(s.features, f) {
-			t.Run("no "+string(f), func(t *testing.T) { refused(t, s) })
+			t.Run("no "+string(f), func(t *testing.T) { check(t, s) })
 		}
 	}
 }

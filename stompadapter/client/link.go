@@ -231,7 +231,7 @@ func (l *link) flush() error {
 func (l *link) wait(o *outgoing) bool {
 	l.mu.Lock()
 	over := l.over
-	if over == nil && !o.given.Load() {
+	if over == nil && !o.abandoned.Load() {
 		l.waiting = append(l.waiting, o)
 	}
 	l.mu.Unlock()

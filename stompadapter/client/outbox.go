@@ -10,13 +10,13 @@ import (
 
 // outgoing is a frame on its way to the server.
 type outgoing struct {
-	frame   frame.Frame
-	link    *link       // the only connection on which it makes sense, or nil
-	receipt string      // the receipt it asks for, or ""
-	settle  func(error) // told once how it ended, if it asks for a receipt; does not block
-	given   atomic.Bool // nobody waits for the receipt any more
-	counted bool        // it holds one of the outbox's slots
-	last    bool        // nothing may be written after it
+	frame     frame.Frame
+	link      *link       // the only connection on which it makes sense, or nil
+	receipt   string      // the receipt it asks for, or ""
+	settle    func(error) // told once how it ended, if it asks for a receipt; does not block
+	abandoned atomic.Bool // nobody waits for the receipt any more
+	counted   bool        // it holds one of the outbox's slots
+	last      bool        // nothing may be written after it
 }
 
 // fail ends a frame that nobody answers.

@@ -122,7 +122,7 @@ func (c *Client) withReceipt(f frame.Frame, l *link) (*outgoing, <-chan error) {
 // forget takes o off the frames that wait for receipts: a server that sends none
 // does not fill the memory.
 func (c *Client) forget(o *outgoing) {
-	o.given.Store(true)
+	o.abandoned.Store(true)
 	c.mu.Lock()
 	l := c.link
 	c.mu.Unlock()

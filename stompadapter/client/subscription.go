@@ -63,9 +63,9 @@ type Subscription struct {
 // subscription, with the values of ctx; its end is that of Close. With an
 // AckMode other than AckAuto they have a Done (see [message.Completion]): nil
 // acknowledges the message and an error refuses it, once handle has returned
-// or whoever took the message over is done. A channel's Handle method, or that of
-// handler.Decode, is therefore a good handler. Errors are logged. A nil handle leaves the messages
-// to Messages.
+// or whoever took the message over is done. A channel's Handle method, or that
+// of handler.Decode, is therefore a good handler. Errors are logged. A nil
+// handle leaves the messages to Messages.
 func (c *Client) Subscribe(ctx context.Context, destination string, config SubscribeConfig, handle func(context.Context, message.Raw) error) (*Subscription, error) {
 	if config.Pending < 0 {
 		return nil, errors.New("client: Pending is negative")
