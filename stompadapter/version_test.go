@@ -121,3 +121,15 @@ func TestPingWithoutHeartbeats(t *testing.T) {
 		}
 	})
 }
+
+// TestSecondConnectNegotiatesNothing asks for 1.2 in a session of 1.0: what the
+// client is told of it is in the words of 1.0, which has no escapes.
+func TestSecondConnectNegotiatesNothing(t *testing.T) {
+	c := serve(t, new(inbound), stompadapter.Config{}).dial()
+	c.send("CONNECT\n\n\x00")
+	c.want(frame.Connected)
+	c.send("CONNECT\naccept-version:1.2\nreceipt:a:b\n\n\x00")
+	if got := c.wantError("begun already").Header.Get("receipt-id"); got != "a:b" {
+		t.Errorf("receipt-id %q", got)
+	}
+}
