@@ -134,6 +134,9 @@ func TestMaxConnections(t *testing.T) {
 		waitABit()
 	}
 	f.dial(t, nil)
+	for f.Stats().Open < 2 { // it is in the table after open
+		waitABit()
+	}
 	if st := f.Stats(); st.Open != 2 || st.Total != 3 || st.Refused != 3 || st.Closed[message.CodeUnavailable] != 1 {
 		t.Errorf("%+v", st)
 	}

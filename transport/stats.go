@@ -12,7 +12,8 @@ type Stats struct {
 	Open int
 	// Total is how many connections were opened.
 	Total uint64
-	// Refused is how many handshakes were refused, for whatever reason.
+	// Refused is how many requests and accepted connections were refused before
+	// they became one of ours, for whatever reason.
 	Refused uint64
 	// Closed is how many connections ended, by the code of the reason: "" for
 	// an orderly end, message.CodeFull for slow consumers, CodeTimeout for
