@@ -23,12 +23,12 @@ type MountConfig struct {
 	// HTMLFile turns the htmlfile transport on, which only Internet Explorer
 	// needs. False means that it is not found.
 	HTMLFile bool
-	// JSONP turns the jsonp transport on, for browsers without CORS. False
-	// means that it is not found.
+	// JSONP turns the jsonp transport on, for browsers without CORS.
+	// False means that it is not found.
 	JSONP bool
 	// Cookies makes every session's answers set the cookie JSESSIONID, to
-	// "dummy" or what the client sent, for load balancers that go by it. False
-	// means that no cookie is set.
+	// "dummy" or what the client sent, for load balancers that go by it.
+	// False means that no cookie is set.
 	Cookies bool
 	// NoAddressCheck lets a session without a principal be continued from
 	// another address than it began at. Whoever has a principal is always
@@ -53,8 +53,8 @@ type MountConfig struct {
 	// WebSocket message. Zero means 10,000.
 	MaxMessages int
 	// ClientURL is where the iframe page finds the JavaScript client; it must
-	// be the version that the pages use, and begin with "/" or "http". Empty
-	// means the current 1.x on cdn.jsdelivr.net.
+	// be the version that the pages use, and begin with "/" or "http".
+	// Empty means the current 1.x on cdn.jsdelivr.net.
 	ClientURL string
 	// WebSocket says how both WebSocket endpoints behave. Framing, Transport
 	// and Goodbye are set by this package. Zero means the zero WebSocketConfig.

@@ -129,8 +129,8 @@ func TestAbortOfAPoll(t *testing.T) {
 
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var session *sockjs.Session
-		v := startVirtual(t, everyone(), func(s *sockjs.Session) { session = s; echo(s) })
+		var session atomic.Pointer[sockjs.Session]
+		v := startVirtual(t, everyone(), func(s *sockjs.Session) { session.Store(s); echo(s) })
 		defer v.stop()
 		v.post("/0/a/xhr", "").want(t, 200, "o\n")
 		began := time.Now()
@@ -146,7 +146,7 @@ func TestHeartbeat(t *testing.T) {
 		s.want("h\n")
 		synctest.Wait()
 		time.Sleep(20 * time.Second) // what is written counts
-		session.Send("x")
+		session.Load().Send("x")
 		s.want(`a["x"]` + "\n")
 		began = time.Now()
 		s.want("h\n")
@@ -340,8 +340,8 @@ func TestTransportNames(t *testing.T) {
 // TestShutdown: clients are told, and serve has returned.
 func TestShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		served := 0
-		v := startVirtual(t, everyone(), func(s *sockjs.Session) { echo(s); served++ })
+		var served atomic.Int64
+		v := startVirtual(t, everyone(), func(s *sockjs.Session) { echo(s); served.Add(1) })
 		defer v.stop()
 		resp := v.open(t.Context(), "POST", "/0/a/xhr_streaming", "")
 		defer resp.Body.Close()
@@ -362,8 +362,8 @@ func TestShutdown(t *testing.T) {
 			s.want(told + "\n")
 			s.end()
 		})
-		if err := v.Shutdown(t.Context()); err != nil || served != 3 {
-			t.Errorf("%v, served %d", err, served)
+		if err := v.Shutdown(t.Context()); err != nil || served.Load() != 3 {
+			t.Errorf("%v, served %d", err, served.Load())
 		}
 		if d := time.Since(began); d > 5*time.Second {
 			t.Errorf("took %v", d)
@@ -467,12 +467,14 @@ func TestOutboxIsBounded(t *testing.T) {
 		c.Transport.OutboxBytes = 1000
 		var failed error
 		v := startVirtual(t, c, func(s *sockjs.Session) {
+			time.Sleep(time.Second) // the first request has its answer
 			for failed == nil {
 				failed = s.Send(strings.Repeat("x", 100))
 			}
 		})
 		defer v.stop()
 		v.post("/0/a/xhr", "").want(t, 200, "o\n")
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if !errors.Is(failed, transport.ErrSlow) || message.Public(failed).Code != message.CodeFull {
 			t.Errorf("%v", failed)
