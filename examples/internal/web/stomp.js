@@ -8,16 +8,17 @@ const escape = (s) => String(s).replace(/[\\\r\n:]/g, (c) => escapes[c]);
 const unescape = (s) => s.replace(/\\[\\rnc]/g, (e) => unescapes[e]);
 
 export class Stomp {
-  // options: url, headers (of CONNECT), onState("connected" | "away", error)
-  constructor({ url, headers = {}, onState = () => {} }) {
-    Object.assign(this, { url, headers, onState });
+  // options: url, or open, which returns what looks like a WebSocket; headers
+  // (of CONNECT); onState("connected" | "away", error)
+  constructor({ url, open = () => new WebSocket(url, ["v12.stomp"]), headers = {}, onState = () => {} }) {
+    Object.assign(this, { open, headers, onState });
     this.subscriptions = new Map();
     this.lastId = 0;
     this.retry = 250;
   }
 
   connect() {
-    const socket = new WebSocket(this.url, ["v12.stomp"]);
+    const socket = this.open();
     socket.binaryType = "arraybuffer"; // what is not UTF-8 comes in binary messages
     socket.onopen = () => {
       this.socket = socket;

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/headrace/headrace/stompadapter/client"
+)
+
+// join takes part from a terminal until the input or ctx ends.
+func join(ctx context.Context, url, name string, in io.Reader, out io.Writer) (err error) {
+	c, err := client.Dial(ctx, client.Config{URL: url})
+	if err != nil {
+		return err
+	}
+	room, err := c.Subscribe(ctx, "/topic/chat", client.SubscribeConfig{}, nil)
+	if err != nil {
+		return errors.Join(err, c.Close(ctx))
+	}
+	var printing sync.WaitGroup
+	printing.Go(func() { print(ctx, room, out) })
+	fmt.Fprintf(out, "you are %s; a line is sent with Enter\n", name)
+	err = send(ctx, c, name, lines(in))
+	err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
+	printing.Wait()
+	return err
+}
+
+// print writes what is said until the subscription ends.
+func print(ctx context.Context, room *client.Subscription, out io.Writer) {
+	for m, err := range room.Messages(ctx) {
+		if err != nil {
+			return
+		}
+		var l Line
+		if json.Unmarshal(m.Payload, &l) == nil {
+			fmt.Fprintf(out, "%s %s: %s\n", l.Time.Local().Format("15:04:05"), l.Name, l.Text)
+		}
+	}
+}
+
+// send says each line.
+func send(ctx context.Context, c *client.Client, name string, lines <-chan string) error {
+	for {
+		select {
+		case text, ok := <-lines:
+			if !ok {
+				return nil
+			}
+			if err := c.SendReceipt(ctx, "/app/chat", Line{Name: name, Text: text}); err != nil {
+				return err
+			}
+		case <-c.Done():
+			return c.Err()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// lines reads in on a goroutine, which a terminal may hold until the program
+// ends.
+func lines(in io.Reader) <-chan string {
+	read := make(chan string)
+	go func() {
+		defer close(read)
+		for s := bufio.NewScanner(in); s.Scan(); {
+			if s.Text() != "" {
+				read <- s.Text()
+			}
+		}
+	}()
+	return read
+}
