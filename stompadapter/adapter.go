@@ -44,7 +44,13 @@ func (a *Adapter) WebSocket() http.Handler { return a.server.WebSocket(a.config.
 // all below it; WebSocket without SockJS is at PATH/websocket. What is sent
 // that is not UTF-8, which SockJS cannot carry, arrives as U+FFFD. It may be
 // called more than once. It panics when Config.SockJS is malformed.
-func (a *Adapter) SockJS() http.Handler { return sockjs.Mount(a.server, a.config.SockJS, a.open) }
+func (a *Adapter) SockJS() http.Handler {
+	return sockjs.Mount(a.server, a.config.SockJS, func(c *transport.Conn) transport.Protocol {
+		d := newDialect(a, c)
+		d.textOnly = c.Framing() != transport.FramingWebSocket // which is that of PATH/websocket
+		return a.exchange.Open(c, d)
+	})
+}
 
 // ServeTCP serves STOMP over the connections that ln accepts, as
 // http.Server.Serve does: it returns when ln fails, or with

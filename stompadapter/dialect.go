@@ -18,6 +18,7 @@ type dialect struct {
 	adapter       *Adapter
 	conn          *transport.Conn
 	decoder       *frame.Decoder
+	textOnly      bool                // octets that are not UTF-8 cannot be sent
 	subscriptions map[string]struct{} // ids
 
 	version atomic.Uint32   // frame.Version; zero until it is negotiated

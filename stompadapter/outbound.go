@@ -1,6 +1,7 @@
 package stompadapter
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"strings"
@@ -78,6 +79,9 @@ func (d *dialect) send(f frame.Frame, first ...message.Field) error {
 // Encode makes a MESSAGE or, of the application's making, an ERROR frame.
 func (d *dialect) Encode(m message.Raw) ([]byte, error) {
 	f := frame.Frame{Command: frame.Message, Header: without(m.Header, messageOwn), Body: m.Payload}
+	if d.textOnly {
+		f.Body = bytes.ToValidUTF8(f.Body, []byte("\uFFFD")) // here, so that content-length is right
+	}
 	first := d.messageFields(m)
 	switch {
 	case m.Kind == message.KindError:

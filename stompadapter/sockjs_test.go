@@ -137,6 +137,26 @@ func TestSockJS(t *testing.T) {
 	}
 }
 
+// TestOctetsOverSockJS delivers what SockJS cannot carry: the frame stays whole.
+func TestOctetsOverSockJS(t *testing.T) {
+	in := new(inbound)
+	_, web := sockJSSite(t, in, stompadapter.Config{})
+	c := newSuiteClient(dialSockJS(t, web.URL))
+	c.Connect(message.Header{})
+	c.Next()
+	m := delivery()
+	m.Payload = []byte("a\xff\xfe\x00b")
+	session := in.only(t, message.KindConnect).Session
+	for range 2 {
+		if err := session.Deliver(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := c.Next(); err != nil || string(r.Message.Payload) != "a\uFFFD\x00b" {
+			t.Errorf("got %q, %v", r.Message.Payload, err)
+		}
+	}
+}
+
 // TestSockJSByRequests has a conversation over polling.
 func TestSockJSByRequests(t *testing.T) {
 	in := new(inbound)

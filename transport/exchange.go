@@ -73,7 +73,7 @@ type Dialect interface {
 	Version() uint8
 	// Encode returns what a message of KindData or KindError looks like to
 	// clients of this Version. Clients of one framing and version share it, so
-	// it must depend on nothing but the version and the message's kind,
+	// it must depend on nothing but these two and the message's kind,
 	// destination, subscription, header and payload. Any goroutine may call it.
 	Encode(m message.Raw) ([]byte, error)
 	// Connected tells the client that its session has begun. After an error the
