@@ -13,6 +13,7 @@ ALLOCS    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules Al
 TESTFLAGS = -shuffle=on -p 2 -timeout 15m
 FUZZTIME ?= 5s
 BENCH    ?= .
+SOAK     ?= .
 
 # SHORT=1 needs nothing but Go: no installation, no browser, no npm, no fuzzing.
 ifdef SHORT
@@ -23,7 +24,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  SHORT=1 leaves out what needs more than Go; CI=true makes a missing tool a failure;"
-	@echo "  FUZZTIME=1m fuzzes longer; BENCH=FanOut chooses benchmarks."
+	@echo "  FUZZTIME=1m fuzzes longer; BENCH=FanOut chooses benchmarks, SOAK=R05 soak tests."
 
 test: $(if $(SHORT),vet,setup lint fuzz) allocs unit ## Run everything: setup, lint, fuzz, and all tests of all modules
 
@@ -54,6 +55,9 @@ fuzz: ## Run every fuzz target for FUZZTIME
 bench: ## Run the benchmarks that match BENCH
 	@for m in $(MODULES); do go test -C "$$m" -p 1 -run '^$$' -bench '$(BENCH)' -benchmem ./...; done
 
+soak: ## Run the long forms of the reliability tests that match SOAK, for SOAKFOR each where that is set
+	@go test -C bench -v -count=1 -timeout 6h -run 'Test.*($(SOAK))' ./soak -long $(if $(SOAKFOR),-phase $(SOAKFOR))
+
 api: ## Write the golden files anew: the exported API and the list of modules
 	@go test ./internal/house -run '^(TestAPI|TestModules)$$' -update
 
@@ -62,4 +66,4 @@ cover: ## Measure which statements of the root module its tests run
 	@go test -p 2 -coverpkg=./... -coverprofile=bin/cover.out ./...
 	@go tool cover -func=bin/cover.out | tail -n 1
 
-.PHONY: help test setup lint vet staticcheck house unit allocs fuzz bench api cover
+.PHONY: help test setup lint vet staticcheck house unit allocs fuzz bench soak api cover

@@ -27,10 +27,11 @@ func ServeTCP(ln net.Listener) error {
 					return
 				}
 				if string(line) == Subscribe+"\n" {
+					queue := b.subscribe()
+					defer b.unsubscribe(queue)
 					if write(line) != nil {
 						return
 					}
-					queue := b.subscribe()
 					go drain(queue, cork, true, write)
 					continue
 				}

@@ -4,6 +4,7 @@ package bare
 import (
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -35,10 +36,11 @@ func ServeWebSocket(ln net.Listener, join bool) error {
 				return
 			}
 			if string(data) == Subscribe {
+				queue := b.subscribe()
+				defer b.unsubscribe(queue)
 				if conn.WriteMessage(kind, data) != nil {
 					return
 				}
-				queue := b.subscribe()
 				go drain(queue, cork, join, conn.WritePreparedMessage)
 				continue
 			}
@@ -51,7 +53,7 @@ func ServeWebSocket(ln net.Listener, join bool) error {
 	}))
 }
 
-// broadcast is the subscribers' queues; subscribers stay as long as the server.
+// broadcast is the subscribers' queues.
 type broadcast[M any] struct {
 	mu     sync.Mutex
 	queues []chan M
@@ -63,6 +65,14 @@ func (b *broadcast[M]) subscribe() chan M {
 	defer b.mu.Unlock()
 	b.queues = append(b.queues, queue)
 	return queue
+}
+
+// unsubscribe closes the queue, which ends its writer.
+func (b *broadcast[M]) unsubscribe(queue chan M) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queues = slices.DeleteFunc(b.queues, func(q chan M) bool { return q == queue })
+	close(queue)
 }
 
 func (b *broadcast[M]) publish(m M) {

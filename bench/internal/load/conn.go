@@ -18,7 +18,7 @@ import (
 // Conn is a connection to a server over WebSocket, TCP or TLS. Send may be called
 // from any goroutine, Next from one.
 type Conn struct {
-	net.Conn
+	net.Conn  // the connection below WebSocket
 	in        *bufio.Reader
 	webSocket bool
 	left      uint64 // of the WebSocket frame that is being read
@@ -122,6 +122,7 @@ func (c *Conn) write(opcode byte, text string) error {
 // CloseError is the code of a WebSocket close frame.
 type CloseError int
 
+// Error says that the server closed, and why.
 func (e CloseError) Error() string { return fmt.Sprintf("closed with %d", int(e)) }
 
 // Next returns what came next, as much as is there: some messages of a stream,

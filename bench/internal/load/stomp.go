@@ -7,9 +7,9 @@ import (
 
 // Client is a STOMP session. Frame is called by one goroutine.
 type Client struct {
-	*Conn
-	came []byte // the start of a frame, and what came with it
-	rest []byte // of came, behind the last frame
+	*Conn        // what the session goes over
+	came  []byte // the start of a frame, and what came with it
+	rest  []byte // of came, behind the last frame
 }
 
 // Connect connects and logs in.

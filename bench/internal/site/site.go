@@ -26,19 +26,21 @@ import (
 type Config struct {
 	// Address is where WebSocket clients connect. Zero means a free port.
 	Address string `json:",omitempty"`
-	// Interceptors is how many interceptors are mounted on Outbound.
+	// Interceptors is how many interceptors are mounted on Outbound. Zero means
+	// none.
 	Interceptors int `json:",omitempty"`
 	// SendBuffer is the size of the sockets' send buffers in bytes. Zero means
 	// the system's, which is megabytes on the loopback interface.
 	SendBuffer int `json:",omitempty"`
-	// WriteTimeout is that of [transport.Config].
+	// WriteTimeout is that of [transport.Config]. Zero means its default.
 	WriteTimeout time.Duration `json:",omitempty"`
 	// Heartbeat is what the server offers both ways. Zero means 10 s.
 	Heartbeat time.Duration `json:",omitempty"`
 	// LoginTimeout is how long a client has for each step from the first byte
 	// to being connected. Zero means 5 s.
 	LoginTimeout time.Duration `json:",omitempty"`
-	// Compression lets WebSocket clients compress what they send.
+	// Compression lets WebSocket clients compress what they send. Zero means
+	// that it is off.
 	Compression bool `json:",omitempty"`
 }
 
@@ -74,7 +76,9 @@ func Serve(role string) (bool, error) {
 
 // Site is a node that serves STOMP over WebSocket and TCP, with and without TLS.
 type Site struct {
-	Node  *headrace.Node
+	// Node is the node, with the defaults.
+	Node *headrace.Node
+	// Stomp is its adapter.
 	Stomp *stompadapter.Adapter
 	// URLs has one URL per scheme: ws, wss, tcp and tls.
 	URLs []string

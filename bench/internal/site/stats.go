@@ -15,11 +15,11 @@ type Stats struct {
 	Known       int                     // sessions of the broker
 	Open        int                     // connections
 	Closed      map[message.Code]uint64 // connections, by the code of the reason
-	Published   uint64
-	Encodings   uint64
-	Goroutines  int
-	Descriptors int
-	Live        uint64 // bytes of heap and stacks
+	Published   uint64                  // messages that came to the broker
+	Encodings   uint64                  // of the adapter
+	Goroutines  int                     // of the process
+	Descriptors int                     // that the process has open
+	Live        uint64                  // bytes of heap and stacks
 }
 
 // Stats returns a snapshot.
