@@ -80,7 +80,8 @@ type Site struct {
 	Node *headrace.Node
 	// Stomp is its adapter.
 	Stomp *stompadapter.Adapter
-	// URLs has one URL per scheme: ws, wss, tcp and tls.
+	// URLs has one URL per scheme: ws, wss, tcp and tls. Where ws is, SockJS is
+	// at /sockjs.
 	URLs []string
 
 	servers []*http.Server
@@ -110,6 +111,7 @@ func Start(c Config) (*Site, error) {
 	encrypted := &tls.Config{Certificates: []tls.Certificate{certificate}}
 	mux := http.NewServeMux()
 	mux.Handle("/ws", s.Stomp.WebSocket())
+	mux.Handle("/sockjs/", s.Stomp.SockJS())
 	for _, scheme := range []string{"ws", "wss", "tcp", "tls"} {
 		address := "127.0.0.1:0"
 		if scheme == "ws" && c.Address != "" {
