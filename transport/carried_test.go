@@ -95,6 +95,9 @@ func TestCarriedConversation(t *testing.T) {
 	c.Gone(nil)
 	c.Gone(errors.New("a second reason"))
 	<-c.Done()
+	if n := c.wakes.Load(); n != 3 {
+		t.Errorf("woken %d times, once of them for the end", n)
+	}
 	if err := <-c.peer.closed; err != nil {
 		t.Errorf("reason %v", err)
 	}
