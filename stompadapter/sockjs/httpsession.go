@@ -33,6 +33,7 @@ type httpSession struct {
 	attached bool   // a request receives
 	farewell []byte // the close frame, once the session has ended
 	timer    *time.Timer
+	until    time.Time // when a session without a receiver expires
 }
 
 func newHTTPSession(id string, e *endpoint) *httpSession {
@@ -146,6 +147,7 @@ func (s *httpSession) detach(farewell []byte) {
 	s.mu.Lock()
 	s.attached = false
 	s.farewell = farewell
+	s.until = time.Now().Add(s.endpoint.config.DisconnectDelay)
 	s.timer.Reset(s.endpoint.config.DisconnectDelay)
 	s.mu.Unlock()
 	if farewell != nil {
@@ -157,7 +159,7 @@ func (s *httpSession) detach(farewell []byte) {
 // expire forgets a session for which nobody has come.
 func (s *httpSession) expire() {
 	s.mu.Lock()
-	if s.attached {
+	if s.attached || time.Now().Before(s.until) { // somebody came just now
 		s.mu.Unlock()
 		return
 	}

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -446,24 +447,31 @@ func TestSecNoSniff(t *testing.T) {
 
 // TestSecEndedAreBounded: who makes sessions end cannot fill the memory.
 func TestSecEndedAreBounded(t *testing.T) {
-	c := everyone()
-	c.Transport.Logger = slog.New(slog.DiscardHandler)
-	h := sockjs.New(c, goAway)
-	defer h.Close()
-	do := func(id int) string {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest("POST", fmt.Sprintf("/base/0/%d/xhr", id), nil))
-		return w.Body.String()
-	}
-	const bound = 4096
-	for id := range bound + 10 {
-		do(id)
-		do(id)
-	}
-	if got := do(bound - 1); got != `c[3000,"Go away!"]`+"\n" {
-		t.Errorf("one that is remembered: %q", got)
-	}
-	if got := do(bound + 5); got != "o\n" {
-		t.Errorf("one too many: %q", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := sockjs.New(everyone(), goAway)
+		defer h.Close()
+		do := func(id int) string {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("POST", fmt.Sprintf("/base/0/%d/xhr", id), nil))
+			synctest.Wait()
+			return w.Body.String()
+		}
+		const bound = 4096
+		for id := range bound + 10 {
+			do(id)
+			do(id)
+		}
+		if got := do(bound - 1); got != `c[3000,"Go away!"]`+"\n" {
+			t.Errorf("one that is remembered: %q", got)
+		}
+		if got := do(bound + 5); got != "o\n" {
+			t.Errorf("one too many: %q", got)
+		}
+		time.Sleep(10 * time.Second) // there is room again
+		do(1)
+		do(1)
+		if got := do(1); got != `c[3000,"Go away!"]`+"\n" {
+			t.Errorf("one that is remembered later: %q", got)
+		}
+	})
 }
