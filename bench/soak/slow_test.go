@@ -37,8 +37,9 @@ func TestR05SlowConsumers(t *testing.T) {
 		without, _ := run(0)
 		with, watch := run(slow)
 		cut, last := watch.Cut()
-		before, after = append(before, without.Quantile(0.99)), append(after, with.Quantile(0.99))
-		t.Logf("p99 %v without and %v with %d slow ones; %d cut, the last after %v; %d MB at the peak", before, after, slow, cut, last, watch.Peak()>>20)
+		b, a := without.Quantile(0.99), with.Quantile(0.99)
+		before, after = append(before, b), append(after, a)
+		t.Logf("p99 %v without and %v with %d slow ones; %d cut, the last after %v; %d MB at the peak", b, a, slow, cut, last, watch.Peak()>>20)
 		if cut != slow {
 			t.Errorf("%d of %d slow ones were cut", cut, slow)
 		}
