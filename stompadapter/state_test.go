@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
@@ -106,7 +107,7 @@ func newStage(t *testing.T, state string) *stage {
 
 // play sends one frame and checks that exactly what is wanted happens.
 func (g *stage) play(octets, want string) {
-	before := len(g.in.messages())
+	before, began := len(g.in.messages()), time.Now()
 	g.send(octets)
 	synctest.Wait()
 	dispatched := len(g.in.messages()) - before
@@ -134,6 +135,9 @@ func (g *stage) play(octets, want string) {
 	}
 	if got != want {
 		g.t.Errorf("%s, want %s", got, want)
+	}
+	if took := time.Since(began); took > 5*time.Second && want != ignores {
+		g.t.Errorf("%s after %v: not the frame, but the login timeout did that", got, took)
 	}
 }
 
