@@ -3,6 +3,7 @@ package sockjs_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,6 +191,33 @@ func TestCloseJoins(t *testing.T) {
 		v.Handler.Close()
 		if !served.Load() {
 			t.Error("serve still runs")
+		}
+	})
+}
+
+// TestArraysDoNotMix: requests that send wait for each other.
+func TestArraysDoNotMix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := everyone()
+		c.PendingMessages = 1
+		var got []string
+		v := startVirtual(t, c, func(s *sockjs.Session) {
+			time.Sleep(time.Second)
+			for len(got) < 4 {
+				m, _ := s.Receive(s.Context())
+				got = append(got, m)
+			}
+		})
+		defer v.stop()
+		v.post("/0/a/xhr", "").want(t, 200, "o\n")
+		var sent sync.WaitGroup
+		sent.Go(func() { v.post("/0/a/xhr_send", `["1","2","3"]`).want(t, 204, "") })
+		synctest.Wait() // it blocks
+		sent.Go(func() { v.post("/0/a/xhr_send", `["4"]`).want(t, 204, "") })
+		sent.Wait()
+		v.post("/0/a/xhr", "").want(t, 200, `c[1000,""]`+"\n")
+		if !slices.Equal(got, []string{"1", "2", "3", "4"}) {
+			t.Errorf("%q", got)
 		}
 	})
 }
