@@ -18,6 +18,10 @@ const (
 // ReservedPrefix begins the names that only the server's own rooms may set.
 const ReservedPrefix = "hr-"
 
+// HeaderAck is what a delivered message is acknowledged by. Brokers set it on
+// deliveries that want to be, and find it again on KindAck and KindNack.
+const HeaderAck = ReservedPrefix + "ack"
+
 // Reserved reports whether a header of this name must not be taken from a
 // client. Adapters strip such headers from what comes in.
 func Reserved(name string) bool {

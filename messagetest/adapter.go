@@ -17,6 +17,10 @@ type AdapterServer interface {
 	Close()
 }
 
+// TextOnly is implemented by an [AdapterServer] whose connections carry text
+// alone: the suite sends no other bytes through it.
+type TextOnly interface{ TextOnly() }
+
 // AdapterClient is a client that speaks the adapter's protocol. Its methods
 // are called from one goroutine. They return an error when the connection is
 // gone; an empty receipt asks for none.

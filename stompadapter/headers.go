@@ -46,5 +46,5 @@ func (h HeaderAccess) Selector() string { return h.m.Header.Get("selector") }
 // delivery, which is unique within the session; before that, and then id is "",
 // the message id of one. 1.1 says of which subscription; in 1.0 it may be "".
 func (h HeaderAccess) Ack() (id, messageID string) {
-	return h.m.Header.Get(headerAck), h.m.Header.Get(message.HeaderMessageID)
+	return h.m.Header.Get(message.HeaderAck), h.m.Header.Get(message.HeaderMessageID)
 }

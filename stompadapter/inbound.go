@@ -124,10 +124,6 @@ func (d *dialect) unsubscribe(f frame.Frame) (message.Raw, error) {
 	return message.Raw{Kind: message.KindUnsubscribe, Subscription: id, Header: without(f.Header, subscribeOwn)}, nil
 }
 
-// headerAck is what a delivered message is acknowledged by. Brokers set it on
-// deliveries that want an ACK; STOMP 1.2 hands it to the client and back.
-const headerAck = message.ReservedPrefix + "ack"
-
 // acknowledge names the delivered message as the version does: 1.2 by the ack
 // header of its MESSAGE, the older ones by its message-id, and 1.1 says of which
 // subscription.
@@ -135,7 +131,7 @@ func (d *dialect) acknowledge(k message.Kind, f frame.Frame) (message.Raw, error
 	theirs, ours := frame.HeaderMessageID, message.HeaderMessageID
 	switch v := d.frameVersion(); {
 	case v == frame.V12:
-		theirs, ours = frame.HeaderID, headerAck
+		theirs, ours = frame.HeaderID, message.HeaderAck
 	case v == frame.V10 && k == message.KindNack:
 		return message.Raw{}, invalid("STOMP 1.0 has no NACK")
 	}

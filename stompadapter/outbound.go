@@ -108,7 +108,7 @@ func (d *dialect) messageFields(m message.Raw) []message.Field {
 		{Name: frame.HeaderSubscription, Value: m.Subscription},
 		{Name: frame.HeaderMessageID, Value: id},
 	}
-	if ack, ok := m.Header.Lookup(headerAck); ok && d.frameVersion() >= frame.V12 {
+	if ack, ok := m.Header.Lookup(message.HeaderAck); ok && d.frameVersion() >= frame.V12 {
 		fields = append(fields, message.Field{Name: frame.HeaderAck, Value: ack})
 	}
 	return fields

@@ -13,6 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/transport"
 )
@@ -251,4 +252,22 @@ func TestSockJSBeats(t *testing.T) {
 			beats++
 		}
 	}
+}
+
+func TestConformanceOverSockJS(t *testing.T) {
+	messagetest.Adapter(t, func(t *testing.T, inbound message.RawHandler) messagetest.AdapterServer {
+		a := stompadapter.New(inbound, stompadapter.Config{})
+		return sockJSServer{a, httptest.NewServer(a.SockJS())}
+	})
+}
+
+type sockJSServer suiteServer
+
+// TextOnly says that SockJS is text.
+func (s sockJSServer) TextOnly() {}
+
+func (s sockJSServer) Close() { suiteServer(s).Close() }
+
+func (s sockJSServer) Dial(t *testing.T) messagetest.AdapterClient {
+	return newSuiteClient(dialSockJS(t, s.web.URL))
 }
