@@ -105,6 +105,12 @@ func TestLaterPanicOfTheReplyIsTheMessagesOwn(t *testing.T) {
 	if times, err := done.get(); times != 1 || !isPanic(err) {
 		t.Errorf("completed %d times with %v", times, err)
 	}
+	handler.OnError(r, func(context.Context, *message.PanicError) (string, error) { return "", handler.ErrNoReply })
+	m, done = stageMessage([]byte("b"))
+	m.Destination = "/app/slow"
+	m.Done.Release(r.Handle(t.Context(), m))
+	futures["b"].Complete("B", nil)
+	done.want(t, nil)
 }
 
 // TestLaterOrder: messages of one session reach their endpoints in order, and do

@@ -5,7 +5,6 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // Overlaps reports whether some destination matches both patterns. A router asks
@@ -148,15 +147,9 @@ func sharesRune(x, y *syntax.Inst) bool {
 	return slices.ContainsFunc(begins(x), both) || slices.ContainsFunc(begins(y), both)
 }
 
-// begins returns where the ranges of an instruction begin; none if it takes no rune.
+// begins returns where the ranges of an instruction begin; none if it takes no
+// rune. A single rune stands for its other cases too: both sides name the same.
 func begins(i *syntax.Inst) (all []rune) {
-	if len(i.Rune) == 1 { // alone, or with its other cases
-		all = append(all, i.Rune[0])
-		for r := unicode.SimpleFold(i.Rune[0]); r != i.Rune[0]; r = unicode.SimpleFold(r) {
-			all = append(all, r)
-		}
-		return all
-	}
 	for n := 0; n < len(i.Rune); n += 2 {
 		all = append(all, i.Rune[n])
 	}

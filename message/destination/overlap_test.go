@@ -41,6 +41,9 @@ func TestOverlaps(t *testing.T) {
 		{"/**/a/**/b", "/**/c/*", true},
 		{"/a/**", "a/**", false},
 		{"/{a}", "/", false},
+		{"/{a}", "/{v:x{0}}", false},
+		{"/{n:(?i)k}", "/{n:(?i)K}", true},
+		{"/{n:(?i)k}", "/{n:k}", true},
 		{"/*", "/", true},
 	} {
 		a, b := destination.MustParse(c.a, destination.Slash), destination.MustParse(c.b, destination.Slash)
