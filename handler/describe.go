@@ -11,6 +11,7 @@ import (
 
 // Description says all about a route: documents and pictures are made of it.
 type Description struct {
+	// Route is the pattern, its kind, and where it was registered.
 	Route
 	// In is the type of the payload that the endpoint takes; what a type with a
 	// Bind method reads is its own business, so it stands for itself.
