@@ -56,9 +56,9 @@ func (c Config) withDefaults() Config {
 
 // WebSocketConfig says how one WebSocket endpoint behaves.
 type WebSocketConfig struct {
-	// Subprotocols are the server's subprotocols, the preferred one first. A
-	// client that offers none of them is let in without one; see
-	// [Conn.Subprotocol]. Zero means none.
+	// Subprotocols are the server's subprotocols, the preferred one first,
+	// compared without regard to case. A client that offers none of them is let
+	// in without one; see [Conn.Subprotocol]. Zero means none.
 	Subprotocols []string
 	// Transport is the endpoint's name in message.SessionInfo. Empty means
 	// "websocket".

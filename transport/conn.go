@@ -66,7 +66,8 @@ func newConn(s *Server, l link, framing *Framing, info message.SessionInfo) *Con
 // carries the values of the request's context and ends with [Server.Close].
 func (c *Conn) Info() message.SessionInfo { return c.info }
 
-// Subprotocol returns the WebSocket subprotocol that was chosen, or "".
+// Subprotocol returns the WebSocket subprotocol that was chosen, as
+// WebSocketConfig.Subprotocols has it, or "".
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // Framing says how a [Frame] must be encoded for this connection.
@@ -80,8 +81,9 @@ func (c *Conn) Send(f *Frame) error { return c.out.put(f) }
 // Close ends the connection; the first reason counts, further calls do
 // nothing. What is queued goes out, then, on a WebSocket, a close frame that
 // tells the client of the reason, on a stream its end; the socket closes when
-// the client has ended its side too, after a second at most. A client that does not take what is queued within
-// Config.WriteTimeout is cut. Nothing is received any more.
+// the client has ended its side too, after a second at most. A client that does
+// not take what is queued within Config.WriteTimeout is cut. Nothing is received
+// any more.
 //
 // The close frame carries the text of an authored [message.Error] and one of
 // these codes (RFC 6455, section 7.4.1):

@@ -8,12 +8,9 @@ import (
 	"sync"
 )
 
-// deflateAnswer accepts permessage-deflate (RFC 7692, section 7) in its form
-// without memory: each message is compressed for itself.
-const deflateAnswer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-
-// offersDeflate reports whether one of the offers can be accepted. Those that
-// ask for a smaller window of ours cannot be answered with deflateAnswer.
+// offersDeflate reports whether one of the offers of permessage-deflate (RFC
+// 7692, section 7) can be answered as the upgrader answers it: each message is
+// compressed for itself. Those that ask for a smaller window of ours cannot.
 func offersDeflate(lines []string) bool {
 	for offer := range elements(lines) {
 		name, parameters, more := strings.Cut(offer, ";")
@@ -24,8 +21,8 @@ func offersDeflate(lines []string) bool {
 	return false
 }
 
-// acceptable reports whether deflateAnswer can be the answer to an offer with
-// these parameters (RFC 7692, section 7.1).
+// acceptable reports whether that can be the answer to an offer with these
+// parameters (RFC 7692, section 7.1).
 func acceptable(parameters string) bool {
 	seen := make(map[string]bool)
 	for p := range strings.SplitSeq(parameters, ";") {

@@ -78,3 +78,47 @@ func TestOnePathForSocketAndResource(t *testing.T) {
 		t.Errorf("got %q, %v", b, err)
 	}
 }
+
+// Subprotocols are compared without regard to case. A browser is answered in
+// its own spelling, the only one that it takes; the protocol is told ours.
+func TestSubprotocolInAnyCase(t *testing.T) {
+	f := start(t, setup{ws: transport.WebSocketConfig{Subprotocols: []string{"V2.letters", "v1.letters"}}})
+	ws, p := f.dial(t, nil, "v9.letters", "V1.Letters", "v2.LETTERS")
+	if ws.Subprotocol() != "v2.LETTERS" || p.conn.Subprotocol() != "V2.letters" {
+		t.Errorf("client %q, server %q", ws.Subprotocol(), p.conn.Subprotocol())
+	}
+}
+
+// What middleware says of a request is in every answer to it, the upgrade
+// included: a cookie for the load balancer, say.
+func TestHeadersOfMiddleware(t *testing.T) {
+	refuse := func(r *http.Request, _ map[string]any) error {
+		if r.Header.Get("Refuse") != "" {
+			return message.Errorf(message.CodeDenied, "no")
+		}
+		return nil
+	}
+	f := start(t, setup{
+		config: transport.Config{Handshake: transport.Handshake{Hooks: []func(*http.Request, map[string]any) error{refuse}}},
+		wrap: func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Set-Cookie", "route=a")
+				w.Header().Set("X-Trace", "1")
+				h.ServeHTTP(w, r)
+			})
+		},
+	})
+	for name, tt := range map[string]struct {
+		header http.Header
+		status int
+	}{
+		"taken":          {nil, http.StatusSwitchingProtocols},
+		"hook refuses":   {http.Header{"Refuse": {"yes"}}, http.StatusForbidden},
+		"origin refused": {http.Header{"Origin": {"https://evil.example"}}, http.StatusForbidden},
+	} {
+		resp := f.attempt(t, tt.header)
+		if resp.StatusCode != tt.status || resp.Header.Get("Set-Cookie") != "route=a" || resp.Header.Get("X-Trace") != "1" {
+			t.Errorf("%s: %d %v", name, resp.StatusCode, resp.Header)
+		}
+	}
+}

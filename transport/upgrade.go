@@ -2,24 +2,21 @@ package transport
 
 import (
 	"bufio"
-	"crypto/sha1"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
-	"github.com/headrace/headrace/message"
+	"github.com/gorilla/websocket"
 )
 
-// upgrade is what a WebSocket handshake asks for (RFC 6455, section 4.2.1).
+// upgrade is what was agreed on in a WebSocket handshake.
 type upgrade struct {
-	key         string
-	subprotocol string
+	nc          net.Conn
+	subprotocol string // as the server writes it
 	deflate     bool
 }
 
@@ -31,38 +28,87 @@ type upgradeError struct {
 
 func (e *upgradeError) Error() string { return e.text }
 
-// parseUpgrade reads the handshake of a request.
-func (e *endpoint) parseUpgrade(r *http.Request) (u upgrade, err *upgradeError) {
-	h := r.Header
-	keys := h.Values("Sec-WebSocket-Key")
+// upgrade accepts a handshake. Gorilla's upgrader does it, after a screen of
+// what it does not look at; its connection is let go, for frames are read and
+// written here.
+func (e *endpoint) upgrade(w http.ResponseWriter, r *http.Request) (u upgrade, err error) {
+	if err := screenUpgrade(r); err != nil {
+		return u, err
+	}
+	header := upgradeHeader(w.Header())
+	theirs, ours := e.choose(r.Header["Sec-Websocket-Protocol"])
+	if ours != "" {
+		header.Set("Sec-WebSocket-Protocol", theirs)
+	}
+	deflate := e.config.Compression && offersDeflate(r.Header["Sec-Websocket-Extensions"])
+	var refusal error
+	h := &hijacker{ResponseWriter: w}
+	upgrader := websocket.Upgrader{
+		HandshakeTimeout:  e.server.config.WriteTimeout,
+		EnableCompression: deflate,
+		CheckOrigin:       func(*http.Request) bool { return true }, // by now it is
+		Error: func(_ http.ResponseWriter, _ *http.Request, status int, reason error) {
+			refusal = &upgradeError{status, reason.Error()}
+		},
+	}
+	ws, err := upgrader.Upgrade(h, plainUpgrade(r), header)
 	switch {
-	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return u, &upgradeError{http.StatusHTTPVersionNotSupported,
-			"a WebSocket begins with HTTP/1.1, and this is " + r.Proto + ": the server must not offer HTTP/2 here"}
-	case r.Method != http.MethodGet:
-		return u, &upgradeError{http.StatusMethodNotAllowed, "a WebSocket begins with GET"}
-	case !hasToken(h["Connection"], "upgrade") || !hasToken(h["Upgrade"], "websocket"):
-		return u, &upgradeError{http.StatusBadRequest, `not a WebSocket handshake: needs "Connection: Upgrade" and "Upgrade: websocket"`}
-	case !hasToken(h["Sec-Websocket-Version"], "13"):
-		return u, &upgradeError{http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13"}
-	case len(keys) != 1 || !validKey(keys[0]):
-		return u, &upgradeError{http.StatusBadRequest, "Sec-WebSocket-Key must be 16 bytes in base64"}
+	case h.err != nil:
+		return u, h.err
+	case refusal != nil:
+		return u, refusal
+	case err != nil:
+		return u, err
 	}
-	u.key = keys[0]
-	offered := slices.Collect(elements(h["Sec-Websocket-Protocol"]))
-	for _, p := range e.config.Subprotocols {
-		if slices.Contains(offered, p) {
-			u.subprotocol = p
-			break
-		}
-	}
-	u.deflate = e.config.Compression && offersDeflate(h["Sec-Websocket-Extensions"])
-	return u, nil
+	return upgrade{ws.NetConn(), ours, deflate}, nil
 }
 
-func validKey(key string) bool {
-	b, err := base64.StdEncoding.DecodeString(key)
-	return err == nil && len(b) == 16
+// plainUpgrade returns a request that has passed the screen in the form that the
+// upgrader reads: no lists in several lines, no versions of protocols, no offers
+// beside the one that can be accepted.
+func plainUpgrade(r *http.Request) *http.Request {
+	return &http.Request{Method: http.MethodGet, Header: http.Header{
+		"Connection":               {"Upgrade"},
+		"Upgrade":                  {"websocket"},
+		"Sec-Websocket-Version":    {"13"},
+		"Sec-Websocket-Key":        r.Header["Sec-Websocket-Key"],
+		"Sec-Websocket-Extensions": {"permessage-deflate"},
+	}}
+}
+
+// screenUpgrade finds what is wrong with a handshake (RFC 6455, section 4.2.1)
+// and the upgrader lets pass or has another status for.
+func screenUpgrade(r *http.Request) error {
+	h := r.Header
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		return &upgradeError{http.StatusHTTPVersionNotSupported,
+			"a WebSocket begins with HTTP/1.1, and this is " + r.Proto + ": the server must not offer HTTP/2 here"}
+	case r.Method != http.MethodGet:
+		return &upgradeError{http.StatusMethodNotAllowed, "a WebSocket begins with GET"}
+	case !hasToken(h["Connection"], "upgrade") || !hasToken(h["Upgrade"], "websocket"):
+		return &upgradeError{http.StatusBadRequest, `not a WebSocket handshake: needs "Connection: Upgrade" and "Upgrade: websocket"`}
+	case !hasToken(h["Sec-Websocket-Version"], "13"):
+		return &upgradeError{http.StatusUpgradeRequired, "Sec-WebSocket-Version must be 13"}
+	case len(h["Sec-Websocket-Key"]) > 1:
+		return &upgradeError{http.StatusBadRequest, "more than one Sec-WebSocket-Key"}
+	}
+	return nil
+}
+
+// choose returns the server's favourite among the subprotocols that are
+// offered, in the client's spelling, which is the only one that a browser takes
+// for an answer, and in ours. Spring's endpoints compare without regard to case,
+// and clients were written for them.
+func (e *endpoint) choose(offers []string) (theirs, ours string) {
+	for _, ours := range e.config.Subprotocols {
+		for theirs := range elements(offers) {
+			if strings.EqualFold(theirs, ours) {
+				return theirs, ours
+			}
+		}
+	}
+	return "", ""
 }
 
 // elements goes through a list, which may come in several lines.
@@ -88,18 +134,42 @@ func hasToken(lines []string, token string) bool {
 	return false
 }
 
-// answer accepts the handshake (RFC 6455, section 4.2.2).
-func (u *upgrade) answer() []byte {
-	sum := sha1.Sum([]byte(u.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
-	b = base64.StdEncoding.AppendEncode(b, sum[:])
-	if u.subprotocol != "" {
-		b = append(b, "\r\nSec-WebSocket-Protocol: "+u.subprotocol...)
+// upgradeHeader returns what middleware has put into the answer, without that
+// which the handshake settles and that which an answer without a body has not.
+func upgradeHeader(h http.Header) http.Header {
+	h = maps.Clone(h)
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept", "Sec-Websocket-Extensions", "Sec-Websocket-Protocol", "Content-Length", "Transfer-Encoding"} {
+		delete(h, name)
 	}
-	if u.deflate {
-		b = append(b, "\r\nSec-WebSocket-Extensions: "+deflateAnswer...)
+	return h
+}
+
+// hijacker finds the connection behind middleware.
+type hijacker struct {
+	http.ResponseWriter
+	err error // why there is none
+}
+
+// Hijack implements [http.Hijacker].
+func (h *hijacker) Hijack() (nc net.Conn, rw *bufio.ReadWriter, err error) {
+	nc, rw, err = http.NewResponseController(h.ResponseWriter).Hijack()
+	if errors.Is(err, http.ErrNotSupported) {
+		err = &upgradeError{http.StatusInternalServerError, fmt.Sprintf("a %T cannot be hijacked: "+
+			"give it an Unwrap method, or mount the endpoint outside the middleware that made it", innermost(h.ResponseWriter))}
 	}
-	return append(b, "\r\n\r\n"...)
+	h.err = err
+	return nc, rw, err
+}
+
+// innermost returns the response that nobody can look behind.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
 }
 
 // refuse answers a request that cannot be upgraded.
@@ -116,45 +186,16 @@ func (e *endpoint) refuse(w http.ResponseWriter, r *http.Request, err *upgradeEr
 	e.server.refuse(w, r, err.status, err.text)
 }
 
-// takeOver takes a connection from the HTTP server and accepts the handshake.
-func (e *endpoint) takeOver(w http.ResponseWriter, u *upgrade) (net.Conn, error) {
-	nc, rw, err := http.NewResponseController(w).Hijack()
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil, &upgradeError{http.StatusInternalServerError, fmt.Sprintf("a %T cannot be hijacked: "+
-			"give it an Unwrap method, or mount the endpoint outside the middleware that made it", innermost(w))}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := accept(nc, rw.Reader, u, e.server.config.WriteTimeout); err != nil {
-		nc.Close()
-		return nil, err
-	}
-	return nc, nil
-}
-
-// innermost returns the response that nobody can look behind.
-func innermost(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
+// failed is told of a handshake that became nothing.
+func (e *endpoint) failed(w http.ResponseWriter, r *http.Request, err error) {
+	refusal, ok := errors.AsType[*upgradeError](err)
+	if ok {
+		if refusal.status == http.StatusInternalServerError {
+			e.server.config.Logger.ErrorContext(r.Context(), "transport: upgrade failed", "error", err)
 		}
-		w = u.Unwrap()
+		e.refuse(w, r, refusal)
+		return
 	}
-}
-
-var errEarly = message.Errorf(message.CodeInvalid, "data before the handshake was answered")
-
-// accept writes the answer. The HTTP server's deadlines end here.
-func accept(nc net.Conn, r *bufio.Reader, u *upgrade, timeout time.Duration) error {
-	if r.Buffered() > 0 {
-		return errEarly
-	}
-	nc.SetDeadline(time.Time{})
-	nc.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := nc.Write(u.answer()); err != nil {
-		return err
-	}
-	return nc.SetWriteDeadline(time.Time{})
+	e.server.refused.Add(1)
+	e.server.config.Logger.DebugContext(r.Context(), "transport: upgrade failed", "error", err)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestHandshakeRequests(t *testing.T) {
 		{"tokens in lists", "GET / HTTP/1.1\r\n" + host + "Connection: keep-alive, Upgrade\r\nUpgrade: foo/2, websocket\r\n" + version + goodKey, 101, "", ""},
 		{"tokens in several lines", "GET / HTTP/1.1\r\n" + host + "Connection: keep-alive\r\n" + upgrade + version + goodKey, 101, "", ""},
 		{"protocols in several lines", "GET / HTTP/1.1\r\n" + host + upgrade + version + goodKey + "Sec-WebSocket-Protocol: v1\r\nSec-WebSocket-Protocol: other,  v2\r\n", 101, "Sec-WebSocket-Protocol", "v2"},
-		{"protocol in another case", "GET / HTTP/1.1\r\n" + host + upgrade + version + goodKey + "Sec-WebSocket-Protocol: V2\r\n", 101, "Sec-WebSocket-Protocol", ""},
+		{"protocol in another case", "GET / HTTP/1.1\r\n" + host + upgrade + version + goodKey + "Sec-WebSocket-Protocol: V2\r\n", 101, "Sec-WebSocket-Protocol", "V2"},
 		{"unknown extension", "GET / HTTP/1.1\r\n" + host + upgrade + version + goodKey + "Sec-WebSocket-Extensions: x-zip\r\n", 101, "Sec-WebSocket-Extensions", ""},
 		{"no host", "GET / HTTP/1.1\r\n" + upgrade + version + goodKey, 400, "", ""},
 		{"no Connection", "GET / HTTP/1.1\r\n" + host + "Upgrade: websocket\r\n" + version + goodKey, 400, "", ""},
@@ -129,6 +130,24 @@ func TestMounts(t *testing.T) {
 				t.Errorf("%q, %v", b, err)
 			}
 		})
+	}
+}
+
+// What middleware says of a body, or of the protocol, is not in an upgrade.
+func TestTheHandshakeHasTheLastWord(t *testing.T) {
+	f := start(t, setup{wrap: func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for _, name := range []string{"Connection", "Upgrade", "Sec-WebSocket-Accept", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Content-Length", "Transfer-Encoding"} {
+				w.Header().Set(name, "7")
+			}
+			h.ServeHTTP(w, r)
+		})
+	}})
+	resp := f.attempt(t, nil)
+	for name, values := range resp.Header {
+		if resp.StatusCode != http.StatusSwitchingProtocols || slices.Contains(values, "7") {
+			t.Errorf("%s, %s: %q", resp.Status, name, values)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"net"
 	"net/http"
 )
@@ -43,36 +42,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			e.server.release()
 		}
 	}()
-	u, refusal := e.parseUpgrade(r)
-	if refusal != nil {
-		e.refuse(w, r, refusal)
-		return
-	}
-	nc, err := e.takeOver(w, &u)
+	u, err := e.upgrade(w, r)
 	if err != nil {
 		e.failed(w, r, err)
 		return
 	}
 	info.Transport = e.config.Transport
-	c = newConn(e.server, webSocketLink{nc, e.config.Goodbye}, e.config.Framing, info)
-	c.out.over(nc)
+	c = newConn(e.server, webSocketLink{u.nc, e.config.Goodbye}, e.config.Framing, info)
+	c.out.over(u.nc)
 	c.subprotocol = u.subprotocol
 	c.protocol = e.open(c)
 	e.server.add(c)
 	c.beats.watch(e.config.IdleTimeout)
-	go newWebSocketReader(c, nc, e.config.MessageBytes, u.deflate).run()
-}
-
-// failed is told of a handshake that was in order and yet became nothing.
-func (e *endpoint) failed(w http.ResponseWriter, r *http.Request, err error) {
-	var refusal *upgradeError
-	if errors.As(err, &refusal) {
-		e.server.config.Logger.ErrorContext(r.Context(), "transport: upgrade failed", "error", err)
-		e.refuse(w, r, refusal)
-		return
-	}
-	e.server.refused.Add(1)
-	e.server.config.Logger.DebugContext(r.Context(), "transport: upgrade failed", "error", err)
+	go newWebSocketReader(c, u.nc, e.config.MessageBytes, u.deflate).run()
 }
 
 // webSocketLink is a socket on which a close frame is the goodbye. The client
