@@ -39,6 +39,8 @@ func TestEventSource(t *testing.T) {
 	f.checkHeader(answer{200, s.resp.Header, ""}, "text/event-stream", "")
 	f.post(p+"/xhr_send", `["  \u0000\n\r "]`).want(t, 204, "")
 	s.want(`data: a["  \u0000\n\r "]` + "\r\n\r\n")
+	f.post(p+"/xhr_send", `["100% %41"]`).want(t, 204, "")
+	s.want(`data: a["100\u0025 \u002541"]` + "\r\n\r\n")
 }
 
 func TestHTMLFile(t *testing.T) {

@@ -1,6 +1,7 @@
 package sockjs
 
 import (
+	"bytes"
 	"net/http"
 	"regexp"
 	"strings"
@@ -48,8 +49,10 @@ var transports = map[string]*wrapping{
 func wrapLine(frame []byte, _ string) []byte { return append(frame, '\n') }
 
 // wrapEvent relies on frames without a line break, which would end the event:
-// JSON escapes them.
+// JSON escapes them. It escapes "%" too, which is in strings alone, because
+// sockjs-client takes an event for a URI and decodes it.
 func wrapEvent(frame []byte, _ string) []byte {
+	frame = bytes.ReplaceAll(frame, []byte("%"), []byte(`\u0025`))
 	return append(append([]byte("data: "), frame...), "\r\n\r\n"...)
 }
 
