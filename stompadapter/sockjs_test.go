@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -270,4 +273,37 @@ func (s sockJSServer) Close() { suiteServer(s).Close() }
 
 func (s sockJSServer) Dial(t *testing.T) messagetest.AdapterClient {
 	return newSuiteClient(dialSockJS(t, s.web.URL))
+}
+
+// TestSockJSBeatsGiveWay agrees on heart-beats of STOMP, and SockJS has none of
+// its own; where they are not agreed on it keeps them.
+func TestSockJSBeatsGiveWay(t *testing.T) {
+	for beats, want := range map[string]string{"0,10000": `a["\n"]`, "0,0": "h", "3600000,0": "h"} {
+		t.Run(beats, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := stompadapter.New(new(inbound), stompadapter.Config{})
+				p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+				server := &http.Server{Handler: a.SockJS()}
+				var served sync.WaitGroup
+				served.Go(func() { server.Serve(p) })
+				defer served.Wait()
+				defer server.Close()
+				defer a.Close()
+				ws, _, err := (&websocket.Dialer{NetDialContext: p.dial}).Dial("ws://pipe/0/s/websocket", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ws.Close()
+				ws.WriteJSON([]string{"CONNECT\naccept-version:1.2\nheart-beat:" + beats + "\n\n\x00"})
+				ws.ReadMessage() // o
+				ws.ReadMessage() // CONNECTED
+				ws.SetReadDeadline(time.Now().Add(time.Hour))
+				for range 10 {
+					if _, got, err := ws.ReadMessage(); string(got) != want {
+						t.Fatalf("got %q, %v, want %q", got, err, want)
+					}
+				}
+			})
+		})
+	}
 }

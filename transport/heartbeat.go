@@ -34,17 +34,21 @@ func silent(d time.Duration) error {
 // Heartbeat sends beat when nothing was sent for nine tenths of send, so that
 // the client hears something within send, and closes the connection when
 // nothing was received for receive, counted from now on, to which the caller
-// has added what it tolerates. Zero means not at all; beat may then be nil.
-// WebSocket's own pings and pongs count for neither. A later call replaces what
-// was said before.
+// has added what it tolerates. WebSocket's own pings and pongs count for neither.
+// A later call replaces what was said before, and zero leaves it as it is, which
+// is not at all if nothing was said; beat may then be nil.
 func (c *Conn) Heartbeat(send, receive time.Duration, beat *Frame) {
 	if send > 0 && beat == nil {
 		panic("transport: Heartbeat with nothing to send")
 	}
 	h := &c.beats
 	h.mu.Lock()
-	h.agreed = c.server.now()
-	h.send, h.receive, h.beat = max(send, 0), max(receive, 0), beat
+	if send > 0 {
+		h.send, h.beat = send, beat
+	}
+	if receive > 0 {
+		h.receive, h.agreed = receive, c.server.now()
+	}
 	h.arm(0)
 	h.mu.Unlock()
 }

@@ -140,17 +140,20 @@ func TestHeartbeatMayChange(t *testing.T) {
 		ws, p := v.dial(t)
 		defer ws.Close()
 		came := arrivals(ws)
-		p.conn.Heartbeat(10*time.Second, 10*time.Second, text("a"))
+		p.conn.Heartbeat(10*time.Second, 0, text("a"))
 		time.Sleep(time.Second)
 		p.conn.Heartbeat(20*time.Second, 0, text("b"))
 		if a := <-came; a.text != "b" || a.at != 18*time.Second {
 			t.Errorf("%+v", a)
 		}
-		p.conn.Heartbeat(0, 0, nil)
-		select {
-		case a := <-came:
+		p.conn.Heartbeat(0, 0, nil) // which leaves it as it is
+		p.conn.Heartbeat(0, 30*time.Second, nil)
+		if a := <-came; a.text != "b" || a.at != 36*time.Second {
 			t.Errorf("%+v", a)
-		case <-time.After(time.Hour):
 		}
+		if a := <-came; !websocket.IsCloseError(a.err, 1008) || a.at != 48*time.Second {
+			t.Errorf("%+v", a)
+		}
+		<-p.closed
 	})
 }
