@@ -65,13 +65,13 @@ type program struct {
 }
 
 // start runs an example until it listens. The end of the test stops it.
-func start(t *testing.T, name, addr string) *program {
+func start(t *testing.T, name, addr string, args ...string) *program {
 	t.Helper()
 	if err := watchSources(); err != nil {
 		t.Fatal(err)
 	}
 	out := &firstLine{line: make(chan string, 1)}
-	p := &program{cmd: exec.Command(filepath.Join(bin, name), "-http", addr), exit: make(chan error, 1)}
+	p := &program{cmd: exec.Command(filepath.Join(bin, name), append(args, "-http", addr)...), exit: make(chan error, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = out, t.Output()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

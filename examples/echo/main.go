@@ -20,17 +20,18 @@ import (
 
 func main() {
 	addr := flag.String("http", "localhost:8081", "address to listen on")
+	client := flag.String("client", "", "`URL` of sockjs-client for the iframe page; empty for the one on cdn.jsdelivr.net")
 	flag.Parse()
 	ctx, stop := demo.Context()
 	defer stop()
-	if err := run(ctx, *addr); err != nil {
+	if err := run(ctx, *addr, *client); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, addr string) error {
-	services := newServices()
+func run(ctx context.Context, addr, client string) error {
+	services := newServices(client)
 	defer services.close()
 	server := demo.Server(addr, services)
 	stopped := make(chan error, 1)

@@ -11,7 +11,7 @@ import (
 
 // start serves everything and returns a function that posts to it.
 func start(t *testing.T) (url string, post func(path, body, want string) http.Header) {
-	s := newServices()
+	s := newServices("")
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.close()
@@ -105,7 +105,7 @@ func TestWebSocket(t *testing.T) {
 func TestRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := run(ctx, "localhost:0"); err != nil {
+	if err := run(ctx, "localhost:0", ""); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,9 +21,10 @@ type services struct {
 	ws     http.Handler
 }
 
-func newServices() *services {
+// newServices takes the URL of sockjs-client for the iframe page.
+func newServices(client string) *services {
 	plain := transport.NewServer(everyone)
-	all := sockjs.MountConfig{StreamBytes: 4096, HTMLFile: true, JSONP: true}
+	all := sockjs.MountConfig{StreamBytes: 4096, HTMLFile: true, JSONP: true, ClientURL: client}
 	noWebSocket, cookies := all, all
 	noWebSocket.NoWebSocket = true
 	cookies.Cookies = true
