@@ -87,6 +87,7 @@ func TestBadConfigSendsNothing(t *testing.T) {
 		"HTTP header of two lines": {URL: "ws://mill", HTTPHeader: http.Header{"Cookie": {"a=b\r\nOrigin: https://mill"}}},
 		"HTTP name of two lines":   {URL: "ws://mill", HTTPHeader: http.Header{"A: b\r\nC": {"d"}}},
 		"negative buffer":          {URL: "tcp://mill", Buffer: -1},
+		"half a character":         {URL: "ws://mill", MessageBytes: 3},
 		"negative timeout":         {URL: "tcp://mill", ConnectTimeout: -1},
 		"negative delay":           {URL: "tcp://mill", Reconnect: client.ReconnectConfig{MinDelay: -1}},
 		"version of the future":    {URL: "tcp://mill", Version: frame.V12 + 1},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/codec"
@@ -54,6 +55,12 @@ type Config struct {
 	// Reconnect says what happens when the connection is lost. Zero means that
 	// the client connects again, after 100 ms at first and 30 s at last.
 	Reconnect ReconnectConfig
+	// MessageBytes is the largest WebSocket message that is sent; larger frames
+	// go out in several, which servers put together again. Zero means 8 KiB,
+	// which is what Tomcat reads and so most servers of Spring. A negative number
+	// means a message for each frame, for servers that know nothing else, such as
+	// ActiveMQ Classic. Other connections have no messages.
+	MessageBytes int
 	// Buffer is how many frames may wait to be written. While there is a
 	// connection, senders wait for room; while there is none, they get
 	// ErrBufferFull. Zero means 256.
@@ -99,6 +106,8 @@ func (c Config) check() error {
 	switch {
 	case c.Buffer < 0:
 		return errors.New("client: Buffer is negative")
+	case c.MessageBytes > 0 && c.MessageBytes < utf8.UTFMax:
+		return errors.New("client: MessageBytes is less than a character")
 	case c.ConnectTimeout < 0:
 		return errors.New("client: ConnectTimeout is negative")
 	case c.Reconnect.MinDelay < 0 || c.Reconnect.MaxDelay < 0:
@@ -116,6 +125,7 @@ func (c Config) withDefaults() Config {
 	c.Heartbeat.Receive = max(0, cmp.Or(c.Heartbeat.Receive, 10*time.Second))
 	c.Reconnect.MinDelay = cmp.Or(c.Reconnect.MinDelay, 100*time.Millisecond)
 	c.Reconnect.MaxDelay = max(c.Reconnect.MinDelay, cmp.Or(c.Reconnect.MaxDelay, 30*time.Second))
+	c.MessageBytes = cmp.Or(c.MessageBytes, 8<<10)
 	c.Buffer = cmp.Or(c.Buffer, 256)
 	c.Limits.Frame = cmp.Or(c.Limits.Frame, 16<<20)
 	c.Logger = cmp.Or(c.Logger, slog.Default())

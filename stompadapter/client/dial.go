@@ -37,6 +37,7 @@ type dialer struct {
 	http      http.Header
 	protocols []string // the subprotocols of WebSocket, the best first
 	hello     []byte   // the CONNECT frame
+	limit     int      // Config.MessageBytes
 }
 
 func newDialer(c Config) (*dialer, error) {
@@ -67,7 +68,7 @@ func newDialer(c Config) (*dialer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: CONNECT: %w", err)
 	}
-	return &dialer{url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, protocols: subprotocols(c.Version), hello: hello}, nil
+	return &dialer{url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, protocols: subprotocols(c.Version), hello: hello, limit: c.MessageBytes}, nil
 }
 
 // subprotocols returns the names under which WebSocket knows the versions up to
@@ -163,14 +164,15 @@ func (d *dialer) webSocket(ctx context.Context) (wire, error) {
 		conn.Close()
 		return nil, fmt.Errorf("the server chose the subprotocol %.16q, which was not offered", p)
 	}
-	return &socket{Conn: conn}, nil
+	return &socket{Conn: conn, limit: d.limit}, nil
 }
 
 // socket reads the messages of a WebSocket as one stream, since frames and
-// messages need not line up, and writes a message for each frame, since not
+// messages need not line up, and begins a message with each frame, since not
 // every server knows that.
 type socket struct {
 	*websocket.Conn
+	limit   int       // octets of a message that is sent; none if not positive
 	message io.Reader // the one that is being read, or nil
 }
 
@@ -194,13 +196,26 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 }
 
-// Write sends a text message, or a binary one where p is not UTF-8.
+// Write sends p as text, cut between characters where that takes several
+// messages, or as binary messages where it is not UTF-8.
 func (s *socket) Write(p []byte) (int, error) {
 	kind := websocket.TextMessage
 	if !utf8.Valid(p) {
 		kind = websocket.BinaryMessage
 	}
-	return len(p), s.WriteMessage(kind, p)
+	for rest := p; len(rest) > 0; {
+		n := len(rest)
+		if s.limit > 0 && n > s.limit {
+			for n = s.limit; kind == websocket.TextMessage && !utf8.RuneStart(rest[n]); {
+				n--
+			}
+		}
+		if err := s.WriteMessage(kind, rest[:n]); err != nil {
+			return len(p) - len(rest), err
+		}
+		rest = rest[n:]
+	}
+	return len(p), nil
 }
 
 // closeFrameTimeout is how long Close tries to say goodbye over a connection

@@ -63,19 +63,16 @@ func (c *Client) queue(ctx context.Context, o *outgoing) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	c.mu.Lock()
-	l, err := c.link, c.err
-	c.mu.Unlock()
+	l, err := c.current()
 	if err != nil {
 		return err
 	}
-	version, connected := frame.V12, (<-chan struct{})(nil)
-	if l != nil {
-		version, connected = l.version, l.stopped
-	}
-	// The head alone shows whether the frame can be written.
-	if _, err := frame.Append(nil, version, frame.Frame{Command: o.frame.Command, Header: o.frame.Header}); err != nil {
+	if err := writable(o.frame, l); err != nil {
 		return err
+	}
+	var connected <-chan struct{}
+	if l != nil {
+		connected = l.stopped
 	}
 	if err := c.outbox.acquire(ctx, connected); err != nil {
 		if ended := c.Err(); ended != nil {
@@ -85,6 +82,25 @@ func (c *Client) queue(ctx context.Context, o *outgoing) error {
 	}
 	o.counted = true // from here on the slot goes the way of the frame
 	return c.push(o)
+}
+
+// current returns the connection, which is nil while there is none, or why the
+// client has ended.
+func (c *Client) current() (*link, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link, c.err
+}
+
+// writable returns what keeps f from being written to l, or to the next
+// connection where that is nil. The head alone shows it.
+func writable(f frame.Frame, l *link) error {
+	version := frame.V12
+	if l != nil {
+		version = l.version
+	}
+	_, err := frame.Append(nil, version, frame.Frame{Command: f.Command, Header: f.Header})
+	return err
 }
 
 // push puts o into the outbox unless the connection that it is meant for is
@@ -123,10 +139,7 @@ func (c *Client) withReceipt(f frame.Frame, l *link) (*outgoing, <-chan error) {
 // does not fill the memory.
 func (c *Client) forget(o *outgoing) {
 	o.abandoned.Store(true)
-	c.mu.Lock()
-	l := c.link
-	c.mu.Unlock()
-	if l != nil {
+	if l, _ := c.current(); l != nil {
 		l.forget(o)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/stompadapter/client"
+	"github.com/headrace/headrace/transport"
 )
 
 // newSite is a STOMP server over WebSocket: adapter, executor channel, broker.
@@ -29,7 +30,9 @@ func newSite() (*stompadapter.Adapter, func()) {
 		}
 		return memory.Handle(ctx, m)
 	})
-	adapter := stompadapter.New(inbound, stompadapter.Config{})
+	adapter := stompadapter.New(inbound, stompadapter.Config{
+		WebSocket: transport.WebSocketConfig{MessageBytes: 8 << 10}, // as Tomcat has it
+	})
 	return adapter, func() {
 		adapter.Close()
 		inbound.Close()
@@ -80,6 +83,12 @@ func conversation(t *testing.T, c *client.Client) {
 		if line := <-got; line != want {
 			t.Errorf("got %s, want %s", line, want)
 		}
+	}
+	if err := c.Send(ctx, "/topic/large", strings.Repeat("größer ", 4000)); err != nil {
+		t.Fatal(err)
+	}
+	if line := <-got; strings.Count(line, "größer") != 4000 {
+		t.Errorf("got %.100s", line)
 	}
 	err = c.SendReceipt(ctx, "/secret/a", "x")
 	if e, ok := errors.AsType[*client.ServerError](err); !ok || e.Code != message.CodeDenied || e.Message != "not for you" {

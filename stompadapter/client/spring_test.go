@@ -152,3 +152,31 @@ func TestSlowerHeartbeatDecides(t *testing.T) {
 		})
 	}
 }
+
+// TestUnsubscribeWithFurtherHeaders ends a durable subscription.
+func TestUnsubscribeWithFurtherHeaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := dial(t, newServer(t, connected), client.Config{})
+		defer hangUp(c)
+		sub := subscribe(t, c, p, "/topic/a", client.SubscribeConfig{ID: "mine"}, nil)
+		if err := sub.Unsubscribe(t.Context(), message.Field{Name: "durable", Value: "a\x00b"}); err == nil || sub.Err() != nil {
+			t.Errorf("a header that no frame can have: %v, then %v", err, sub.Err())
+		}
+		p.send(messageFrame(sub, "1", "x"))
+		if m := pull(t, sub); string(m.Payload) != "x" {
+			t.Errorf("it does not go on: %v", m)
+		}
+		left := in(func() error {
+			return sub.Unsubscribe(t.Context(), message.Field{Name: "durable", Value: "true"},
+				message.Field{Name: "id", Value: "other"}, message.Field{Name: "receipt", Value: "own"})
+		})
+		f := p.want(frame.Unsubscribe)
+		if got := headerText(f.Header); f.Header.Get("durable") != "true" || f.Header.Get("id") != "mine" || f.Header.Get("receipt") == "own" || strings.Count(got, "id:") != 1 {
+			t.Errorf("got %s", got)
+		}
+		p.confirm(f)
+		if err := <-left; err != nil {
+			t.Error(err)
+		}
+	})
+}

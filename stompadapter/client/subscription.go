@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/headrace/headrace/message"
@@ -208,19 +209,26 @@ func (s *Subscription) Err() error {
 // Unsubscribe ends the subscription and waits until the server has confirmed.
 // The handler, if it runs, goes on; it gets no further message. Messages that
 // wait for an acknowledgement are the server's again. Without a connection there
-// is nothing to wait for. Calling it again does nothing.
-func (s *Subscription) Unsubscribe(ctx context.Context) error {
+// is nothing to wait for. Calling it again does nothing. Some servers ask for
+// further headers to end a durable subscription; with some that no frame can
+// have the subscription goes on.
+func (s *Subscription) Unsubscribe(ctx context.Context, header ...message.Field) error {
 	select {
 	case <-s.ended:
 		return nil
 	default:
 	}
-	l := s.client.remove(s)
+	f := s.unsubscribeFrame(header...)
+	l, _ := s.client.current()
+	if err := writable(f, l); err != nil {
+		return err
+	}
+	l = s.client.remove(s)
 	s.end(nil)
 	if l == nil {
 		return nil
 	}
-	if err := s.client.await(ctx, s.unsubscribeFrame(), l); !errors.Is(err, ErrAway) {
+	if err := s.client.await(ctx, f, l); !errors.Is(err, ErrAway) {
 		return err
 	}
 	return nil // no connection knows it any more
@@ -236,8 +244,9 @@ func (s *Subscription) giveUp() {
 	}
 }
 
-func (s *Subscription) unsubscribeFrame() frame.Frame {
-	return frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(message.Field{Name: frame.HeaderID, Value: s.config.ID})}
+func (s *Subscription) unsubscribeFrame(header ...message.Field) frame.Frame {
+	h := message.NewHeader(slices.Clone(header)...).Without(frame.HeaderReceipt).With(frame.HeaderID, s.config.ID)
+	return frame.Frame{Command: frame.Unsubscribe, Header: h}
 }
 
 // Messages returns the messages of a subscription that has no handler, in

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
@@ -22,12 +23,17 @@ import (
 // what follows.
 type webSocketServer struct {
 	*httptest.Server
-	offered  chan []string // the subprotocols of the client
-	messages chan string   // as they came, after CONNECT
+	offered  chan []string  // the subprotocols of the client
+	messages chan wsMessage // as they came, after CONNECT
+}
+
+type wsMessage struct {
+	kind int
+	data string
 }
 
 func newWebSocketServer(t *testing.T, subprotocols ...string) *webSocketServer {
-	s := &webSocketServer{offered: make(chan []string, 1), messages: make(chan string, 2000)}
+	s := &webSocketServer{offered: make(chan []string, 1), messages: make(chan wsMessage, 2000)}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.offered <- websocket.Subprotocols(r)
 		u, header := websocket.Upgrader{}, http.Header{}
@@ -41,15 +47,17 @@ func newWebSocketServer(t *testing.T, subprotocols ...string) *webSocketServer {
 		}
 		defer ws.Close()
 		defer close(s.messages)
-		for first := true; ; first = false {
-			_, p, err := ws.ReadMessage()
+		for greeted := false; ; {
+			kind, p, err := ws.ReadMessage()
 			if err != nil {
 				return
 			}
-			if first {
+			switch {
+			case greeted:
+				s.messages <- wsMessage{kind, string(p)}
+			case bytes.HasSuffix(p, []byte{0}): // the end of CONNECT
+				greeted = true
 				ws.WriteMessage(websocket.TextMessage, []byte(connected))
-			} else {
-				s.messages <- string(p)
 			}
 		}
 	}))
@@ -96,7 +104,7 @@ func TestWebSocketMasks(t *testing.T) {
 		}
 	}
 	for i := range n {
-		if m := <-s.messages; !strings.HasPrefix(m, "SEND\n") || !strings.HasSuffix(m, fmt.Sprintf("\n\n%d\x00", i)) {
+		if m := (<-s.messages).data; !strings.HasPrefix(m, "SEND\n") || !strings.HasSuffix(m, fmt.Sprintf("\n\n%d\x00", i)) {
 			t.Fatalf("message %d is %q", i, m)
 		}
 	}
@@ -120,6 +128,57 @@ func TestWebSocketMasks(t *testing.T) {
 	// Those of CONNECT and of the close frame make room for chance.
 	if len(masks) < n {
 		t.Errorf("%d masks for more than %d messages", len(masks), n)
+	}
+}
+
+// TestLargeFramesGoOutInSeveralMessages puts the messages of a frame together.
+func TestLargeFramesGoOutInSeveralMessages(t *testing.T) {
+	const text, binary = websocket.TextMessage, websocket.BinaryMessage
+	for name, tc := range map[string]struct {
+		limit, want int // octets of a message
+		body        string
+		kind        int
+	}{
+		"default":              {0, 8192, strings.Repeat("x", 20_000), text},
+		"own limit":            {30, 30, strings.Repeat("x", 100), text},
+		"between characters":   {60, 60, strings.Repeat("€", 100), text},
+		"smallest":             {4, 4, "g🚀r€ü🚀", text},
+		"within a character":   {60, 60, strings.Repeat("\xff", 100), binary},
+		"a message each frame": {-1, 101_000, strings.Repeat("x", 100_000), text},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newWebSocketServer(t)
+			c, err := client.Dial(t.Context(), client.Config{
+				URL: "ws" + strings.TrimPrefix(s.URL, "http"), MessageBytes: tc.limit,
+				Heartbeat: client.HeartbeatConfig{Send: -1, Receive: -1},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer hangUp(c)
+			if err := c.Send(t.Context(), "/a", []byte(tc.body)); err != nil {
+				t.Fatal(err)
+			}
+			whole, count := "", 0
+			for !strings.HasSuffix(whole, "\x00") {
+				m := <-s.messages
+				if len(m.data) > tc.want || m.kind != tc.kind || m.kind == text && !utf8.ValidString(m.data) {
+					t.Errorf("message of kind %d and %d octets, want %d", m.kind, len(m.data), tc.want)
+				}
+				whole += m.data
+				count++
+			}
+			if !strings.HasPrefix(whole, "SEND\n") || !strings.HasSuffix(whole, "\n\n"+tc.body+"\x00") {
+				t.Errorf("together they are %.200q", whole)
+			}
+			cut := utf8.UTFMax - 1 // at most, for the sake of a character
+			if tc.limit == 4 {
+				cut = 2
+			}
+			if most := len(whole)/(tc.want-cut) + 1; count > most {
+				t.Errorf("%d messages, want %d at most", count, most)
+			}
+		})
 	}
 }
 
