@@ -20,6 +20,9 @@ type Description struct {
 	Out reflect.Type
 	// Replies are where replies go, in the order in which they are sent.
 	Replies []Destination
+	// Stream is where the messages come from that follow the reply to a
+	// subscription, as it was registered. Empty means that none do, see [Live].
+	Stream string
 	// Interceptors names the functions around the endpoint, the outermost first:
 	// those of the router, of its groups and of the route.
 	Interceptors []string
@@ -57,6 +60,9 @@ func (rt *route) describe() Description {
 	if rt.plan != nil {
 		for _, t := range rt.plan.targets {
 			d.Replies = append(d.Replies, Destination{t.audience.String(), t.address.String()})
+		}
+		if rt.plan.stream != nil {
+			d.Stream = rt.plan.stream.destination
 		}
 	}
 	d.Interceptors = names(rt.interceptors)

@@ -12,7 +12,7 @@ type Option interface {
 	endpoint()
 }
 
-// SubscribeOption shapes an [OnSubscribe]: every [Option] does.
+// SubscribeOption shapes an [OnSubscribe]: every [Option] does, and [Live].
 type SubscribeOption interface{ apply(*options) }
 
 // ReplyOption says where a reply goes and what it carries: [SendTo],
@@ -32,6 +32,7 @@ type options struct {
 	copies       []string // names of header fields
 	interceptors []message.RawInterceptor
 	catches      []func(*Router, *route) *errorHandler
+	live         *live // or nil
 }
 
 func collect[O SubscribeOption](opts []O) options {

@@ -83,6 +83,7 @@ type plan struct {
 	router  *Router
 	targets []target // senders before everybody
 	copies  []string
+	stream  *follower // nil, or what replies are the beginning of
 }
 
 type target struct {
@@ -157,6 +158,9 @@ func (p *plan) reply(ctx context.Context, c *Call, out any) error {
 		return err
 	}
 	m.Header = p.header(m.Header, c, writtenAs)
+	if p.stream != nil {
+		return p.stream.begin(ctx, c, out, m)
+	}
 	return p.send(ctx, c, m)
 }
 
