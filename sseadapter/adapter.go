@@ -63,11 +63,16 @@ func New(inbound message.RawHandler, c Config) *Adapter {
 func (a *Adapter) Events() http.Handler { return http.HandlerFunc(a.serve) }
 
 func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
+	const methods = "GET, POST, OPTIONS"
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
 	if !a.server.Origin(w, r) {
 		return
 	}
-	const methods = "GET, POST, OPTIONS"
-	h := w.Header()
+	if err := a.screen(r); err != nil {
+		a.server.Refuse(w, r, err)
+		return
+	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
@@ -86,6 +91,21 @@ func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Allow", methods)
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 	}
+}
+
+// screen says what is wrong with a request before anything is done for it. What
+// a page embeds, as an image or a script, comes without an Origin header but
+// with the cookies of whoever looks at it.
+func (a *Adapter) screen(r *http.Request) error {
+	site := r.Header.Get("Sec-Fetch-Site")
+	embedded := r.Header.Get("Origin") == "" && (site == "cross-site" || site == "same-site")
+	if embedded && !a.config.Transport.Handshake.NoOriginCheck {
+		return message.Errorf(message.CodeDenied, "a page of another origin may not embed this")
+	}
+	if len(r.URL.RawQuery) > maxQuery {
+		return message.Errorf(message.CodeTooLarge, "the query is larger than %d octets", maxQuery)
+	}
+	return nil
 }
 
 // Shutdown refuses new clients and new messages, waits until what was accepted

@@ -9,6 +9,12 @@ import (
 	"github.com/headrace/headrace/transport"
 )
 
+// Limits of a query: what is larger is refused unread.
+const (
+	maxQuery   = 16 << 10 // octets
+	maxHeaders = 64
+)
+
 // request takes something that a client asks for.
 func (a *Adapter) request(w http.ResponseWriter, r *http.Request) {
 	info, ok := a.server.Identify(w, r)
@@ -66,7 +72,11 @@ func header(r *http.Request) (h message.Header, err error) {
 	if kind := r.Header.Get("Content-Type"); kind != "" {
 		h = h.With(message.HeaderContentType, kind)
 	}
-	for _, field := range r.URL.Query()["header"] {
+	fields := r.URL.Query()["header"]
+	if len(fields) > maxHeaders {
+		return h, message.Errorf(message.CodeTooLarge, "more than %d headers", maxHeaders)
+	}
+	for _, field := range fields {
 		name, value, ok := strings.Cut(field, ":")
 		if !ok || name == "" {
 			return h, message.Errorf(message.CodeInvalid, "a header is written as name:value")
