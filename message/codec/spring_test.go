@@ -25,3 +25,42 @@ func TestOwnCodecsInPlaceOfTheBuiltIn(t *testing.T) {
 		t.Errorf("the built-in JSON wrote %s where the Go type decides", p)
 	}
 }
+
+// A field that the Go type has not is ignored, unless the codec is strict.
+func TestUnknownFieldsAreIgnored(t *testing.T) {
+	const payload = `{"symbol":"ACME","colour":{"r":1},"legs":[{"price":2,"x":null}]}`
+	got, err := codec.Decode[Trade](nil, "application/json", []byte(payload))
+	if err != nil || got.Symbol != "ACME" || len(got.Legs) != 1 || got.Legs[0].Price != 2 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// A set that insists on content types writes them: what it wrote for a value
+// that named none, it reads.
+func TestStrictSetWritesWithoutAContentType(t *testing.T) {
+	strict := (*codec.Set)(nil).Strict()
+	payload, writtenAs, err := codec.Encode(strict, "", Trade{Symbol: "ACME"})
+	if err != nil || writtenAs != "application/json" {
+		t.Fatalf("written as %q, %v", writtenAs, err)
+	}
+	if got, err := codec.Decode[Trade](strict, writtenAs, payload); err != nil || got.Symbol != "ACME" {
+		t.Errorf("read %+v, %v", got, err)
+	}
+	if _, err := codec.Decode[Trade](strict, "", payload); err == nil {
+		t.Error("read without a content type")
+	}
+}
+
+// JSON between systems is UTF-8 (RFC 8259, section 8.1). Another charset is
+// refused both ways, and by name.
+func TestJSONIsUTF8(t *testing.T) {
+	const contentType, want = "application/json;charset=UTF-16BE", `charset "utf-16be" is not supported, want utf-8`
+	_, err := codec.Decode[int](nil, contentType, []byte("\x007"))
+	if got := invalid(t, err); got != want {
+		t.Errorf("decode: %s", got)
+	}
+	_, _, err = codec.Encode(nil, contentType, 7)
+	if got := invalid(t, err); got != want {
+		t.Errorf("encode: %s", got)
+	}
+}
