@@ -19,7 +19,10 @@ type AdapterServer interface {
 
 // TextOnly is implemented by an [AdapterServer] whose connections carry text
 // alone: the suite sends no other bytes through it.
-type TextOnly interface{ TextOnly() }
+type TextOnly interface {
+	// TextOnly does nothing: having it is what counts.
+	TextOnly()
+}
 
 // AdapterClient is a client that speaks the adapter's protocol. Its methods
 // are called from one goroutine. They return an error when the connection is

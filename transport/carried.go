@@ -22,8 +22,8 @@ type CarryConfig struct {
 	// Patience is how long the connection outlives a request that listened to
 	// it, for another one to come. Zero means not at all.
 	Patience time.Duration
-	// Ended is called when the connection is over and its protocol knows. Nil
-	// means that nobody is told.
+	// Ended is called when the connection is over and its protocol knows.
+	// Nil means that nobody is told.
 	Ended func()
 }
 
@@ -45,7 +45,9 @@ func (c CarryConfig) withDefaults() CarryConfig {
 // what came with Receive. The budget and the limits of [Config] hold: who is
 // not asked for by any request for too long lets too much pile up and is cut.
 type Carried struct {
+	// Conn is the connection as its protocol sees it.
 	*Conn
+
 	wake  func()
 	ended func()
 	over  chan struct{} // closed when the protocol knows of the end
