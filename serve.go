@@ -20,8 +20,12 @@ type Adapter interface {
 	Close()
 }
 
-// drainTime is how long Serve waits for what was accepted.
-const drainTime = 25 * time.Second
+const (
+	// drainTime is how long Serve waits for what was accepted.
+	drainTime = 25 * time.Second
+	// headerTime is how long a client may take to send the header of a request.
+	headerTime = 5 * time.Second
+)
 
 // Serve listens on server.Addr and serves until ctx ends or the server fails,
 // over TLS when server.TLSConfig is set. Then it drains: no new connections, the
@@ -29,10 +33,17 @@ const drainTime = 25 * time.Second
 // what takes more than 25 s is cut. It returns nil after a complete drain. The
 // node cannot be used afterwards.
 //
+// A server that has neither ReadHeaderTimeout nor ReadTimeout gets a
+// ReadHeaderTimeout of 5 s: who sends a handshake octet by octet holds a
+// connection that nobody counts.
+//
 // Whoever needs the address that was chosen for port 0 sets server.BaseContext,
 // which is given the listener.
 func (n *Node) Serve(ctx context.Context, server *http.Server, adapters ...Adapter) error {
 	defer n.abandon(server, adapters)
+	if server.ReadHeaderTimeout == 0 && server.ReadTimeout == 0 {
+		server.ReadHeaderTimeout = headerTime
+	}
 	standard := ":http"
 	if server.TLSConfig != nil {
 		standard = ":https"
