@@ -46,7 +46,9 @@ func (d *dialect) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
 			p = rest
 			continue
 		}
-		r.Name = o.Type
+		if _, known := forms[o.Type]; known { // it is logged
+			r.Name = o.Type
+		}
 		if o.Receipt != nil {
 			r.Receipt, r.WantsReceipt = *o.Receipt, true
 		}
@@ -78,7 +80,7 @@ func (o *object) message() (m message.Raw, err error) {
 	switch {
 	case err != nil:
 	case !known:
-		err = invalid("there is no type %q", o.Type)
+		err = invalid("there is no type %.20q", o.Type)
 	case form.destination != (o.Destination != ""):
 		err = invalid("send and subscribe, and no others, need a destination")
 	case form.id != (o.ID != ""):
