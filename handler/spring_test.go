@@ -11,6 +11,7 @@ import (
 	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/codec"
 	"github.com/headrace/headrace/message/destination"
 )
 
@@ -208,6 +209,26 @@ func TestRequestWithoutPayload(t *testing.T) {
 			expect(t, "text", message.Public(err).Message, c.want)
 		})
 	}
+}
+
+// sealed is a codec that reads nothing.
+type sealed struct{}
+
+func (sealed) MediaTypes() []string        { return []string{"application/x-sealed"} }
+func (sealed) Marshal(any) ([]byte, error) { return nil, errBoom }
+func (sealed) Unmarshal([]byte, any) error { return errBoom }
+
+// What a codec of the application cannot read is an error of the input, whose
+// cause the client does not learn.
+func TestOwnCodecThatFails(t *testing.T) {
+	r, _ := newRouter(handler.Config{Codecs: codec.NewSet(sealed{})})
+	told[int](r, "/x")
+	header := message.NewHeader(field(message.HeaderContentType, "application/x-sealed"))
+	err := r.Handle(t.Context(), message.Raw{Destination: "/app/x", Header: header, Payload: []byte("7")})
+	if e, ok := errors.AsType[*handler.InputError](err); !ok || e.Part != "payload" || e.Want != "int" || !errors.Is(err, errBoom) {
+		t.Errorf("error %#v", err)
+	}
+	expect(t, "text", message.Public(err).Message, "payload is not valid application/x-sealed for type int")
 }
 
 // A header field of a name that the message has a field for is only that.
