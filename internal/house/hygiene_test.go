@@ -48,7 +48,7 @@ func weakRandom(t *tree) []string {
 	var problems []string
 	for _, s := range t.sources {
 		house, _, _ := strings.Cut(s.path, "/")
-		if s.isTest() || !slices.Contains([]string{"message", "transport", "stompadapter"}, house) {
+		if s.isTest() || !slices.Contains([]string{"message", "broker", "handler", "transport", "stompadapter", "jsonadapter", "sseadapter"}, house) {
 			continue
 		}
 		for _, spec := range s.syntax.Imports {

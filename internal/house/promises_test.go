@@ -4,19 +4,30 @@ import (
 	"fmt"
 	"go/ast"
 	"io/fs"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-func TestPromises(t *testing.T) { mustHold(t, brokenPromises(repository(t))) }
+func TestPromises(t *testing.T)     { mustHold(t, brokenPromises(repository(t))) }
+func TestPromisesKept(t *testing.T) { mustHold(t, unkeptPromises(repository(t))) }
 
 // promisePages have tables whose rows name the tests that hold them: | S-17 | what holds | `TestName` |.
 var promisePages = []string{"docs/spring.md", "docs/security.md", "docs/reliability.md"}
 
+// owed are the numbers, from the first to the last of each range, that a page must have a row of, with a test.
+var owed = map[string]struct {
+	letter string
+	ranges [][2]int
+}{
+	"docs/security.md":    {"S", [][2]int{{5, 10}, {12, 14}, {17, 20}, {22, 23}, {27, 37}, {45, 48}}},
+	"docs/reliability.md": {"R", [][2]int{{1, 1}, {5, 6}, {15, 16}, {18, 19}, {22, 24}}},
+}
+
 // testName matches a test in backticks: TestX, channel.TestX, TestX/case.
-var testName = regexp.MustCompile("`(?:[\\w./]+\\.)?((?:Test|Fuzz|Benchmark|Example)\\w*)(?:/[^`]*)?`")
+var testName = regexp.MustCompile("`(?:([\\w./]+)\\.)?((?:Test|Fuzz|Benchmark|Example)\\w*)(?:/[^`]*)?`")
 
 // brokenPromises finds the tests that a promise names and no package has.
 func brokenPromises(t *tree) []string {
@@ -35,8 +46,12 @@ func brokenPromises(t *tree) []string {
 				continue
 			}
 			for _, match := range testName.FindAllStringSubmatch(line, -1) {
-				if !tests[match[1]] {
-					problems = append(problems, fmt.Sprintf("%s:%d: no test is named %s", page, i+1, match[1]))
+				room, name := match[1], match[2]
+				switch rooms := tests[name]; {
+				case len(rooms) == 0:
+					problems = append(problems, fmt.Sprintf("%s:%d: no test is named %s", page, i+1, name))
+				case room != "" && !slices.Contains(rooms, path.Base(room)):
+					problems = append(problems, fmt.Sprintf("%s:%d: %s is no test of %s, but of %s", page, i+1, name, room, strings.Join(rooms, ", ")))
 				}
 			}
 		}
@@ -44,16 +59,44 @@ func brokenPromises(t *tree) []string {
 	return problems
 }
 
-func testFuncs(t *tree) map[string]bool {
-	names := map[string]bool{}
-	for _, s := range t.sources {
-		for _, decl := range s.syntax.Decls {
-			if f, ok := decl.(*ast.FuncDecl); ok && s.isTest() && f.Recv == nil {
-				names[f.Name.Name] = true
+// unkeptPromises finds the numbers without a row, and the rows without a test.
+func unkeptPromises(t *tree) []string {
+	var problems []string
+	for page, o := range owed {
+		if !slices.Contains(t.paths, page) {
+			continue
+		}
+		text, err := fs.ReadFile(t.fsys, page)
+		if err != nil {
+			return append(problems, err.Error())
+		}
+		for _, r := range o.ranges {
+			for n := r[0]; n <= r[1]; n++ {
+				number := fmt.Sprintf("%s-%02d", o.letter, n)
+				_, row, ok := strings.Cut(string(text), "\n| "+number+" |")
+				row, _, _ = strings.Cut(row, "\n")
+				if !ok {
+					problems = append(problems, page+": no row of "+number)
+				} else if !testName.MatchString(row) {
+					problems = append(problems, page+": "+number+" names no test")
+				}
 			}
 		}
 	}
-	return names
+	return problems
+}
+
+// testFuncs returns the rooms that have a test of each name: the last part of their path, headrace for the root.
+func testFuncs(t *tree) map[string][]string {
+	rooms := map[string][]string{}
+	for _, s := range t.sources {
+		for _, decl := range s.syntax.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && s.isTest() && f.Recv == nil {
+				rooms[f.Name.Name] = append(rooms[f.Name.Name], path.Base(path.Join(module, s.dir())))
+			}
+		}
+	}
+	return rooms
 }
 
 func TestBrokenPromisesFinds(t *testing.T) {
@@ -70,6 +113,27 @@ func TestBrokenPromisesFinds(t *testing.T) {
 		{"there", page("| S-1 | order | `TestOrder`, `channel.FuzzKey`, `TestBrowser/firefox`, `BenchmarkFanOut` |"), ""},
 		{"gone", page("| S-1 | order | `TestOrder`, `TestGone` |"), "docs/spring.md:5: no test is named TestGone"},
 		{"not a test file", page("| S-1 | order | `TestNotATest` |"), "TestNotATest"},
+		{"in its room", page("| S-1 | order | `channel.TestOrder`, `examples/chat.TestBrowser` |"), ""},
+		{"in another room", page("| S-1 | order | `broker.TestOrder` |"), "TestOrder is no test of broker, but of channel"},
 		{"prose", page("Tests such as `TestGone` once stood here."), ""},
+	})
+}
+
+func TestUnkeptPromisesFinds(t *testing.T) {
+	rows := func(without string, extra string) map[string]string {
+		var b strings.Builder
+		for _, n := range []string{"01", "05", "06", "15", "16", "18", "19", "22", "23", "24"} {
+			if n != without {
+				b.WriteString("| R-" + n + " | holds | `TestIt` |\n")
+			}
+		}
+		return map[string]string{"docs/reliability.md": "# Page\n\n| | what | test |\n| --- | --- | --- |\n" + b.String() + extra}
+	}
+	mustFind(t, unkeptPromises, []planted{
+		{"all", rows("", ""), ""},
+		{"one too few", rows("16", ""), "no row of R-16"},
+		{"the last too few", rows("24", ""), "no row of R-24"},
+		{"without a test", rows("06", "| R-06 | holds | by itself |\n"), "R-06 names no test"},
+		{"in prose alone", rows("06", "R-06 is held by `TestIt`.\n"), "no row of R-06"},
 	})
 }
