@@ -17,7 +17,7 @@ import (
 type Memory struct {
 	config   Config
 	delivery delivery
-	index    *destination.Index[*subscription]
+	index    *destination.Index[subscription]
 
 	mu      sync.RWMutex
 	clients map[*message.Session]*client
@@ -40,7 +40,7 @@ type client struct {
 
 type entry struct {
 	destination string
-	index       *destination.Entry[*subscription]
+	index       *destination.Entry[subscription]
 }
 
 // NewMemory returns a broker that delivers to outbound: one message for each
@@ -49,7 +49,7 @@ func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	config = config.withDefaults()
 	b := &Memory{
 		config:  config,
-		index:   destination.NewIndex[*subscription](config.Separator),
+		index:   destination.NewIndex[subscription](config.Separator),
 		clients: make(map[*message.Session]*client),
 	}
 	b.delivery.init(outbound, config.Events, config.Logger)
@@ -164,7 +164,7 @@ func (b *Memory) store(c *client, m message.Raw, pattern destination.Pattern) er
 	}
 	c.subscriptions[m.Subscription] = entry{
 		destination: m.Destination,
-		index:       b.index.Add(pattern, &subscription{session: m.Session, id: m.Subscription}),
+		index:       b.index.Add(pattern, subscription{session: m.Session, id: m.Subscription}),
 	}
 	return nil
 }
