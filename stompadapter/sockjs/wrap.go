@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -46,7 +47,9 @@ var transports = map[string]*wrapping{
 	},
 }
 
-func wrapLine(frame []byte, _ string) []byte { return append(frame, '\n') }
+// wrapLine leaves alone what lies behind the frame: the spare room of one that
+// all requests share.
+func wrapLine(frame []byte, _ string) []byte { return append(slices.Clip(frame), '\n') }
 
 // wrapEvent relies on frames without a line break, which would end the event:
 // JSON escapes them. It escapes "%" too, which is in strings alone, because
