@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"io"
 	"net/http"
 	"os/exec"
 	"path"
@@ -24,20 +25,24 @@ func TestExamples(t *testing.T) {
 		name := path.Base(pkg)
 		t.Run(name, func(t *testing.T) {
 			p := start(t, name, "localhost:0")
-			get(t, "http://"+p.addr+"/")
+			if status, _ := answer(t, "http://"+p.addr+"/"); status != http.StatusOK {
+				t.Error("its page:", status)
+			}
 			p.stop(t)
 		})
 	}
 }
 
-func get(t *testing.T, url string) {
+func answer(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Errorf("GET %s: %s", url, resp.Status)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return resp.StatusCode, string(text)
 }

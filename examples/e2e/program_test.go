@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"io"
 	"io/fs"
 	"log"
 	"os"
@@ -60,8 +61,9 @@ var watchSources = sync.OnceValue(func() error {
 // program is an example that runs.
 type program struct {
 	cmd  *exec.Cmd
-	addr string     // where it listens
-	exit chan error // what it ended with, once
+	addr string      // where it listens
+	said chan string // the first line of its log, once
+	exit chan error  // what it ended with, once
 }
 
 // start runs an example until it listens. The end of the test stops it.
@@ -70,9 +72,9 @@ func start(t *testing.T, name, addr string, args ...string) *program {
 	if err := watchSources(); err != nil {
 		t.Fatal(err)
 	}
-	out := &firstLine{line: make(chan string, 1)}
-	p := &program{cmd: exec.Command(filepath.Join(bin, name), append(args, "-http", addr)...), exit: make(chan error, 1)}
-	p.cmd.Stdout, p.cmd.Stderr = out, t.Output()
+	out, said := newFirstLine(), newFirstLine()
+	p := &program{cmd: exec.Command(filepath.Join(bin, name), append(args, "-http", addr)...), said: said.line, exit: make(chan error, 1)}
+	p.cmd.Stdout, p.cmd.Stderr = out, io.MultiWriter(said, t.Output())
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +125,8 @@ type firstLine struct {
 	text []byte
 	told bool
 }
+
+func newFirstLine() *firstLine { return &firstLine{line: make(chan string, 1)} }
 
 func (f *firstLine) Write(p []byte) (int, error) {
 	if f.told {
