@@ -21,6 +21,12 @@ type Config struct {
 	// pile up is cut. A single frame may be larger when nothing else waits.
 	// Zero means 512 KiB.
 	OutboxBytes int
+	// DropOldest makes room for a client that is over its budget: the oldest
+	// messages that wait for it are left out and it is not cut, for streams of
+	// which the latest counts. Answers, errors and messages that have to be
+	// acknowledged stay; who lets those pile up is cut. False means that nothing
+	// is left out.
+	DropOldest bool
 	// WriteTimeout is how long a client may take nothing while something waits
 	// for it. On connections that cannot be written without blocking (TLS,
 	// pipes) it is how long one write of at most 16 KiB may take. Zero means

@@ -16,9 +16,10 @@ const keepFrames = 128
 // something meanwhile is in the next round. While it goes round, frames pile
 // up behind it: that is what makes one write of many.
 type flusher struct {
-	server *Server
-	frames atomic.Uint64
-	bytes  atomic.Uint64
+	server  *Server
+	frames  atomic.Uint64
+	bytes   atomic.Uint64
+	dropped atomic.Uint64
 
 	mu       sync.Mutex
 	wake     sync.Cond

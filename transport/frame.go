@@ -6,6 +6,7 @@ type Frame struct {
 	wire    []byte
 	control bool // says nothing that a protocol would hear
 	last    bool // nothing follows: the connection closes once it is sent
+	passing bool // may be left out where later ones wait (Config.DropOldest)
 }
 
 // NewFrame encodes payload, which is copied, for the connections of a framing.

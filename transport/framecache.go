@@ -64,6 +64,7 @@ func (c *frameCache) get(f *Framing, d Dialect, m *message.Raw) (*Frame, error) 
 		return nil, err
 	}
 	e := &cachedFrame{framing: f, version: version, of: *m, frame: NewFrame(f, octets), size: int64(len(octets) + len(m.Payload))}
+	e.frame.passing = m.Kind == message.KindData && m.Header.Get(message.HeaderAck) == ""
 	e.of.Session, e.of.Done = nil, nil
 	if m.Header.Get(message.HeaderMessageID) != "" {
 		c.put(set, e)

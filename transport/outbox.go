@@ -24,25 +24,27 @@ const (
 // The lock is never held over a write: publishers would queue up behind the
 // system calls, which was measured to cost four to twelve times the CPU.
 type outbox struct {
-	conn    *Conn
-	nc      net.Conn // nil if the connection is carried
-	flusher *flusher
-	wake    func()                      // of the carrier; nil if the flusher writes
-	limit   int                         // bytes that may wait
-	timeout time.Duration               // for any progress of a blocking write
-	try     func(p []byte) (int, error) // writes what fits without blocking; nil if that is impossible
-	write   func(p []byte) (int, error) // blocks until some of p, or with an error, is written
-
+	// What put touches is one cache line: in a broadcast to thousands, waiting
+	// for memory is most of what a delivery costs.
 	mu      sync.Mutex
 	state   outboxState
 	closing bool // the last frame is in the queue: no more are taken
 	queue   []*Frame
-	offset  int // bytes of queue[0] that are already written
 	bytes   int // in the queue, not yet with the kernel
+	limit   int // bytes that may wait
+
+	offset  int // bytes of queue[0] that are already written
+	conn    *Conn
+	nc      net.Conn // nil if the connection is carried
+	flusher *flusher
+	wake    func()                      // of the carrier; nil if the flusher writes
+	timeout time.Duration               // for any progress of a blocking write
+	try     func(p []byte) (int, error) // writes what fits without blocking; nil if that is impossible
+	write   func(p []byte) (int, error) // blocks until some of p, or with an error, is written
 }
 
-// over says which socket the frames go to.
-func (o *outbox) over(nc net.Conn) {
+// writeTo says which socket the frames go to.
+func (o *outbox) writeTo(nc net.Conn) {
 	o.nc = nc
 	o.try, o.write = writers(nc)
 }
@@ -54,7 +56,7 @@ func (o *outbox) put(f *Frame) error {
 		o.mu.Unlock()
 		return o.conn.refusal()
 	}
-	if o.bytes > 0 && o.bytes+len(f.wire) > o.limit {
+	if o.bytes > 0 && o.bytes+len(f.wire) > o.limit && !o.makeRoom(len(f.wire)) {
 		o.mu.Unlock()
 		o.conn.drop(errSlow.WithCause(errOverBudget), reset)
 		return ErrSlow
@@ -71,6 +73,32 @@ func (o *outbox) put(f *Frame) error {
 		runtime.Gosched()
 	}
 	return nil
+}
+
+// makeRoom leaves out the oldest messages, if that is how it shall be, until
+// there is room for n more bytes, or nothing else waits but what is being
+// written. The lock is held.
+func (o *outbox) makeRoom(n int) bool {
+	if !o.conn.server.config.DropOldest {
+		return false
+	}
+	first := 0
+	if o.offset > 0 { // a part of it is written
+		first = 1
+	}
+	for i := first; i < len(o.queue) && o.bytes+n > o.limit; {
+		f := o.queue[i]
+		if !f.passing {
+			i++
+			continue
+		}
+		copy(o.queue[1:i+1], o.queue[:i]) // those in front are few
+		o.queue[0] = nil
+		o.queue = o.queue[1:]
+		o.bytes -= len(f.wire)
+		o.flusher.dropped.Add(1)
+	}
+	return o.bytes+n <= o.limit || len(o.queue) == first
 }
 
 // notify tells whoever writes that something waits.
@@ -144,11 +172,11 @@ func (o *outbox) stuck(b batch) {
 		o.mu.Unlock()
 		return
 	}
-	n := b.size()
-	over := o.bytes > 0 && o.bytes+n > o.limit
+	newer, n := o.bytes, b.size()
+	o.queue, o.offset = append(b.rest(), o.queue...), b.offset
+	o.bytes += n
+	over := newer > 0 && o.bytes > o.limit && !o.makeRoom(0)
 	if !over {
-		o.queue, o.offset = append(b.rest(), o.queue...), b.offset
-		o.bytes += n
 		o.spilled()
 	}
 	o.mu.Unlock()
@@ -177,6 +205,7 @@ func (o *outbox) spill() {
 			}
 		}
 		o.conn.written(b.last(), o.conn.server.now())
+		clear(b.frames) // the rest of the queue is in the same memory
 	}
 }
 
@@ -186,8 +215,9 @@ const spillBytes = 16 << 10
 
 var spillBuffers = sync.Pool{New: func() any { return new([spillBytes]byte) }}
 
-// take hands the queue to the spill goroutine. With nothing left it gives the
-// outbox back to the flusher.
+// take hands the spill goroutine what goes into one write, so that the rest
+// may still be left out. With nothing left it gives the outbox back to the
+// flusher.
 func (o *outbox) take() (b batch, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -199,8 +229,15 @@ func (o *outbox) take() (b batch, ok bool) {
 		o.state = outboxIdle
 		return b, false
 	}
-	b = newBatch(o.queue, o.offset)
-	o.queue, o.offset = nil, 0
+	n, bytes := 1, len(o.queue[0].wire)
+	for n < len(o.queue) && bytes+len(o.queue[n].wire) <= spillBytes {
+		bytes += len(o.queue[n].wire)
+		n++
+	}
+	b = newBatch(o.queue[:n:n], o.offset)
+	if o.queue, o.offset = o.queue[n:], 0; len(o.queue) == 0 {
+		o.queue = nil
+	}
 	return b, true
 }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/headrace/headrace/message"
 )
 
 // outboxes returns a server that is not started and n connections of it whose
@@ -138,6 +141,69 @@ func TestBatch(t *testing.T) {
 			t.Fatalf("%d frames: %q, want %d: %q", done, got, len(frames), want)
 		}
 	})
+}
+
+// Whatever a socket takes and whatever is left out, frames come out whole and in
+// order, and nothing is lost that must stay.
+func TestDropOldestWritesWholeFrames(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := NewServer(Config{Flushers: 1, DropOldest: true})
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		c := newConn(s, streamLink{near}, FramingStream, message.SessionInfo{})
+		some := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)) // one goroutine writes at a time
+		var wire []byte
+		take := func(p []byte) (int, error) {
+			n := some.IntN(len(p) + 1)
+			wire = append(wire, p[:n]...)
+			return n, nil
+		}
+		c.out = outbox{conn: c, nc: near, flusher: s.flushers[0], limit: 40_000, try: take, write: take}
+		stays := func(id int) bool { return id%10 == 0 }
+		sizes := map[int]int{} // of the frames that did not come
+		for id := range rapid.IntRange(1, 200).Draw(t, "frames") {
+			sizes[id] = rapid.IntRange(1, 5000).Draw(t, "size")
+			if stays(id) {
+				sizes[id] = 1
+			}
+			if err := c.Send(&Frame{wire: bytes.Repeat([]byte{byte(id)}, sizes[id]), passing: !stays(id)}); err != nil {
+				t.Fatal(err)
+			}
+			if rapid.IntRange(0, 9).Draw(t, "flush") == 0 {
+				drain(s)
+			}
+		}
+		drain(s)
+		s.tasks.Wait()
+		for last, rest := -1, wire; len(rest) > 0; {
+			id, size := int(rest[0]), sizes[int(rest[0])]
+			if id <= last || size == 0 || !bytes.HasPrefix(rest, bytes.Repeat(rest[:1], size)) {
+				t.Fatalf("frame %d of %d octets after %d", id, size, last)
+			}
+			last, rest = id, rest[size:]
+			delete(sizes, id)
+		}
+		for id := range sizes {
+			if stays(id) {
+				t.Fatalf("frame %d is missing", id)
+			}
+		}
+		if n := s.flushers[0].dropped.Load(); n != uint64(len(sizes)) {
+			t.Fatalf("%d dropped, %d missing", n, len(sizes))
+		}
+	})
+}
+
+// drain is a round unless nothing is dirty.
+func drain(s *Server) {
+	f := s.flushers[0]
+	f.mu.Lock()
+	dirty := len(f.dirty) > 0
+	f.mu.Unlock()
+	if dirty {
+		round(s)
+	}
 }
 
 func TestUTF8Check(t *testing.T) {

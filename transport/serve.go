@@ -123,7 +123,7 @@ func (l *streamListener) connect(nc net.Conn) (c *Conn) {
 	}
 	link := streamLink{nc}
 	c = newConn(s, link, l.config.Framing, info)
-	c.out.over(nc)
+	c.out.writeTo(nc)
 	if s.protect(func() error { c.protocol = l.open(c); return nil }) != nil {
 		c.drop(nil, reset)
 		<-c.gone

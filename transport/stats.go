@@ -24,6 +24,8 @@ type Stats struct {
 	Frames uint64
 	// Bytes is how many bytes were written, without the handshakes.
 	Bytes uint64
+	// Dropped is how many messages were left out by Config.DropOldest.
+	Dropped uint64
 	// QueuedBytes is how many bytes wait for clients now.
 	QueuedBytes int
 }
@@ -39,6 +41,7 @@ func (s *Server) Stats() Stats {
 	for _, f := range s.flushers {
 		st.Frames += f.frames.Load()
 		st.Bytes += f.bytes.Load()
+		st.Dropped += f.dropped.Load()
 	}
 	for _, c := range conns {
 		c.out.mu.Lock()

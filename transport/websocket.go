@@ -49,7 +49,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	info.Transport = e.config.Transport
 	c = newConn(e.server, webSocketLink{u.nc, e.config.Goodbye}, e.config.Framing, info)
-	c.out.over(u.nc)
+	c.out.writeTo(u.nc)
 	c.subprotocol = u.subprotocol
 	c.protocol = e.open(c)
 	e.server.add(c)
