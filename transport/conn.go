@@ -12,14 +12,14 @@ import (
 // Conn is one client's connection. Its methods may be called from any
 // goroutine and never block.
 type Conn struct {
+	framing     *Framing // with the first fields of out: what a delivery touches
+	out         outbox
 	server      *Server
 	link        link
-	framing     *Framing
 	info        message.SessionInfo
 	subprotocol string
 	protocol    Protocol
 
-	out       outbox
 	beats     heartbeat
 	lastSent  atomic.Int64  // Server.now; whatever it was
 	lastWrite atomic.Int64  // Server.now; no control frame
