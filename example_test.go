@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/channel"
@@ -136,6 +137,32 @@ func Example_onError() {
 	phone.subscribe("/user/queue/errors")
 	desktop.send("/app/trade/ACME", `{"shares": 3000}`)
 	// Output: kim's desktop: /user/queue/errors {"reason":"not so many of ACME"}
+}
+
+// A subscription is answered with what is, and goes on with every change, without
+// a gap between the two.
+func Example_live() {
+	node := headrace.New(headrace.Config{})
+	defer node.Close()
+	var total atomic.Int64
+	handler.OnSubscribe(node.Router, "/total", func(context.Context, struct{}) (int64, error) {
+		return total.Load(), nil
+	}, handler.Live("/topic/total"))
+	handler.Handle(node.Router, "/add", func(_ context.Context, n int64) (int64, error) {
+		return total.Add(n), nil
+	}, handler.SendTo("/topic/total"))
+
+	a, b := visit(node, "a", nil), visit(node, "b", nil)
+	a.subscribe("/app/total")
+	a.send("/app/add", "40")
+	b.subscribe("/app/total")
+	a.do(message.Raw{Kind: message.KindUnsubscribe, Subscription: "/app/total"})
+	b.send("/app/add", "2")
+	// Output:
+	// a: /app/total 0
+	// a: /topic/total 40
+	// b: /app/total 40
+	// b: /topic/total 42
 }
 
 // Typed channels behind an endpoint: the compiler checks that each stage takes

@@ -31,8 +31,23 @@ type Config struct {
 	// Separator divides destinations for patterns. Zero means "/". With "." a
 	// prefix may still be followed by "/", as in "/topic/trades.ACME".
 	Separator destination.Separator
-	// Codecs read and write payloads. Zero (nil) means the built-in ones.
+	// Codecs read and write payloads; [codec.JSON] and [codec.Set.Strict] make
+	// them strict. Zero (nil) means the built-in ones.
 	Codecs *codec.Set
+	// Validate looks at every payload that an endpoint of the Router is given as
+	// a Go value, from any goroutine; see [handler.Config]. Zero (nil) means no
+	// further check.
+	Validate func(payload any) error
+	// MaxSubscriptions is how many subscriptions one session may hold at the
+	// broker, and as many to destinations of its user. Zero means 128, -1 means
+	// any number.
+	MaxSubscriptions int
+	// MaxPatternCost is how costly a pattern may be that a session subscribes
+	// to, see [broker.Config]. Zero means 32, -1 means any cost.
+	MaxPatternCost int
+	// MaxDestination is how many bytes a destination of the broker may have.
+	// Zero means 1,024, -1 means any number.
+	MaxDestination int
 	// UnorderedInbound lets messages of one session be handled side by side.
 	// Zero means in order.
 	UnorderedInbound bool
@@ -80,7 +95,9 @@ type Node struct {
 	BrokerChannel *channel.DirectChannel[[]byte]
 	// Router handles the messages below Config.AppPrefix.
 	Router *handler.Router
-	// Template sends from anywhere in the program.
+	// Template sends from anywhere in the program. Clients answer its requests
+	// by a message to the reply-to of the request, /answers below
+	// Config.AppPrefix, with the correlation-id of the request.
 	Template *handler.Template
 	// Broker delivers what is sent below Config.BrokerPrefixes.
 	Broker *broker.Memory
@@ -109,18 +126,36 @@ func New(config Config) *Node {
 		Unordered: config.UnorderedInbound,
 		Logger:    config.Logger,
 	})
-	n.Broker = broker.NewMemory(n.Outbound, broker.Config{Separator: config.Separator, Events: n.Events, Logger: config.Logger})
-	n.Users = broker.NewUsers(n.Outbound, broker.UsersConfig{Prefix: config.UserPrefix, Events: n.Events, Logger: config.Logger})
+	n.Broker = broker.NewMemory(n.Outbound, broker.Config{
+		Separator:        config.Separator,
+		MaxSubscriptions: config.MaxSubscriptions,
+		MaxPatternCost:   config.MaxPatternCost,
+		MaxDestination:   config.MaxDestination,
+		Events:           n.Events,
+		Logger:           config.Logger,
+	})
+	n.Users = broker.NewUsers(n.Outbound, broker.UsersConfig{
+		Prefix:           config.UserPrefix,
+		MaxSubscriptions: config.MaxSubscriptions,
+		Events:           n.Events,
+		Logger:           config.Logger,
+	})
 	n.Router = handler.NewRouter(n.BrokerChannel, handler.Config{
 		Prefix:      config.AppPrefix,
 		ReplyPrefix: config.BrokerPrefixes[0],
 		UserPrefix:  config.UserPrefix,
 		Separator:   config.Separator,
 		Codecs:      config.Codecs,
+		Validate:    config.Validate,
 		Outbound:    n.Outbound,
 		Logger:      config.Logger,
 	})
-	n.Template = handler.NewTemplate(n.BrokerChannel, handler.TemplateConfig{UserPrefix: config.UserPrefix, Codecs: config.Codecs})
+	n.Template = handler.NewTemplate(n.BrokerChannel, handler.TemplateConfig{
+		UserPrefix: config.UserPrefix,
+		ReplyTo:    config.AppPrefix + answers,
+		Codecs:     config.Codecs,
+	})
+	handler.Consume(n.Router, answers, n.Template.Answer)
 	n.split = split{config: config, node: n}
 	n.Inbound.Intercept(n.split.farewell) // around all that are mounted later
 	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
@@ -128,6 +163,9 @@ func New(config Config) *Node {
 	n.Outbound.Subscribe(message.HandlerFunc[[]byte](deliver))
 	return n
 }
+
+// answers is where clients answer the requests of Template, behind AppPrefix.
+const answers = "/answers"
 
 // Handle sends m into Inbound, as adapters do: a node is a handler like
 // everything that takes a message.
