@@ -26,7 +26,7 @@
 //	Consume      a message       never
 //	Stream       a message       with every value of an iter.Seq2, until the session ends
 //	Later        a message       once, when its Future is completed
-//	OnSubscribe  a subscription  once, on that
+//	OnSubscribe  a subscription  once, on that; with Live, a stream follows
 //
 // # Concurrency
 //

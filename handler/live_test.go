@@ -19,8 +19,9 @@ type feed struct {
 	// subscribed is what the broker does with the subscription. Nil stores it.
 	subscribed func(m message.Raw) error
 
-	mu  sync.Mutex
-	got []string
+	mu    sync.Mutex
+	first string // the destination of what came first
+	got   []string
 }
 
 func newFeed(c handler.Config) (*feed, *handler.Router) {
@@ -47,6 +48,9 @@ func (f *feed) Handle(ctx context.Context, m message.Raw) error {
 func (f *feed) Deliver(_ context.Context, m message.Raw) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.got) == 0 {
+		f.first = m.Destination
+	}
 	f.got = append(f.got, m.Subscription+":"+string(m.Payload))
 	return nil
 }
@@ -112,6 +116,7 @@ func TestLiveWaitsForTheDelivery(t *testing.T) {
 		deliver := make(chan struct{})
 		f, r := newFeed(handler.Config{Outbound: message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 			m.Done.Hold()
+			m.Done.Reached(message.Accepted)
 			go func() {
 				<-deliver
 				m.Done.Release(m.Session.Deliver(ctx, m))
@@ -276,6 +281,7 @@ func TestLiveNewer(t *testing.T) {
 		}, handler.Live("/topic/news", handler.Newer(newer)))
 		mustHandle(t, subscribe(r, f.session, "/app/news"))
 		expect(t, "at the client", f.seen(), want)
+		expect(t, "the snapshot's destination", f.first, "/app/news")
 	})
 	t.Run("bytes and messages", func(t *testing.T) {
 		f, r := newFeed(handler.Config{})
