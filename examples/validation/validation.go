@@ -1,0 +1,35 @@
+// Package validation checks payloads by their struct tags, with
+// go-playground/validator:
+//
+//	node := headrace.New(headrace.Config{Validate: validation.Check(validator.New())})
+package validation
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+
+	"github.com/go-playground/validator/v10"
+
+	"github.com/headrace/headrace/message"
+)
+
+// Check returns a function for headrace.Config.Validate. It looks at structs, and
+// tells clients which fields are wrong and which rules they break.
+func Check(v *validator.Validate) func(payload any) error {
+	return func(payload any) error {
+		if reflect.Indirect(reflect.ValueOf(payload)).Kind() != reflect.Struct {
+			return nil
+		}
+		err := v.Struct(payload)
+		broken, ok := errors.AsType[validator.ValidationErrors](err)
+		if !ok {
+			return err
+		}
+		var all []string
+		for _, e := range broken {
+			all = append(all, e.Field()+": "+strings.TrimSpace(e.Tag()+" "+e.Param()))
+		}
+		return message.Errorf(message.CodeInvalid, "%s", strings.Join(all, ", ")).WithCause(err)
+	}
+}
