@@ -10,23 +10,69 @@ import (
 type delivery struct {
 	link         *link
 	subscription *Subscription
+	done         *message.Completion
 	number       uint64 // within the subscription
 	header       message.Header
+	finished     bool // with AckCumulative: handled, as one before it is not
+	failed       bool
 }
 
-// expect enters d among the messages that wait. Completing the message
-// acknowledges or refuses it, unless that was done already. The lock is held.
+// expect enters d among the messages that wait. The lock is held.
 func (c *Client) expect(d *delivery) *message.Completion {
-	var done *message.Completion
-	done = message.NewCompletion(message.Handled, func(err error) {
-		command := frame.Ack
-		if err != nil {
-			command = frame.Nack
+	d.done = message.NewCompletion(message.Handled, func(err error) { c.finish(d, err) })
+	c.unacked[d.done] = d
+	if d.subscription.config.Ack == AckCumulative {
+		d.subscription.unfinished = append(d.subscription.unfinished, d)
+	}
+	return d.done
+}
+
+// finish acknowledges or refuses a message that was completed, unless that was
+// done already or the server will send it again. With AckCumulative it waits
+// until all before it are finished, for the server would take them as handled.
+func (c *Client) finish(d *delivery, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unacked[d.done] == nil {
+		return
+	}
+	d.finished, d.failed = true, err != nil
+	s := d.subscription
+	if s.config.Ack != AckCumulative {
+		c.answer(d)
+		return
+	}
+	for len(s.unfinished) > 0 && s.unfinished[0].finished {
+		first := s.unfinished[0]
+		if rest := s.unfinished[1:]; !first.failed && len(rest) > 0 && rest[0].finished && !rest[0].failed {
+			c.drop(first) // the next one answers for both
+		} else {
+			c.answer(first)
 		}
-		_ = c.acknowledge(done, command) // done before, or to be sent again: both are well
-	})
-	c.unacked[done] = d
-	return done
+	}
+}
+
+// answer sends what a finished message asks for. The lock is held.
+func (c *Client) answer(d *delivery) {
+	c.drop(d)
+	command := frame.Ack
+	if d.failed {
+		command = frame.Nack
+	}
+	if d.check(command) == nil {
+		_ = c.pushLocked(&outgoing{frame: d.frame(command), link: d.link}) // or the client has ended
+	}
+}
+
+// drop takes d off the messages that wait, and with AckCumulative those before
+// it. The lock is held.
+func (c *Client) drop(d *delivery) {
+	delete(c.unacked, d.done)
+	s := d.subscription
+	for len(s.unfinished) > 0 && s.unfinished[0].number <= d.number {
+		delete(c.unacked, s.unfinished[0].done)
+		s.unfinished = s.unfinished[1:]
+	}
 }
 
 // valid reports whether a message is still to be handled: messages that wait
@@ -41,7 +87,8 @@ func (c *Client) valid(done *message.Completion) bool {
 }
 
 // Ack acknowledges m, which came out of [Subscription.Messages], and with
-// AckCumulative all messages before it. It does not block. It returns
+// AckCumulative all messages before it. A handler's messages are better left to
+// what it returns, or to their Done. It does not block. It returns
 // ErrNotPending when m needs no acknowledgement, or none any more.
 func (c *Client) Ack(m message.Raw) error { return c.acknowledge(m.Done, frame.Ack) }
 
@@ -50,35 +97,40 @@ func (c *Client) Ack(m message.Raw) error { return c.acknowledge(m.Done, frame.A
 // Ack. STOMP 1.0 has no NACK: there it is an error.
 func (c *Client) Nack(m message.Raw) error { return c.acknowledge(m.Done, frame.Nack) }
 
+// acknowledge keeps the lock, so that two calls send in the order in which they
+// took their messages.
 func (c *Client) acknowledge(done *message.Completion, command frame.Command) error {
-	d, err := c.take(done, command, nil)
-	if err != nil {
-		return err
-	}
-	return c.push(&outgoing{frame: d.frame(command), link: d.link})
-}
-
-// take takes a message off those that wait, if it came over the connection l;
-// nil stands for any. With AckCumulative those before it go as well.
-func (c *Client) take(done *message.Completion, command frame.Command, l *link) (*delivery, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.unacked[done]
-	if d == nil || l != nil && d.link != l {
+	if d == nil {
+		return ErrNotPending
+	}
+	if err := d.check(command); err != nil {
+		return err
+	}
+	c.drop(d)
+	return c.pushLocked(&outgoing{frame: d.frame(command), link: d.link})
+}
+
+// take takes a message that came over l off those that wait.
+func (c *Client) take(done *message.Completion, l *link) (*delivery, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.unacked[done]
+	if d == nil || d.link != l {
 		return nil, ErrNotPending
 	}
-	if command == frame.Nack && d.link.version == frame.V10 {
-		return nil, message.Errorf(message.CodeInvalid, "STOMP 1.0 has no NACK")
-	}
-	delete(c.unacked, done)
-	if d.subscription.config.Ack == AckCumulative {
-		for other, o := range c.unacked {
-			if o.subscription == d.subscription && o.number < d.number {
-				delete(c.unacked, other)
-			}
-		}
-	}
+	c.drop(d)
 	return d, nil
+}
+
+// check returns why the message cannot be answered so.
+func (d *delivery) check(command frame.Command) error {
+	if command == frame.Nack && d.link.version == frame.V10 {
+		return message.Errorf(message.CodeInvalid, "STOMP 1.0 has no NACK")
+	}
+	return nil
 }
 
 // frame returns the ACK or NACK frame, which names the message differently in

@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -35,10 +32,11 @@ type Client struct {
 	closed        bool  // Close was called
 	link          *link // nil while there is no connection
 	connected     message.Header
-	cause         error // what the last connection was lost by
-	err           error // why all is over
-	unsent        int   // frames that were dropped then
-	subscriptions []*Subscription
+	cause         error           // what the last connection was lost by
+	err           error           // why all is over
+	unsent        int             // frames that were dropped then
+	subscriptions []*Subscription // in the order in which they were made
+	byID          map[string]*Subscription
 	handlers      map[*Subscription]context.CancelFunc
 	unacked       map[*message.Completion]*delivery
 }
@@ -62,6 +60,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 		outbox:   newOutbox(c.Buffer),
 		closing:  make(chan struct{}),
 		done:     make(chan struct{}),
+		byID:     make(map[string]*Subscription),
 		handlers: make(map[*Subscription]context.CancelFunc),
 		unacked:  make(map[*message.Completion]*delivery),
 	}
@@ -114,18 +113,18 @@ func (c *Client) close(ctx context.Context) error {
 	c.closed = true // no Subscribe starts a handler any more
 	c.mu.Unlock()
 	close(c.closing)
-	stop := context.AfterFunc(ctx, c.cancelHandlers)
+	stop := context.AfterFunc(ctx, func() {
+		c.cancelHandlers()
+		c.cut() // for handlers that wait for a receipt
+	})
 	c.pumps.Wait()
-	stop()
-
-	err := c.disconnect(ctx)
-	c.stop() // first, so that a connection that comes up now is either seen here or given up
-	c.mu.Lock()
-	l := c.link
-	c.mu.Unlock()
-	if l != nil {
-		l.wire.Close()
+	var err error
+	if stop() {
+		err = c.disconnect(ctx)
+	} else {
+		err = context.Cause(ctx)
 	}
+	c.cut()
 	<-c.done
 	if err == nil && c.unsent > 0 {
 		err = because(ErrAway, c.cause)
@@ -133,12 +132,18 @@ func (c *Client) close(ctx context.Context) error {
 	return err
 }
 
+// cut ends the connection, and there is no further one: all that waits fails.
+func (c *Client) cut() {
+	c.stop() // first, so that a connection that comes up now is either seen here or given up
+	if l, _ := c.current(); l != nil {
+		l.wire.Close()
+	}
+}
+
 // disconnect sends DISCONNECT and waits for its receipt (STOMP 1.2,
 // "DISCONNECT").
 func (c *Client) disconnect(ctx context.Context) error {
-	c.mu.Lock()
-	l := c.link
-	c.mu.Unlock()
+	l, _ := c.current()
 	if l == nil {
 		return nil
 	}
@@ -186,21 +191,30 @@ func (c *Client) run(ctx context.Context, l *link) {
 	}
 }
 
+// lastWords is how long a connection is read that cannot be written any more:
+// an ERROR frame may tell why.
+const lastWords = time.Second
+
 // serve reads l and has a goroutine write it until the connection ends.
 func (c *Client) serve(l *link, again []*outgoing) error {
-	written := make(chan error, 1)
+	failed := make(chan error, 1)
 	go func() {
-		defer close(l.stopped)
 		err := l.write(c.outbox, again)
-		if err != nil { // an ERROR frame may tell the reader why
-			_ = l.wire.SetReadDeadline(time.Now().Add(time.Second))
+		close(l.stopped)
+		if err != nil {
+			select {
+			case <-l.done: // the reader knows why
+				err = nil
+			case <-time.After(lastWords):
+				l.wire.Close()
+			}
 		}
-		written <- err
+		failed <- err
 	}()
 	err := c.read(l)
 	close(l.done)
 	l.wire.Close()
-	if w := <-written; w != nil && errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(w, net.ErrClosed) {
+	if w := <-failed; w != nil {
 		err = w
 	}
 	return err
@@ -233,6 +247,9 @@ func (c *Client) lost(l *link, err error) {
 	closed := c.closed
 	c.link, c.cause = nil, err
 	clear(c.unacked) // the server will send these messages again
+	for _, s := range c.subscriptions {
+		s.unfinished = nil
+	}
 	c.mu.Unlock()
 	if !closed {
 		c.config.Logger.Warn("stomp: connection lost", "server", c.dialer.url.Host, "error", err)
@@ -294,6 +311,7 @@ func (c *Client) end(err error) {
 	c.err = err
 	subscriptions := c.subscriptions
 	c.subscriptions = nil
+	clear(c.byID)
 	c.mu.Unlock()
 	c.unsent = c.outbox.close(err) // Close reads it after done is closed
 	for _, s := range subscriptions {

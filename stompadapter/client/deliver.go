@@ -13,7 +13,7 @@ import (
 func (c *Client) deliver(l *link, f frame.Frame) {
 	id := f.Header.Get(frame.HeaderSubscription)
 	c.mu.Lock()
-	s := c.find(id)
+	s := c.byID[id]
 	if s == nil { // sent before the server knew of UNSUBSCRIBE
 		c.mu.Unlock()
 		return

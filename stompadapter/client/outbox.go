@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,9 +28,10 @@ func (o *outgoing) fail(err error) {
 }
 
 // outbox holds, in their order, the frames that wait to be written. It outlives
-// connections. Users' frames need a slot and so are bounded; acknowledgements
+// connections. Users' frames need a slot and so are bounded. Acknowledgements
 // need none, for whoever completes a message must not block, and there are no
-// more of them than messages that the server sent and waits for.
+// more of them than messages that the server sent and waits for; nor does
+// UNSUBSCRIBE, of which there is one for each subscription that was made.
 type outbox struct {
 	slots chan struct{} // filled by frames that count
 	wake  chan struct{} // something is there, or the outbox is shut
@@ -64,9 +66,24 @@ func (b *outbox) acquire(ctx context.Context, connected <-chan struct{}) error {
 	}
 }
 
-// release gives back the slot of a frame that is not in the queue.
-func (b *outbox) release(o *outgoing) {
-	if o.counted {
+// take takes o back if it still waits.
+func (b *outbox) take(o *outgoing) bool {
+	b.mu.Lock()
+	i := slices.Index(b.queue, o)
+	if i >= 0 {
+		b.queue = slices.Delete(b.queue, i, i+1)
+	}
+	b.mu.Unlock()
+	if i >= 0 {
+		b.release(o.counted)
+	}
+	return i >= 0
+}
+
+// release gives back the slot of a frame that is not in the queue, if it has
+// one.
+func (b *outbox) release(counted bool) {
+	if counted {
 		<-b.slots
 	}
 }
@@ -76,7 +93,7 @@ func (b *outbox) push(o *outgoing) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.shut != nil {
-		b.release(o)
+		b.release(o.counted)
 		return b.shut
 	}
 	b.queue = append(b.queue, o)
@@ -102,7 +119,7 @@ func (b *outbox) pop(l *link) *outgoing {
 		b.queue[0] = nil
 		b.queue = b.queue[1:]
 		b.mu.Unlock()
-		b.release(o)
+		b.release(o.counted)
 		if o.link == nil || o.link == l {
 			return o
 		}
@@ -140,7 +157,7 @@ func (b *outbox) drop(err error, which func(*outgoing) bool) (counted int) {
 		if o.counted {
 			counted++
 		}
-		b.release(o)
+		b.release(o.counted)
 		o.fail(err)
 	}
 	return counted

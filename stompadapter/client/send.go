@@ -19,8 +19,9 @@ var sendOwn = []string{frame.HeaderDestination, frame.HeaderReceipt, frame.Heade
 // It returns once the frame has its place in the order of frames to be written,
 // and waits for room as long as ctx lasts; without a connection it does not
 // wait but returns ErrBufferFull. The frame is written whole, whatever becomes
-// of ctx. If the connection is lost in the meantime it may be lost with it: who
-// must know uses SendReceipt. The payload must not be changed afterwards.
+// of ctx. If the connection is lost in the meantime it may be lost with it, and
+// a frame that the version of the next one cannot express is dropped and logged:
+// who must know uses SendReceipt. The payload must not be changed afterwards.
 func (c *Client) Send(ctx context.Context, destination string, payload any, header ...message.Field) error {
 	f, err := c.sendFrame(destination, payload, header)
 	if err != nil {
@@ -108,8 +109,12 @@ func writable(f frame.Frame, l *link) error {
 func (c *Client) push(o *outgoing) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.pushLocked(o)
+}
+
+func (c *Client) pushLocked(o *outgoing) error {
 	if o.link != nil && o.link != c.link && c.err == nil {
-		c.outbox.release(o)
+		c.outbox.release(o.counted)
 		return because(ErrAway, c.cause)
 	}
 	return c.outbox.push(o)
@@ -121,6 +126,11 @@ func (c *Client) await(ctx context.Context, f frame.Frame, l *link) error {
 	if err := c.queue(ctx, o); err != nil {
 		return err
 	}
+	return c.settled(ctx, o, result)
+}
+
+// settled waits for the receipt of o, and for none after ctx.
+func (c *Client) settled(ctx context.Context, o *outgoing, result <-chan error) error {
 	err := wait(ctx, result)
 	if ctx.Err() != nil {
 		c.forget(o)

@@ -52,11 +52,13 @@ type Subscription struct {
 	err         error  // why it ended; nil after Unsubscribe; set before ended is closed
 	delivered   uint64 // the reader's: number of the last message
 
-	making *outgoing // the latest SUBSCRIBE; the client's lock guards it
+	// The client's lock guards these.
+	making     *outgoing   // the latest SUBSCRIBE
+	unfinished []*delivery // of AckCumulative, in order: from the first that is not acknowledged
 }
 
 // Subscribe asks for the messages of destination and waits until the server has
-// confirmed. A server that refuses gives a *[ServerError]; that ends the
+// confirmed; for room in the buffer it waits like Send. A server that refuses gives a *[ServerError]; that ends the
 // connection, as STOMP has it, and the client connects again without this
 // subscription. When ctx ends first, the subscription is taken back.
 //
@@ -65,7 +67,8 @@ type Subscription struct {
 // AckMode other than AckAuto they have a Done (see [message.Completion]): nil
 // acknowledges the message and an error refuses it, once handle has returned
 // or whoever took the message over is done. A channel's Handle method, or that
-// of handler.Decode, is therefore a good handler. Errors are logged. A nil
+// of handler.Decode, is therefore a good handler. With AckCumulative a message
+// is acknowledged once all before it are done too. Errors are logged. A nil
 // handle leaves the messages to Messages.
 func (c *Client) Subscribe(ctx context.Context, destination string, config SubscribeConfig, handle func(context.Context, message.Raw) error) (*Subscription, error) {
 	if config.Pending < 0 {
@@ -95,26 +98,21 @@ func (c *Client) Subscribe(ctx context.Context, destination string, config Subsc
 	}
 }
 
-// add makes s known, starts its handler and, where there is a connection, sends
-// SUBSCRIBE; otherwise the next connection begins with it.
+// add makes s known and starts its handler.
 func (c *Client) add(ctx context.Context, s *Subscription, handle func(context.Context, message.Raw) error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
-	}
-	if c.closed {
-		return ErrClosed
-	}
-	if c.find(s.config.ID) != nil {
-		return message.Errorf(message.CodeConflict, "there is a subscription of this id already")
-	}
-	if c.link != nil {
-		if err := c.outbox.push(s.frame(c.link)); err != nil {
+	slot := false // for SUBSCRIBE
+	if l, _ := c.current(); l != nil {
+		err := c.outbox.acquire(ctx, l.stopped)
+		if err != nil && !errors.Is(err, ErrBufferFull) { // which says that l is lost
 			return err
 		}
+		slot = err == nil
 	}
-	c.subscriptions = append(c.subscriptions, s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.enter(s, slot); err != nil {
+		return err
+	}
 	if handle != nil {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		c.handlers[s] = cancel
@@ -123,14 +121,27 @@ func (c *Client) add(ctx context.Context, s *Subscription, handle func(context.C
 	return nil
 }
 
-// find returns the subscription of an id. The lock is held.
-func (c *Client) find(id string) *Subscription {
-	for _, s := range c.subscriptions {
-		if s.config.ID == id {
-			return s
-		}
+// enter sends SUBSCRIBE where there is a connection; otherwise the next one
+// begins with it. The slot goes the way of the frame. The lock is held.
+func (c *Client) enter(s *Subscription, slot bool) error {
+	err := c.err
+	switch {
+	case err != nil:
+	case c.closed:
+		err = ErrClosed
+	case c.byID[s.config.ID] != nil:
+		err = message.Errorf(message.CodeConflict, "there is a subscription of this id already")
+	case c.link != nil:
+		o := s.frame(c.link)
+		o.counted, slot = slot, false
+		err = c.outbox.push(o)
 	}
-	return nil
+	c.outbox.release(slot)
+	if err == nil {
+		c.subscriptions = append(c.subscriptions, s)
+		c.byID[s.config.ID] = s
+	}
+	return err
 }
 
 // frame returns the SUBSCRIBE frame for l. The client's lock is held.
@@ -166,12 +177,12 @@ func (s *Subscription) settle(err error) {
 func (c *Client) remove(s *Subscription) *link {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, other := range c.subscriptions {
-		if other == s {
-			c.subscriptions = append(c.subscriptions[:i:i], c.subscriptions[i+1:]...)
-			break
-		}
+	if c.byID[s.config.ID] == s {
+		delete(c.byID, s.config.ID)
+		i := slices.Index(c.subscriptions, s)
+		c.subscriptions = append(c.subscriptions[:i:i], c.subscriptions[i+1:]...)
 	}
+	s.unfinished = nil
 	for done, d := range c.unacked {
 		if d.subscription == s {
 			delete(c.unacked, done)
@@ -208,8 +219,9 @@ func (s *Subscription) Err() error {
 
 // Unsubscribe ends the subscription and waits until the server has confirmed.
 // The handler, if it runs, goes on; it gets no further message. Messages that
-// wait for an acknowledgement are the server's again. Without a connection there
-// is nothing to wait for. Calling it again does nothing. Some servers ask for
+// wait for an acknowledgement are the server's again. When ctx ends first it
+// returns ctx's error; the server is told all the same. Without a connection
+// there is nothing to wait for. Calling it again does nothing. Some servers ask for
 // further headers to end a durable subscription; with some that no frame can
 // have the subscription goes on.
 func (s *Subscription) Unsubscribe(ctx context.Context, header ...message.Field) error {
@@ -228,20 +240,26 @@ func (s *Subscription) Unsubscribe(ctx context.Context, header ...message.Field)
 	if l == nil {
 		return nil
 	}
-	if err := s.client.await(ctx, f, l); !errors.Is(err, ErrAway) {
-		return err
+	o, result := s.client.withReceipt(f, l)
+	err := s.client.push(o)
+	if err == nil {
+		err = s.client.settled(ctx, o, result)
 	}
-	return nil // no connection knows it any more
+	if errors.Is(err, ErrAway) { // no connection knows it any more
+		return nil
+	}
+	return err
 }
 
 // giveUp is Unsubscribe that does not wait.
 func (s *Subscription) giveUp() {
 	l := s.client.remove(s)
 	s.end(nil)
-	if l != nil {
-		l.forget(s.making)                                                 // which does not change any more
-		_ = s.client.push(&outgoing{frame: s.unsubscribeFrame(), link: l}) // or the connection has ended, which is as well
+	if l == nil || s.client.outbox.take(s.making) { // which does not change any more
+		return
 	}
+	s.client.forget(s.making)
+	_ = s.client.push(&outgoing{frame: s.unsubscribeFrame(), link: l}) // or the connection has ended, which is as well
 }
 
 func (s *Subscription) unsubscribeFrame(header ...message.Field) frame.Frame {

@@ -63,7 +63,7 @@ func (tx *Tx) Ack(ctx context.Context, m message.Raw) error {
 	if tx.ended.Load() {
 		return ErrTxDone
 	}
-	d, err := tx.client.take(m.Done, frame.Ack, tx.link)
+	d, err := tx.client.take(m.Done, tx.link)
 	if err != nil {
 		return err
 	}
