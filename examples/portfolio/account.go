@@ -25,13 +25,15 @@ func reject(field, format string, args ...any) error {
 	return &rejection{Field: field, Reason: fmt.Sprintf(format, args...)}
 }
 
-// statement is what a user owns. Of two statements the one with more trades is
-// the newer.
+// statement is what a user owns.
 type statement struct {
 	Trades    int                 `json:"trades"`
 	Cash      cents               `json:"cash"`
-	Positions map[string]position `json:"positions"` // by symbol
+	Positions map[symbol]position `json:"positions"`
 }
+
+// newer reports whether one statement of a user was made after another.
+func newer(before, now statement) bool { return now.Trades > before.Trades }
 
 // position is the shares of one stock and what they cost when they were bought.
 type position struct {
@@ -62,7 +64,7 @@ func (a *accounts) statement(user string) statement {
 func (a *accounts) get(user string) statement {
 	s, ok := a.byUser[user]
 	if !ok {
-		return statement{Cash: startCash, Positions: make(map[string]position)}
+		return statement{Cash: startCash, Positions: make(map[symbol]position)}
 	}
 	s.Positions = maps.Clone(s.Positions)
 	return s
@@ -70,11 +72,11 @@ func (a *accounts) get(user string) statement {
 
 // trade carries out an order at a price and returns what the user owns then.
 // The error of an order that cannot be carried out is a *rejection.
-func (a *accounts) trade(user, symbol string, o order, price cents) (statement, error) {
+func (a *accounts) trade(user string, of symbol, o order, price cents) (statement, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.get(user)
-	p := s.Positions[symbol]
+	p := s.Positions[of]
 	switch {
 	case o.Shares <= 0:
 		return s, reject("shares", "The number of shares must be 1 or more.")
@@ -88,7 +90,7 @@ func (a *accounts) trade(user, symbol string, o order, price cents) (statement, 
 		p.Cost += amount
 	case o.Side == "sell":
 		if o.Shares > p.Shares {
-			return s, reject("shares", "Not enough shares: you have %d of %s.", p.Shares, symbol)
+			return s, reject("shares", "Not enough shares: you have %d of %s.", p.Shares, of)
 		}
 		s.Cash += price * cents(o.Shares)
 		p.Cost -= p.Cost * cents(o.Shares) / cents(p.Shares)
@@ -97,9 +99,9 @@ func (a *accounts) trade(user, symbol string, o order, price cents) (statement, 
 		return s, reject("side", "An order is to buy or to sell.")
 	}
 	s.Trades++
-	s.Positions[symbol] = p
+	s.Positions[of] = p
 	if p.Shares == 0 {
-		delete(s.Positions, symbol)
+		delete(s.Positions, of)
 	}
 	a.byUser[user] = s
 	return s, nil

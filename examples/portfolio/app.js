@@ -16,7 +16,7 @@ const make = (name, properties = {}, ...children) => {
 
 const user = [...(new URLSearchParams(location.search).get("user") ?? "")].slice(0, 20).join("");
 const stocks = new Map(); // by symbol: what /app/stocks said, and the elements of its row
-let owned; // what /user/queue/position-updates said last
+let owned; // what /app/positions said last
 let chosen; // the symbol of the chart
 
 // The watch list and the chart.
@@ -119,40 +119,39 @@ function drawPositions() {
   $("total").textContent = money(owned.cash + worth);
 }
 
-// The connection. Subscriptions are made anew whenever it comes back, and the
-// snapshots are asked for again.
+// The connection. Subscriptions are made anew whenever it comes back, and begin
+// with a snapshot again.
 
 const stomp = new Stomp({
   url: socketURL("/ws" + (user && `?user=${encodeURIComponent(user)}`)),
   onState(state, error) {
     showState($("banner"), state, error);
-    if (state !== "connected") return;
     owned = undefined;
-    stomp.publish("/app/stocks", "");
-    stomp.publish("/app/positions", "");
   },
 });
 
-stomp.subscribe("/user/queue/stocks", (list) => {
+// First all stocks come, and then one price after the other.
+stomp.subscribe("/app/stocks", (news) => (Array.isArray(news) ? showStocks(news) : showPrice(news)));
+
+function showStocks(list) {
   for (const s of list) {
     s.row = stocks.get(s.symbol)?.row ?? addStock(s);
     stocks.set(s.symbol, s);
     drawStock(s);
   }
   choose(chosen ?? list[0].symbol);
-});
+}
 
-stomp.subscribe("/topic/price.*", ({ symbol, price }) => {
+function showPrice({ symbol, price }) {
   const s = stocks.get(symbol);
-  if (!s) return; // the snapshot is on its way
   s.prices.push(price);
   if (s.prices.length > HISTORY) s.prices.shift();
   drawStock(s);
   drawPositions();
   drawOrder();
-});
+}
 
-stomp.subscribe("/user/queue/position-updates", (statement) => {
+if (user) stomp.subscribe("/app/positions", (statement) => {
   if (owned && statement.trades < owned.trades) return; // overtaken by a newer one
   owned = statement;
   drawPositions();

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/message"
 )
 
@@ -21,17 +22,30 @@ type exchange struct {
 // trade is what everybody learns of a trade.
 type trade struct {
 	User   string `json:"user"`
-	Symbol string `json:"symbol"`
+	Symbol symbol `json:"symbol"`
 	order
 	Price cents `json:"price"`
 }
 
 func (x *exchange) routes(r *handler.Router) {
-	handler.Handle(r, "/stocks", x.stocks, handler.SendToSession("/queue/stocks"))
-	handler.Handle(r, "/positions", x.positions, handler.SendToSession("/queue/position-updates"))
-	handler.Handle(r, "/trade/{symbol}", x.trade, handler.SendToUser("/queue/position-updates"))
+	// A subscription gets the stocks, and then every price.
+	handler.OnSubscribe(r, "/stocks", x.stocks, handler.Live("/topic/price.*"))
+
+	traders := r.Group("", handler.SendToUser("/queue/position-updates"))
+	traders.Use(interceptor.Around(named))
+	handler.OnSubscribe(traders, "/positions", x.positions, handler.Live("/user/queue/position-updates", handler.Newer(newer)))
+	handler.Handle(traders, "/trade/{symbol}", x.trade)
+
 	handler.OnError(r, rejected, handler.SendToSession("/queue/errors"))
 	handler.OnError(r, malformed, handler.SendToSession("/queue/errors"))
+}
+
+// named lets nobody pass who has no name.
+func named(ctx context.Context, m message.Raw, next message.RawHandler) error {
+	if m.Session.User() == nil {
+		return reject("", "Choose a name to trade.")
+	}
+	return next.Handle(ctx, m)
 }
 
 func (x *exchange) stocks(context.Context, struct{}) ([]stock, error) {
@@ -39,26 +53,24 @@ func (x *exchange) stocks(context.Context, struct{}) ([]stock, error) {
 }
 
 func (x *exchange) positions(_ context.Context, req handler.Request[struct{}]) (statement, error) {
-	if req.User() == nil {
-		return statement{}, handler.ErrNoReply
-	}
 	return x.accounts.statement(req.User().Name()), nil
 }
 
 func (x *exchange) trade(ctx context.Context, req handler.Request[order]) (statement, error) {
-	if req.User() == nil {
-		return statement{}, reject("", "Choose a name to trade.")
-	}
-	user, symbol := req.User().Name(), req.PathValue("symbol")
-	price, ok := x.market.price(symbol)
-	if !ok {
-		return statement{}, reject("symbol", "%s is not traded here.", symbol)
-	}
-	owned, err := x.accounts.trade(user, symbol, req.Payload, price)
+	of, err := handler.Var[symbol](req, "symbol")
 	if err != nil {
 		return statement{}, err
 	}
-	return owned, x.template.Send(ctx, "/topic/trades", trade{User: user, Symbol: symbol, order: req.Payload, Price: price})
+	price, ok := x.market.price(of)
+	if !ok {
+		return statement{}, reject("symbol", "%s is not traded here.", of)
+	}
+	user := req.User().Name()
+	owned, err := x.accounts.trade(user, of, req.Payload, price)
+	if err != nil {
+		return statement{}, err
+	}
+	return owned, x.template.Send(ctx, "/topic/trades", trade{User: user, Symbol: of, order: req.Payload, Price: price})
 }
 
 // rejected answers an order that cannot be carried out.
@@ -80,7 +92,7 @@ func (x *exchange) run(ctx context.Context, every time.Duration) {
 		case <-ticks.C:
 		}
 		for _, q := range x.market.tick() {
-			if err := x.template.Send(ctx, "/topic/price."+q.Symbol, q); err != nil {
+			if err := x.template.Send(ctx, "/topic/price."+string(q.Symbol), q); err != nil {
 				slog.Error("price not published", "symbol", q.Symbol, "error", err)
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -9,9 +10,18 @@ import (
 // cents is an amount of money.
 type cents int64
 
+// symbol names a stock.
+type symbol string
+
+// UnmarshalText lets clients write it as they like.
+func (s *symbol) UnmarshalText(text []byte) error {
+	*s = symbol(bytes.ToUpper(text))
+	return nil
+}
+
 // stock is a company's shares and what they cost lately.
 type stock struct {
-	Symbol string  `json:"symbol"`
+	Symbol symbol  `json:"symbol"`
 	Name   string  `json:"name"`
 	Open   cents   `json:"open"`
 	Prices []cents `json:"prices"` // the newest is the last
@@ -19,7 +29,7 @@ type stock struct {
 
 // quote is what a share costs now.
 type quote struct {
-	Symbol string `json:"symbol"`
+	Symbol symbol `json:"symbol"`
 	Price  cents  `json:"price"`
 }
 
@@ -68,10 +78,10 @@ func (m *market) tick() []quote {
 }
 
 // price returns what a share costs now, and whether there is such a stock.
-func (m *market) price(symbol string) (cents, bool) {
+func (m *market) price(of symbol) (cents, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	i := slices.IndexFunc(m.stocks, func(s stock) bool { return s.Symbol == symbol })
+	i := slices.IndexFunc(m.stocks, func(s stock) bool { return s.Symbol == of })
 	if i < 0 {
 		return 0, false
 	}
