@@ -82,7 +82,7 @@ type WebSocketConfig struct {
 	// MessageBytes is the largest WebSocket message that is read, its
 	// fragments counted together; of a compressed one neither what comes nor
 	// what is in it may be larger. Zero means 64 KiB; a negative number means
-	// no limit.
+	// no limit, but 16 MiB for what comes of a compressed one.
 	MessageBytes int64
 	// IdleTimeout is how long a client may be silent. After half of it the
 	// client is pinged, and its pong counts, so only those are closed that are

@@ -44,6 +44,10 @@ func acceptable(parameters string) bool {
 	return true
 }
 
+// maxPacked is the largest compressed message where there is no limit: it is
+// gathered before it is inflated.
+const maxPacked = 16 << 20
+
 // deflateTail is what a sender takes off each message (RFC 7692, section
 // 7.2.2), and a last block, which makes the end an end.
 const deflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"

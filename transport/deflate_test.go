@@ -128,6 +128,21 @@ func TestHostileCompression(t *testing.T) {
 	}
 }
 
+// Without a limit a compressed message is still not gathered without end.
+func TestCompressedWithoutLimit(t *testing.T) {
+	f := start(t, setup{ws: transport.WebSocketConfig{Compression: true, MessageBytes: -1}})
+	raw, p := f.dialRaw(t, offer)
+	raw.frame(rsv1|websocket.TextMessage, true, deflated(strings.Repeat("x", 1<<20)))
+	raw.Write([]byte{rsv1 | 0x80 | websocket.BinaryMessage, 0xFF, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0}) // 16 MiB and one
+	if code := raw.closeCode(t); code != 1009 {
+		t.Errorf("close code %d", code)
+	}
+	<-p.closed
+	if n := len(p.received()); n != 1<<20 {
+		t.Errorf("%d bytes received", n)
+	}
+}
+
 func TestCompressedWithoutLeave(t *testing.T) {
 	f := start(t, setup{})
 	raw, p := f.dialRaw(t, offer)

@@ -42,24 +42,6 @@ func round(s *Server) {
 	}
 }
 
-func TestPutAndFlushDoNotAllocate(t *testing.T) {
-	s, conns := outboxes(t, 10)
-	f := NewFrame(FramingWebSocket, make([]byte, 128))
-	pass := func() {
-		for _, c := range conns {
-			for range 20 {
-				c.Send(f)
-			}
-		}
-		round(s)
-	}
-	pass()
-	pass()
-	if n := testing.AllocsPerRun(100, pass); n != 0 {
-		t.Errorf("%v allocations a pass of 200 frames", n)
-	}
-}
-
 func TestABurstLeavesNoMemoryBehind(t *testing.T) {
 	s, conns := outboxes(t, 2)
 	f := NewFrame(FramingWebSocket, make([]byte, 10))

@@ -105,7 +105,11 @@ func (r *webSocketReader) begin() error {
 		}
 		r.opcode, r.packed = f.opcode(), f.packed()
 	}
-	if r.limit > 0 && f.length > uint64(r.limit)-r.length {
+	limit := r.limit
+	if r.packed && limit <= 0 {
+		limit = maxPacked
+	}
+	if limit > 0 && f.length > uint64(limit)-r.length {
 		return errTooLarge
 	}
 	r.length += f.length
