@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -53,6 +54,7 @@ type Carried struct {
 	over  chan struct{} // closed when the protocol knows of the end
 
 	listeners listeners
+	intake    intake
 
 	turn chan struct{} // full while the protocol is called
 
@@ -65,19 +67,26 @@ type Carried struct {
 // Carry makes a connection of a request that passes the handshake, as a
 // WebSocket endpoint does: origin, place, principal, hooks. It calls open on
 // the caller's goroutine, which must not return nil. A request that is refused
-// is answered, and false returned. The connection lives on when the request
+// is answered, and false returned, and so is one whose response cannot be flushed.
+// The connection lives on when the request
 // ends: the adapter ends it with [Carried.Gone].
 func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, open func(*Conn) Protocol) (*Carried, bool) {
 	c = c.withDefaults()
+	if in, ok := flushes(w); !ok {
+		s.misfit(w, r, fmt.Sprintf("a %T cannot be flushed: give it an Unwrap method, "+
+			"or mount the endpoint outside the middleware that made it", in))
+		return nil, false
+	}
 	info, ok := s.admit(w, r)
 	if !ok {
 		return nil, false
 	}
 	info.Transport = c.Transport
 	k := &Carried{wake: c.Wake, ended: c.Ended, over: make(chan struct{}), turn: make(chan struct{}, 1)}
-	k.listeners.arrived, k.listeners.patience = make(chan struct{}, 1), c.Patience
+	k.listeners = listeners{arrived: make(chan struct{}, 1), writing: make(chan struct{}, 1), patience: c.Patience}
+	k.intake = newIntake()
 	if k.wake == nil {
-		k.wake = k.listeners.wake
+		k.wake = k.notice
 	}
 	k.Conn = newConn(s, k, c.Framing, info)
 	k.out.wake = k.wake
@@ -92,6 +101,27 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 	k.protocol = open(k.Conn)
 	s.add(k.Conn)
 	return k, true
+}
+
+// misfit answers a request whose response cannot carry anything.
+func (s *Server) misfit(w http.ResponseWriter, r *http.Request, why string) {
+	s.config.Logger.ErrorContext(r.Context(), "transport: request failed", "error", why)
+	s.refuse(w, r, http.StatusInternalServerError, why)
+}
+
+// flushes reports whether a response can be flushed, or which one is in the way.
+func flushes(w http.ResponseWriter) (in http.ResponseWriter, ok bool) {
+	for {
+		switch w.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+			return nil, true
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w, false
+		}
+		w = u.Unwrap()
+	}
 }
 
 // yield lets the next one call the protocol.
@@ -145,21 +175,29 @@ func (k *Carried) Next() (frames [][]byte, last bool, reason error) {
 // lives. An error ends the connection: [ErrSlow] when the time is over,
 // otherwise [ErrLost].
 func (k *Carried) Write(w http.ResponseWriter, p []byte) error {
+	err := k.pass(w, nil, p)
+	if err != nil {
+		k.drop(err, reset)
+	}
+	return err
+}
+
+// pass writes p to a response, for as long as the request that listens is r.
+// Written or not, what Next has returned so far is off the budget afterwards.
+func (k *Carried) pass(w http.ResponseWriter, r *http.Request, p []byte) error {
 	o := &k.out
 	o.mu.Lock()
 	frames, bytes := k.frames, k.bytes
 	o.mu.Unlock()
-	if err := k.write(http.NewResponseController(w), w, p); err != nil {
-		err = stalled(err, o.timeout)
-		k.drop(err, reset)
-		return err
+	err := k.write(http.NewResponseController(w), w, r, p)
+	if err == nil {
+		now := k.server.now()
+		k.lastSent.Store(now)
+		if frames > 0 {
+			k.lastWrite.Store(now)
+		}
+		o.flusher.wrote(frames, len(p))
 	}
-	now := k.server.now()
-	k.lastSent.Store(now)
-	if frames > 0 {
-		k.lastWrite.Store(now)
-	}
-	o.flusher.wrote(frames, len(p))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	k.frames -= frames
@@ -167,14 +205,17 @@ func (k *Carried) Write(w http.ResponseWriter, p []byte) error {
 	if o.state != outboxClosed {
 		o.bytes -= bytes
 	}
+	if err != nil {
+		return stalled(err, o.timeout)
+	}
 	return nil
 }
 
 // write writes as a spill goroutine does: each piece has its own deadline.
-func (k *Carried) write(rc *http.ResponseController, w io.Writer, p []byte) error {
-	defer k.extend(nil)
+func (k *Carried) write(rc *http.ResponseController, w io.Writer, r *http.Request, p []byte) error {
+	defer k.forget()
 	for len(p) > 0 {
-		if err := k.extend(rc); err != nil {
+		if err := k.extend(rc, r); err != nil {
 			return err
 		}
 		n, err := w.Write(p[:min(len(p), spillBytes)])
@@ -183,7 +224,7 @@ func (k *Carried) write(rc *http.ResponseController, w io.Writer, p []byte) erro
 		}
 		p = p[n:]
 	}
-	if err := k.extend(rc); err != nil {
+	if err := k.extend(rc, r); err != nil {
 		return err
 	}
 	if err := rc.Flush(); err != nil {
@@ -192,18 +233,29 @@ func (k *Carried) write(rc *http.ResponseController, w io.Writer, p []byte) erro
 	return ignoreUnsupported(rc.SetWriteDeadline(time.Time{}))
 }
 
-// extend gives a write more time, and remembers it for shut to end.
-func (k *Carried) extend(rc *http.ResponseController) error {
+// extend gives a write more time, and remembers it for endWrite.
+func (k *Carried) extend(rc *http.ResponseController, r *http.Request) error {
 	k.out.mu.Lock()
 	defer k.out.mu.Unlock()
-	k.writing = rc
-	switch {
-	case rc == nil:
-		return nil
-	case k.out.state == outboxClosed:
+	if k.out.state == outboxClosed || k.listeners.latest != r {
 		return ErrClosed
 	}
+	k.writing = rc
 	return ignoreUnsupported(rc.SetWriteDeadline(time.Now().Add(k.out.timeout)))
+}
+
+// endWrite ends a write that blocks. The lock is held.
+func (k *Carried) endWrite() {
+	if k.writing != nil {
+		k.writing.SetWriteDeadline(time.Now())
+	}
+}
+
+// forget forgets a write: its response may be over.
+func (k *Carried) forget() {
+	k.out.mu.Lock()
+	defer k.out.mu.Unlock()
+	k.writing = nil
 }
 
 // ignoreUnsupported excuses recorders, which never block.
@@ -234,9 +286,7 @@ func (k *Carried) sent() bool { return true }
 // shut ends a write that blocks. The rest waits until the connection is gone.
 func (k *Carried) shut(ending) {
 	k.out.mu.Lock()
-	if k.writing != nil {
-		k.writing.SetWriteDeadline(time.Now())
-	}
+	k.endWrite()
 	k.out.mu.Unlock()
 	k.server.tasks.Go(k.finish)
 }

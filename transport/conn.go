@@ -116,7 +116,7 @@ func (c *Conn) finish(reason error, last *Frame) {
 	c.timer = time.AfterFunc(o.timeout, c.overdue)
 	woken := o.push(last)
 	o.mu.Unlock()
-	if woken {
+	if woken || o.wake != nil { // nobody may be there to whom what waits matters
 		o.notify()
 	}
 }

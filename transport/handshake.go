@@ -14,8 +14,10 @@ type Handshake struct {
 	// AllowedOrigins are further origins whose pages may connect, each
 	// "scheme://host" or "scheme://host:port"; "https://*.example.com" stands
 	// for exactly one label in the place of the star. Nil means that only
-	// pages of the request's own origin may. Clients that send no Origin
-	// header, as every browser does, are let in.
+	// pages of the request's own origin may. Where a browser sends no Origin
+	// header, as for what a page embeds, Sec-Fetch-Site and Referer tell where
+	// the page is from. Clients that send none of these, which are no browsers,
+	// are let in.
 	AllowedOrigins []string
 	// NoOriginCheck lets pages of every origin connect, with the cookies of
 	// whoever visits them. False means that origins are checked.
@@ -98,7 +100,7 @@ func (s *Server) screen(w http.ResponseWriter, r *http.Request) (c client, ok bo
 		return c, false
 	}
 	c = s.proxies.client(r)
-	if err := s.origins.check(r.Header["Origin"], c); err != nil {
+	if err := s.origins.check(page(r), c); err != nil {
 		err.log(r.Context(), s.config.Logger)
 		s.refuse(w, r, http.StatusForbidden, "origin not allowed")
 		return c, false

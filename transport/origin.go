@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -93,9 +95,29 @@ func newOriginPolicy(h Handshake) originPolicy {
 	return p
 }
 
-// check returns nil if a page with this Origin header may connect. Anything
-// but exactly one well-formed origin is refused, among them "null", which any
-// page can have by means of a sandboxed frame.
+// page returns where the page comes from that makes a request, as its Origin
+// header has it. Browsers leave that out where a page embeds an image, a script
+// or a frame, or goes on to another page, and send the cookies of whoever looks
+// at it all the same: then Referer tells, and what comes from another site and
+// does not say from which has the origin "null". It returns nothing for pages
+// of the same origin, addresses that were typed, and clients that are no browser.
+func page(r *http.Request) []string {
+	origin, site := r.Header["Origin"], r.Header.Get("Sec-Fetch-Site")
+	if len(origin) > 0 || site == "same-origin" || site == "none" {
+		return origin
+	}
+	if from, err := url.Parse(r.Header.Get("Referer")); err == nil && from.Host != "" {
+		return []string{from.Scheme + "://" + from.Host}
+	}
+	if site != "" {
+		return []string{"null"}
+	}
+	return nil
+}
+
+// check returns nil if a page with this Origin header may connect. Anything but
+// exactly one well-formed origin is refused, among them "null", which any page
+// can have by means of a sandboxed frame.
 func (p *originPolicy) check(header []string, c client) *originError {
 	if p.unchecked || len(header) == 0 {
 		return nil

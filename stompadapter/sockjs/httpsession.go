@@ -21,7 +21,6 @@ type httpSession struct {
 	endpoint *endpoint
 	wake     chan struct{} // holds one sign that something waits
 	ready    chan struct{} // closed when the handshake is over
-	sending  chan struct{} // holds who sends: bodies are read one at a time
 
 	// Set before ready is closed.
 	conn  *transport.Carried // nil if the client was refused
@@ -42,7 +41,6 @@ func newHTTPSession(id string, e *endpoint) *httpSession {
 		endpoint: e,
 		wake:     make(chan struct{}, 1),
 		ready:    make(chan struct{}),
-		sending:  make(chan struct{}, 1),
 		attached: true,
 	}
 	s.timer = time.AfterFunc(time.Hour, s.expire)

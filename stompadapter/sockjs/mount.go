@@ -65,9 +65,7 @@ func (e *endpoint) serveStatic(w http.ResponseWriter, r *http.Request, leaf stri
 	case leafRaw:
 		e.upgrade(w, r, e.raw)
 	case leafIframe:
-		if r.Method != http.MethodGet {
-			methodNotAllowed(w, http.MethodGet)
-		} else if e.server.Origin(w, withOrigin(r)) {
+		if e.server.GuardEmbedded(w, r, http.MethodGet) {
 			e.iframe.serve(w, r)
 		}
 	default:
@@ -119,25 +117,19 @@ func (e *endpoint) upgrade(w http.ResponseWriter, r *http.Request, to http.Handl
 	}
 }
 
-// guard lets requests through that pages make themselves, with their origin.
+// guard lets requests through that pages make themselves.
 func (e *endpoint) guard(w http.ResponseWriter, r *http.Request, methods string, serve http.HandlerFunc) {
-	switch {
-	case !allows(methods, r.Method):
-		methodNotAllowed(w, methods)
-	case !e.server.Origin(w, r):
-	case r.Method == http.MethodOptions:
-		preflight(w, r, methods)
-	default:
+	if r.Method == http.MethodOptions {
+		cached(w)
+	}
+	if e.server.Guard(w, r, methods) {
 		serve(w, r)
 	}
 }
 
 // guardEmbedded lets requests through that pages make by embedding us.
 func (e *endpoint) guardEmbedded(w http.ResponseWriter, r *http.Request, method string, serve http.HandlerFunc) {
-	switch {
-	case r.Method != method:
-		methodNotAllowed(w, method)
-	case e.server.Origin(w, withOrigin(r)):
+	if e.server.GuardEmbedded(w, r, method) {
 		serve(w, r)
 	}
 }

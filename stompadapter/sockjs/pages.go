@@ -21,7 +21,6 @@ func greeting(w http.ResponseWriter) {
 // info is what a client asks first. It measures the time of the answer too,
 // and derives its time limits from it.
 func (e *endpoint) info(w http.ResponseWriter, r *http.Request) {
-	cors(w, r)
 	notCached(w)
 	w.Header().Set("Content-Type", jsonType)
 	var entropy [4]byte
@@ -51,7 +50,7 @@ func (f *iframe) serve(w http.ResponseWriter, r *http.Request) {
 	cached(w)
 	h := w.Header()
 	// Who may see it depends on these, for the sake of caches between us.
-	h.Add("Vary", "Origin, Referer, Sec-Fetch-Site")
+	h.Add("Vary", "Referer, Sec-Fetch-Site")
 	h.Set("ETag", f.etag)
 	if r.Header.Get("If-None-Match") == f.etag {
 		w.WriteHeader(http.StatusNotModified)

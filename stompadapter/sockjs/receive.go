@@ -3,6 +3,8 @@ package sockjs
 import (
 	"net/http"
 	"time"
+
+	"github.com/headrace/headrace/transport"
 )
 
 // receive answers a request that asks for a session's messages, and begins the
@@ -18,7 +20,8 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request, id string, t 
 	}
 	// The body means nothing, but as long as it is unread nobody notices that
 	// the client has gone.
-	if _, ok := readBody(w, r, 1<<10); !ok {
+	if _, err := transport.ReadBody(w, r, 1<<10); err != nil {
+		e.server.Refuse(w, r, err)
 		return
 	}
 	e.dress(w, r)
@@ -40,7 +43,6 @@ func (e *endpoint) receive(w http.ResponseWriter, r *http.Request, id string, t 
 
 // dress sets the headers of every answer that concerns a session.
 func (e *endpoint) dress(w http.ResponseWriter, r *http.Request) {
-	cors(w, r)
 	notCached(w)
 	if e.config.Cookies {
 		sessionCookie(w, r)

@@ -6,7 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"time"
+
+	"github.com/headrace/headrace/transport"
 )
 
 // sending is how one transport takes messages.
@@ -36,35 +37,29 @@ func (e *endpoint) send(w http.ResponseWriter, r *http.Request, id string, t sen
 	if !s.admits(w, r) {
 		return
 	}
-	// One at a time, or many requests could hold more than one may.
-	select {
-	case s.sending <- struct{}{}:
-		defer func() { <-s.sending }()
-	case <-s.conn.Done():
-		http.NotFound(w, r)
-		return
-	case <-r.Context().Done():
-		return
-	}
-	messages, ok := e.readMessages(w, r, t)
-	if !ok {
-		return
-	}
-	for _, m := range messages {
-		if s.conn.Receive(m) != nil {
-			break // the session ends and its receiver is told why
+	err := s.conn.Take(w, r, e.config.BodyBytes, func(body []byte) error {
+		messages, ok := e.parse(w, r, t, body)
+		if !ok {
+			return nil
 		}
+		for _, m := range messages {
+			if s.conn.Receive(m) != nil {
+				break // the session ends and its receiver is told why
+			}
+		}
+		w.Header().Set("Content-Type", textPlain)
+		t.accept(w)
+		return nil
+	})
+	if errors.Is(err, transport.ErrClosed) {
+		http.NotFound(w, r)
+	} else if err != nil {
+		e.server.Refuse(w, r, err)
 	}
-	w.Header().Set("Content-Type", textPlain)
-	t.accept(w)
 }
 
-// readMessages reads the messages of a request. Without ok it has answered.
-func (e *endpoint) readMessages(w http.ResponseWriter, r *http.Request, t sending) (messages [][]byte, ok bool) {
-	body, ok := readBody(w, r, e.config.BodyBytes)
-	if !ok {
-		return nil, false
-	}
+// parse finds the messages in a body. Without ok it has answered.
+func (e *endpoint) parse(w http.ResponseWriter, r *http.Request, t sending, body []byte) (messages [][]byte, ok bool) {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t.form && kind == "application/x-www-form-urlencoded" {
 		form, _ := url.ParseQuery(string(body)) // the fields that are in order
 		body = []byte(form.Get("d"))
@@ -81,24 +76,4 @@ func (e *endpoint) readMessages(w http.ResponseWriter, r *http.Request, t sendin
 		http.Error(w, "Broken JSON encoding.", http.StatusInternalServerError)
 	}
 	return messages, err == nil
-}
-
-// bodyTime is how long a client may take for a body.
-const bodyTime = 10 * time.Second
-
-// readBody reads a body of at most limit bytes. Without ok it has answered.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) (body []byte, ok bool) {
-	rc := http.NewResponseController(w)
-	rc.SetReadDeadline(time.Now().Add(bodyTime)) // where there is no deadline to set, nothing blocks either
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	rc.SetReadDeadline(time.Time{})
-	if err == nil {
-		return body, true
-	}
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		http.Error(w, "Payload too large.", http.StatusRequestEntityTooLarge)
-	} else {
-		http.Error(w, "Payload incomplete.", http.StatusBadRequest)
-	}
-	return nil, false
 }
