@@ -22,7 +22,9 @@ import (
 // at most, and goes out behind the snapshot. An error of the broker, of the
 // endpoint or of the delivery, also because more came than can be held
 // (CodeFull), ends the subscription and goes to the error handlers, as always;
-// otherwise the client ends it by unsubscribing. An endpoint that returns [ErrNoReply] has no snapshot: the stream begins when it returns.
+// otherwise the client ends it by unsubscribing. The snapshot goes to the
+// subscriber, whatever destination a [Reply] names. An endpoint that returns
+// [ErrNoReply] has none: the stream begins when it returns.
 //
 // Whoever changes his data before he sends the change loses none: each is in the
 // snapshot, comes behind it, or both. [Newer] leaves out what came twice.
