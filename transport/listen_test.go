@@ -20,8 +20,8 @@ type ear struct {
 	err    chan error // what Listen returned
 }
 
-// listen begins a request that joins what it is given.
-func listen(t *testing.T, k *transport.Carried, encode func(frames [][]byte, last bool) ([]byte, error)) *ear {
+// hear begins a request that joins what it is given.
+func hear(t *testing.T, k *transport.Carried, encode func(frames [][]byte, last bool) ([]byte, error)) *ear {
 	ctx, cancel := context.WithCancel(t.Context())
 	e := &ear{ResponseRecorder: httptest.NewRecorder(), hangUp: cancel, err: make(chan error, 1)}
 	r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
@@ -42,7 +42,7 @@ func join(frames [][]byte, last bool) (p []byte, err error) {
 
 // listened runs a test in a bubble with a connection of half a minute's
 // patience.
-func listened(t *testing.T, test func(s *transport.Server, k *transport.Carried, p *peer)) {
+func listened(t *testing.T, test func(t *testing.T, k *transport.Carried, p *peer)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := transport.NewServer(transport.Config{})
 		defer s.Close()
@@ -55,7 +55,7 @@ func listened(t *testing.T, test func(s *transport.Server, k *transport.Carried,
 		if !ok {
 			t.Fatal("refused")
 		}
-		test(s, k, p)
+		test(t, k, p)
 	})
 }
 
@@ -69,12 +69,12 @@ func (e *ear) want(t *testing.T, body string) {
 
 // The request that came last writes, and the one before returns.
 func TestListenIsTakenOver(t *testing.T) {
-	listened(t, func(_ *transport.Server, k *transport.Carried, _ *peer) {
+	listened(t, func(t *testing.T, k *transport.Carried, _ *peer) {
 		k.Send(plain("a"))
-		first := listen(t, k, join)
+		first := hear(t, k, join)
 		k.Send(plain("b"))
 		synctest.Wait()
-		second := listen(t, k, join)
+		second := hear(t, k, join)
 		if err := <-first.err; err != nil {
 			t.Error(err)
 		}
@@ -88,15 +88,15 @@ func TestListenIsTakenOver(t *testing.T) {
 
 // Who comes back in time goes on; who does not is lost.
 func TestListenHasPatience(t *testing.T) {
-	listened(t, func(_ *transport.Server, k *transport.Carried, p *peer) {
+	listened(t, func(t *testing.T, k *transport.Carried, p *peer) {
 		for range 3 {
-			e := listen(t, k, join)
+			e := hear(t, k, join)
 			e.hangUp()
 			<-e.err
 			time.Sleep(30*time.Second - 1)
 		}
 		k.Send(plain("meanwhile"))
-		e := listen(t, k, join)
+		e := hear(t, k, join)
 		e.want(t, "meanwhile")
 		time.Sleep(time.Hour)
 		e.hangUp()
@@ -109,8 +109,8 @@ func TestListenHasPatience(t *testing.T) {
 }
 
 func TestListenEndsWithTheConnection(t *testing.T) {
-	listened(t, func(_ *transport.Server, k *transport.Carried, p *peer) {
-		e := listen(t, k, join)
+	listened(t, func(t *testing.T, k *transport.Carried, p *peer) {
+		e := hear(t, k, join)
 		k.Send(plain("a"))
 		k.Conn.Close(nil)
 		if err := <-e.err; err != nil {
@@ -125,9 +125,9 @@ func TestListenEndsWithTheConnection(t *testing.T) {
 
 func TestListenEndsWithAnErrorOfEncode(t *testing.T) {
 	bad := message.Errorf(message.CodeInternal, "bad")
-	listened(t, func(_ *transport.Server, k *transport.Carried, p *peer) {
+	listened(t, func(t *testing.T, k *transport.Carried, p *peer) {
 		var once sync.Once
-		e := listen(t, k, func([][]byte, bool) (_ []byte, err error) {
+		e := hear(t, k, func([][]byte, bool) (_ []byte, err error) {
 			once.Do(func() { err = bad })
 			return nil, err
 		})
