@@ -11,7 +11,7 @@ RACE      = $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 # The packages with tests that count allocations, which the race detector disturbs.
 ALLOCS    = $(shell grep -rl --include='*_test.go' --exclude-dir=node_modules AllocsPerRun . | xargs -r -n 1 dirname | sort -u)
 TESTFLAGS = -shuffle=on -p 2 -timeout 15m
-FUZZTIME ?= 5s
+FUZZTIME ?= 10s
 BENCH    ?= .
 SOAK     ?= .
 

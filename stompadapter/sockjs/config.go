@@ -14,8 +14,9 @@ type MountConfig struct {
 	// Prefix is the path below which the endpoint is mounted, as routers write
 	// it: "/portfolio", "/{tenant}/portfolio". Empty means that the pattern of
 	// the request tells (http.ServeMux and others set it), with or without
-	// http.StripPrefix; where there is none, the end of the path does, which
-	// serves all but the greeting page.
+	// http.StripPrefix. Where there is none, as with gin, the end of the path
+	// tells; that serves all but the greeting page, and sessions over WebSocket
+	// whose server part is not the number below 1,000 that clients choose.
 	Prefix string
 	// NoWebSocket turns both WebSocket endpoints off, for servers behind
 	// proxies that break them. False means that they are served.

@@ -1,6 +1,7 @@
 package sockjs_test
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -24,43 +25,48 @@ func (p plain) Write(b []byte) (int, error) { return p.w.Write(b) }
 func (p plain) WriteHeader(status int)      { p.w.WriteHeader(status) }
 func (p plain) Unwrap() http.ResponseWriter { return p.w }
 
-// TestMount: wherever a router puts it.
+// TestMount: wherever a router puts it, below bases of one segment and of more.
 func TestMount(t *testing.T) {
+	silent := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) })
+	}
 	for name, tt := range map[string]struct {
 		prefix string
 		route  func(h http.Handler) http.Handler
 		greets bool
+		base   string // "" stands for /base
 	}{
 		"ServeMux": {"", func(h http.Handler) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("/base/", h)
 			return mux
-		}, true},
+		}, true, ""},
 		"ServeMux with a wildcard": {"", func(h http.Handler) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("/{tenant}/{rest...}", h)
 			return mux
-		}, true},
+		}, true, ""},
 		"StripPrefix": {"", func(h http.Handler) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("/base/", http.StripPrefix("/base", h))
 			return mux
-		}, true},
-		"StripPrefix alone": {"", func(h http.Handler) http.Handler { return http.StripPrefix("/base", h) }, true},
-		"a router that says nothing": {"", func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r) })
-		}, false},
-		"a prefix": {"base/", func(h http.Handler) http.Handler { return h }, true},
+		}, true, ""},
+		"StripPrefix alone":                          {"", func(h http.Handler) http.Handler { return http.StripPrefix("/base", h) }, true, ""},
+		"a router that says nothing":                 {"", silent, false, ""},
+		"a router that says nothing, two segments":   {"", silent, false, "/api/base"},
+		"a router that says nothing, three segments": {"", silent, false, "/api/v1/base"},
+		"a prefix of two segments":                   {"/api/base", silent, true, "/api/base"},
+		"a prefix":                                   {"base/", func(h http.Handler) http.Handler { return h }, true, ""},
 		"middleware": {"/base", func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(plain{w}, r) })
-		}, true},
+		}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := everyone()
 			c.Prefix = tt.prefix
 			h := sockjs.New(c, echo)
 			defer h.Close()
-			f := &fixture{Handler: h, t: t, base: serveHTTP(t, tt.route(h)) + "/base"}
+			f := &fixture{Handler: h, t: t, base: serveHTTP(t, tt.route(h)) + cmp.Or(tt.base, "/base")}
 			if tt.greets {
 				f.get("/").want(t, 200, "Welcome to SockJS!\n")
 			}

@@ -132,8 +132,9 @@ func segment(path string) string {
 }
 
 // ending returns the part of path that is below the base as far as the end of
-// path tells. Without a base ".../websocket" is a session's from three
-// segments on.
+// path tells. "/x/y/websocket" may be WebSocket without SockJS below the base
+// "/x/y", or a session's at the root: it is taken for a session's if x is what
+// clients choose for the server's part.
 func ending(path string) string {
 	var ends []int // where the last three segments begin, from the right
 	for i := len(path) - 1; i >= 0 && len(ends) < 3; i-- {
@@ -145,13 +146,19 @@ func ending(path string) string {
 		return path
 	}
 	last := path[ends[0]+1:]
-	if len(ends) == 3 && endsSession(last) {
+	if len(ends) == 3 && endsSession(last) && (last != leafRaw || serverNumber(path[ends[2]+1:ends[1]])) {
 		return path[ends[2]:]
 	}
 	if _, ok := parseLeaf(last); ok {
 		return path[ends[0]:]
 	}
 	return path
+}
+
+// serverNumber reports whether s is what sockjs-client and others choose for
+// the server's part of a URL: a number below 1,000.
+func serverNumber(s string) bool {
+	return len(s) > 0 && len(s) <= 3 && strings.Trim(s, "0123456789") == ""
 }
 
 // endsSession reports whether a session's URL may end so.
