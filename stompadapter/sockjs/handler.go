@@ -19,8 +19,9 @@ type Config struct {
 	// Zero means the zero [transport.Config].
 	Transport transport.Config
 	// PendingMessages is how many received messages may wait for
-	// [Session.Receive]; then the client has to wait, and is cut when that
-	// takes longer than a minute. Zero means 64.
+	// [Session.Receive], and they may have 512 KiB, unless it is one that is
+	// larger; then the client has to wait, and is cut when that takes longer
+	// than a minute. Zero means 64.
 	PendingMessages int
 }
 

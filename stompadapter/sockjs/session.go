@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -19,10 +20,12 @@ type Session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	inbox  chan string
+	bytes  atomic.Int64  // about as many are in inbox
+	room   chan struct{} // holds a sign that inbox has given something away
 }
 
 func newSession(c *transport.Conn, pending int) *Session {
-	s := &Session{id: rand.Text(), conn: c, inbox: make(chan string, pending)}
+	s := &Session{id: rand.Text(), conn: c, inbox: make(chan string, pending), room: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancelCause(c.Info().Context)
 	return s
 }
@@ -57,27 +60,49 @@ func (s *Session) Send(m string) error {
 }
 
 // Receive returns the client's next message. It blocks until there is one, ctx
-// is over, which returns its cause, or the session has ended and all that was
-// received before has been returned: then it returns why it ended, or
-// [transport.ErrClosed] after an orderly end.
+// is over, which returns its cause, or the session has ended: then it returns
+// why it ended, or [transport.ErrClosed] after an orderly end. Either way what
+// was received before is returned first.
 func (s *Session) Receive(ctx context.Context) (string, error) {
 	select {
 	case m := <-s.inbox:
-		return m, nil
-	default:
-	}
-	select {
-	case m := <-s.inbox:
+		s.took(m)
 		return m, nil
 	case <-ctx.Done():
-		return "", context.Cause(ctx)
 	case <-s.ctx.Done():
+		ctx = s.ctx
 	}
 	select {
-	case m := <-s.inbox:
+	case m := <-s.inbox: // ctx may be the session's
+		s.took(m)
 		return m, nil
 	default:
-		return "", context.Cause(s.ctx)
+		return "", context.Cause(ctx)
+	}
+}
+
+func (s *Session) took(m string) {
+	s.bytes.Add(int64(-len(m)))
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+}
+
+// maxPendingBytes is how much may wait for Receive, unless it is one message.
+const maxPendingBytes = 512 << 10
+
+// offer puts m into the inbox if there is room.
+func (s *Session) offer(m string) bool {
+	if n := s.bytes.Load(); n > 0 && n+int64(len(m)) > maxPendingBytes {
+		return false
+	}
+	select {
+	case s.inbox <- m:
+		s.bytes.Add(int64(len(m)))
+		return true
+	default:
+		return false
 	}
 }
 
@@ -137,18 +162,21 @@ const patience = time.Minute
 func (in *intake) EndMessage() error {
 	m := string(in.message)
 	in.message = nil // an idle session holds no buffer
-	select {
-	case in.session.inbox <- m:
+	if in.session.offer(m) {
 		return nil
-	default:
 	}
-	select {
-	case in.session.inbox <- m:
-		return nil
-	case <-in.session.ctx.Done():
-		return nil
-	case <-time.After(patience):
-		return message.Errorf(message.CodeFull, "messages are not received")
+	late := time.After(patience)
+	for {
+		select {
+		case <-in.session.room:
+			if in.session.offer(m) {
+				return nil
+			}
+		case <-in.session.ctx.Done():
+			return nil
+		case <-late:
+			return message.Errorf(message.CodeFull, "messages are not received")
+		}
 	}
 }
 
