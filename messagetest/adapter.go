@@ -18,7 +18,8 @@ type AdapterServer interface {
 }
 
 // TextOnly is implemented by an [AdapterServer] whose connections carry text
-// alone: the suite sends no other bytes through it.
+// alone: the suite sends no other bytes through it, and its log says which
+// payloads are left out.
 type TextOnly interface {
 	// TextOnly does nothing: having it is what counts.
 	TextOnly()
@@ -39,8 +40,9 @@ type AdapterClient interface {
 	// Disconnect asks for the end of the session.
 	Disconnect(receipt string) error
 	// Next returns what the client is sent next, heart-beats and the like left
-	// out. It returns an error when the connection has ended, and after ten
-	// seconds.
+	// out. It returns an error at once when the connection has ended, and after
+	// ten seconds, not earlier, when nothing came: the suite takes the time for
+	// the difference.
 	Next() (Received, error)
 	// Cut breaks the connection without a goodbye. It may be called twice.
 	Cut()

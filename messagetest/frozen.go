@@ -3,6 +3,7 @@ package messagetest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"testing"
 
@@ -60,8 +61,12 @@ func (f *frozen) compare(s *specimen) {
 	f.t.Errorf("the payload of a message to %q was changed after it was sent: %.100q became %.100q", s.destination, s.was, s.payload)
 }
 
+// check looks at all that was taken; messages may still be on their way.
 func (f *frozen) check() {
-	for _, s := range f.taken {
+	f.mu.Lock()
+	taken := slices.Clone(f.taken)
+	f.mu.Unlock()
+	for _, s := range taken {
 		f.compare(s)
 	}
 }

@@ -2,6 +2,7 @@ package messagetest
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -125,9 +126,21 @@ func (p peer) wantReceipts(want ...string) {
 // wantEnd reads the end of the connection.
 func (p peer) wantEnd() {
 	p.t.Helper()
-	if r, err := p.Next(); err == nil {
-		p.t.Fatalf("received %+v, want the end of the connection", r)
+	p.must(ended(p.AdapterClient))
+}
+
+// ended returns nil when the connection ends. An error that took as long as the
+// client waits for anything tells of one that was left open.
+func ended(c AdapterClient) error {
+	began := time.Now()
+	r, err := c.Next()
+	switch {
+	case err == nil:
+		return fmt.Errorf("received %+v, want the end of the connection", r)
+	case time.Since(began) >= patience:
+		return fmt.Errorf("the connection is open after %v", patience)
 	}
+	return nil
 }
 
 // application is the suite's side of an adapter: it notes all that it gets.
