@@ -5,7 +5,8 @@ package codec
 type Codec interface {
 	// MediaTypes returns the media types that the codec serves, in lower case
 	// and without parameters. One * may stand for any text after the slash:
-	// "text/*", "application/*+json". It is called once, by [NewSet].
+	// "text/*", "application/*+json"; "*/*" serves all. It is called once, by
+	// [NewSet].
 	MediaTypes() []string
 	// Marshal returns the payload for v. An error becomes a message.Error with
 	// CodeInternal: the client cannot help it.

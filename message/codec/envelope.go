@@ -37,7 +37,7 @@ func Seal(h message.Header, payload []byte) Envelope {
 	embedded := isJSON(h.Get(message.HeaderContentType))
 	switch {
 	case len(payload) == 0:
-	case embedded && json.Valid(payload):
+	case embedded && utf8.Valid(payload) && json.Valid(payload):
 		e.Payload = payload
 	case !embedded && utf8.Valid(payload):
 		e.Payload = quote(string(payload))
@@ -90,11 +90,18 @@ func isJSON(contentType string) bool {
 	return kind == typeJSON || strings.HasSuffix(kind, "+json")
 }
 
-// quote returns s as a JSON string with nothing escaped but what must be.
+// quote returns s as a JSON string.
 func quote(s string) json.RawMessage {
+	p, _ := Plain(s) // strings cannot fail
+	return p
+}
+
+// Plain returns v as JSON on one line, as encoding/json writes it but with
+// nothing escaped for the sake of HTML. The errors are those of [json.Marshal].
+func Plain(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.Encode(s) // strings cannot fail
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

@@ -26,7 +26,7 @@ type entry struct {
 var builtIn = slices.Concat(entries(JSON{}), entries(Text{}), entries(Bytes{}))
 
 // NewSet returns a set that asks codecs in their order and the built-in ones
-// last. It panics when a media type is malformed.
+// last. It panics when a media type is malformed and when a codec serves none.
 func NewSet(codecs ...Codec) *Set {
 	s := new(Set)
 	for _, c := range codecs {
@@ -49,10 +49,18 @@ func (s *Set) isStrict() bool { return s != nil && s.strict }
 
 func entries(c Codec) []entry {
 	var all []entry
-	for _, pattern := range c.MediaTypes() {
+	patterns := c.MediaTypes()
+	if len(patterns) == 0 {
+		panic(fmt.Sprintf("codec: %T serves no media type", c))
+	}
+	for _, pattern := range patterns {
+		if pattern == "*/*" {
+			all = append(all, entry{wild: true, codec: c})
+			continue
+		}
 		main, sub, _ := strings.Cut(pattern, "/")
 		if main == "" || sub == "" || !simple(main) || !simple(strings.Replace(sub, "*", "", 1)) {
-			panic(fmt.Sprintf("codec: %T serves %q: want lower case \"type/subtype\" with at most one * after the slash", c, pattern))
+			panic(fmt.Sprintf("codec: %T serves %q: want lower case \"type/subtype\" with at most one * after the slash, or \"*/*\"", c, pattern))
 		}
 		e := entry{codec: c}
 		e.prefix, e.suffix, e.wild = strings.Cut(pattern, "*")

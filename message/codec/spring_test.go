@@ -64,3 +64,20 @@ func TestJSONIsUTF8(t *testing.T) {
 		t.Errorf("encode: %s", got)
 	}
 }
+
+// A codec may take whatever comes; one that would never be asked is a mistake
+// in the wiring.
+func TestCodecOfEverything(t *testing.T) {
+	set := codec.NewSet(reversed{[]string{"*/*"}})
+	for _, contentType := range []string{"text/plain", "application/json", "image/png;q=1"} {
+		if got, err := codec.Decode[string](set, contentType, []byte("cba")); err != nil || got != "abc" {
+			t.Errorf("%s: %q, %v", contentType, got, err)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a codec that serves nothing was taken")
+		}
+	}()
+	codec.NewSet(reversed{})
+}
