@@ -42,7 +42,9 @@ func (l *ledger) pop() *entry {
 	if e == nil || !e.done {
 		return nil
 	}
-	l.head = e.next
+	if l.head = e.next; l.head == nil {
+		l.tail = nil // or it would keep the last entry
+	}
 	l.len--
 	return e
 }
