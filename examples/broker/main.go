@@ -15,6 +15,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/examples/internal/demo"
@@ -28,7 +29,15 @@ func main() {
 	flag.Parse()
 	ctx, stop := demo.Context()
 	defer stop()
+	if err := run(ctx, *addr, *tcp); err != nil {
+		log.Fatal(err)
+	}
+}
 
+// run serves until ctx ends, or one of the two listeners fails.
+func run(ctx context.Context, addr, tcp string) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	node := headrace.New(headrace.Config{})
 	stomp := stompadapter.New(node.Inbound, stompadapter.Config{})
 
@@ -40,29 +49,22 @@ func main() {
 		fmt.Fprintf(w, "STOMP broker at ws://%s/ws, http://%s/sockjs\nsessions %d, subscriptions %d, published %d, delivered %d\n",
 			r.Host, r.Host, s.Broker.Sessions, s.Broker.Subscriptions, s.Broker.Published, s.Broker.Delivered)
 	})
-	if *tcp != "" {
-		done := serveTCP(ctx, stop, stomp, *tcp)
-		defer func() { <-done }()
-	}
-	if err := node.Serve(ctx, demo.Server(*addr, mux), stomp); err != nil {
-		log.Fatal(err)
-	}
-}
-
-// serveTCP listens until the adapter ends; failing ends the program.
-func serveTCP(ctx context.Context, stop func(), stomp *stompadapter.Adapter, addr string) (done <-chan struct{}) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		log.Fatal(err)
-	}
-	log.Printf("STOMP over TCP on %s", listener.Addr())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if err := stomp.ServeTCP(listener); !errors.Is(err, transport.ErrShutdown) {
-			log.Print(err)
-			stop()
+	var serving sync.WaitGroup
+	var failed error
+	if tcp != "" {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", tcp)
+		if err != nil {
+			return err
 		}
-	}()
-	return ended
+		log.Printf("STOMP over TCP on %s", listener.Addr())
+		serving.Go(func() {
+			if err := stomp.ServeTCP(listener); !errors.Is(err, transport.ErrShutdown) {
+				failed = err
+				stop()
+			}
+		})
+	}
+	err := node.Serve(ctx, demo.Server(addr, mux), stomp)
+	serving.Wait()
+	return errors.Join(err, failed)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/headrace/headrace/stompadapter/client"
@@ -23,16 +24,16 @@ func join(ctx context.Context, url, name string, in io.Reader, out io.Writer) (e
 		return errors.Join(err, c.Close(ctx))
 	}
 	var printing sync.WaitGroup
-	printing.Go(func() { print(ctx, room, out) })
+	printing.Go(func() { show(ctx, room, out) })
 	fmt.Fprintf(out, "you are %s; a line is sent with Enter\n", name)
-	err = send(ctx, c, name, lines(in))
+	err = send(ctx, c, name, lines(in), out)
 	err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
 	printing.Wait()
 	return err
 }
 
-// print writes what is said until the subscription ends.
-func print(ctx context.Context, room *client.Subscription, out io.Writer) {
+// show writes what is said until the subscription ends.
+func show(ctx context.Context, room *client.Subscription, out io.Writer) {
 	for m, err := range room.Messages(ctx) {
 		if err != nil {
 			return
@@ -45,14 +46,19 @@ func print(ctx context.Context, room *client.Subscription, out io.Writer) {
 }
 
 // send says each line.
-func send(ctx context.Context, c *client.Client, name string, lines <-chan string) error {
+func send(ctx context.Context, c *client.Client, name string, lines <-chan string, out io.Writer) error {
 	for {
 		select {
 		case text, ok := <-lines:
 			if !ok {
 				return nil
 			}
-			if err := c.SendReceipt(ctx, "/app/chat", Line{Name: name, Text: text}); err != nil {
+			l := Line{Name: name, Text: text}
+			if err := l.Validate(); err != nil { // the server would end the connection
+				fmt.Fprintln(out, "not sent:", err)
+				continue
+			}
+			if err := c.SendReceipt(ctx, "/app/chat", l); err != nil {
 				return err
 			}
 		case <-c.Done():
@@ -69,9 +75,13 @@ func lines(in io.Reader) <-chan string {
 	read := make(chan string)
 	go func() {
 		defer close(read)
-		for s := bufio.NewScanner(in); s.Scan(); {
-			if s.Text() != "" {
-				read <- s.Text()
+		for in := bufio.NewReader(in); ; {
+			line, err := in.ReadString('\n')
+			if text := strings.TrimSpace(line); text != "" {
+				read <- text
+			}
+			if err != nil {
+				return
 			}
 		}
 	}()

@@ -18,6 +18,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/examples/internal/demo"
@@ -42,10 +43,10 @@ type Line struct {
 // Validate is called before the handler is.
 func (l Line) Validate() error {
 	switch {
-	case strings.TrimSpace(l.Name) == "" || len(l.Name) > 40:
+	case strings.TrimSpace(l.Name) == "" || utf8.RuneCountInString(l.Name) > 40:
 		return message.Errorf(message.CodeInvalid, "a name has 1 to 40 characters")
-	case strings.TrimSpace(l.Text) == "" || len(l.Text) > 1000:
-		return message.Errorf(message.CodeInvalid, "a text has 1 to 1,000 characters")
+	case strings.TrimSpace(l.Text) == "" || utf8.RuneCountInString(l.Text) > 250:
+		return message.Errorf(message.CodeInvalid, "a text has 1 to 250 characters")
 	}
 	return nil
 }

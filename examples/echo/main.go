@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"log"
+	"net"
 	"net/http"
 	"time"
 
@@ -29,11 +30,19 @@ func main() {
 	}
 }
 
-// run serves until ctx ends.
+// run listens and serves until ctx ends.
 func run(ctx context.Context, addr, client string) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, listener, client)
+}
+
+func serve(ctx context.Context, listener net.Listener, client string) error {
 	services := newServices(client)
 	defer services.close()
-	server := demo.Server(addr, services)
+	server := demo.Server("", services)
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -42,7 +51,7 @@ func run(ctx context.Context, addr, client string) error {
 		defer cancel()
 		stopped <- server.Shutdown(ctx)
 	}()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-stopped

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -75,22 +77,29 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// dial opens a WebSocket.
+func dial(t *testing.T, url string) io.ReadWriteCloser {
+	t.Helper()
+	r, _ := http.NewRequest("GET", url, nil)
+	r.Header = http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"x3JJHMbDL1EzLkh9GBhXDw=="},
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(url, resp, err)
+	}
+	ws := resp.Body.(io.ReadWriteCloser)
+	t.Cleanup(func() { ws.Close() })
+	return ws
+}
+
 // TestWebSocket speaks it by hand: frames of clients are masked, here with
 // zeros.
 func TestWebSocket(t *testing.T) {
 	url, _ := start(t)
 	for _, path := range []string{"/ws", "/echo/websocket"} {
-		r, _ := http.NewRequest("GET", url+path, nil)
-		r.Header = http.Header{
-			"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
-			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"x3JJHMbDL1EzLkh9GBhXDw=="},
-		}
-		resp, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-			t.Fatal(path, resp, err)
-		}
-		ws := resp.Body.(io.ReadWriteCloser)
-		defer ws.Close()
+		ws := dial(t, url+path)
 		for _, m := range []string{"Hello", "again"} {
 			io.WriteString(ws, "\x81\x85\x00\x00\x00\x00"+m)
 			got := make([]byte, 7)
@@ -103,9 +112,31 @@ func TestWebSocket(t *testing.T) {
 
 // TestRun: it stops when it is asked to, though clients are there.
 func TestRun(t *testing.T) {
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, listener, "") }()
+	url := "http://" + listener.Addr().String()
+	stream, err := http.Post(url+"/echo/0/a/xhr_streaming", "text/plain", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	began := bufio.NewReader(stream.Body)
+	for line := ""; line != "o\n"; {
+		if line, err = began.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ws := dial(t, url+"/ws")
 	cancel()
-	if err := run(ctx, "localhost:0", ""); err != nil {
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+	io.Copy(io.Discard, ws) // ends, or the test does not
+	io.Copy(io.Discard, began)
 }
