@@ -6,10 +6,6 @@ import (
 	"github.com/headrace/headrace/transport"
 )
 
-// maxDestination bounds, in octets, a destination: brokers keep those of
-// subscriptions.
-const maxDestination = 255
-
 // What clients are told.
 var (
 	errNoObject error = message.Errorf(message.CodeInvalid, "what was sent is not a sequence of JSON objects")
@@ -85,8 +81,6 @@ func (o *object) message() (m message.Raw, err error) {
 		err = invalid("send and subscribe, and no others, need a destination")
 	case form.id != (o.ID != ""):
 		err = invalid("subscribe and unsubscribe, and no others, need an id")
-	case len(o.Destination) > maxDestination:
-		err = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
 	}
 	return m, err
 }
@@ -98,7 +92,7 @@ func (d *dialect) Encode(m message.Raw) ([]byte, error) {
 		o.Type = "error"
 	}
 	o.Envelope = codec.Seal(m.Header, m.Payload)
-	return encode(o), nil
+	return codec.Plain(o)
 }
 
 // Connected sends the object of this type.
@@ -127,5 +121,9 @@ func (d *dialect) Refuse(r transport.Request, err error) {
 
 // send sends an object to this client alone.
 func (d *dialect) send(o object) error {
-	return d.conn.Send(transport.NewFrame(d.conn.Framing(), encode(o)))
+	octets, err := codec.Plain(o)
+	if err != nil {
+		return err
+	}
+	return d.conn.Send(transport.NewFrame(d.conn.Framing(), octets))
 }

@@ -1,7 +1,6 @@
 package jsonadapter
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -34,17 +33,6 @@ func parse(p []byte) (o object, err error) {
 		return o, errNoObject
 	}
 	return o, nil
-}
-
-// encode returns v as JSON. What is encoded here always can be.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // splitter finds where objects begin and end in what comes split anywhere.

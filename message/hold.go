@@ -105,13 +105,22 @@ func (h *Hold) deliver(ctx context.Context, m Raw) error {
 	case ctx.Value(holdKey{}) == h:
 		return h.open(ctx, m)
 	}
-	const overhead = 128 // a message's own size, about
-	if h.bytes += len(m.Payload) + overhead; h.bytes > maxHold {
+	if h.bytes += size(m); h.bytes > maxHold {
 		h.err, h.kept = errHoldFull, nil
 		return h.err
 	}
 	h.kept = append(h.kept, m)
 	return nil
+}
+
+// size is about how much memory a message takes.
+func size(m Raw) int {
+	const message, field = 128, 32
+	n := message + len(m.Destination) + len(m.Subscription) + len(m.Payload)
+	for name, value := range m.Header.All() {
+		n += field + len(name) + len(value)
+	}
+	return n
 }
 
 // open delivers the opening message and what was kept. The lock is held, so

@@ -173,3 +173,22 @@ func TestHoldLeavesNoGap(t *testing.T) {
 		}
 	}
 }
+
+// What is kept is bounded with its headers.
+func TestHoldCountsHeaders(t *testing.T) {
+	s := message.NewSession(discard{}, message.SessionInfo{})
+	if _, err := s.Hold("1"); err != nil {
+		t.Fatal(err)
+	}
+	m := message.Raw{Subscription: "1", Header: message.NewHeader(message.Field{Name: "a", Value: strings.Repeat("x", 60<<10)})}
+	for i := range 20 {
+		if err := s.Deliver(t.Context(), m); (err != nil) != (i >= 8) {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+}
+
+type discard struct{}
+
+func (discard) Deliver(context.Context, message.Raw) error { return nil }
+func (discard) Close(error)                                {}

@@ -18,7 +18,8 @@ type Config struct {
 	// means the defaults of [transport.Config]; its Logger is Logger unless it
 	// has one of its own.
 	Transport transport.Config
-	// MessageBytes is the largest payload that is taken. Zero means 64 KiB.
+	// MessageBytes is the largest payload that is taken. Zero means 64 KiB; a
+	// negative number means no limit.
 	MessageBytes int64
 	// ResumeTimeout is how long a session outlives its connection, for a client
 	// that comes back. Zero means 10 s; a negative duration means not at all.
@@ -63,49 +64,20 @@ func New(inbound message.RawHandler, c Config) *Adapter {
 func (a *Adapter) Events() http.Handler { return http.HandlerFunc(a.serve) }
 
 func (a *Adapter) serve(w http.ResponseWriter, r *http.Request) {
-	const methods = "GET, POST, OPTIONS"
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	if !a.server.Origin(w, r) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store, no-transform")
+	if !a.server.Guard(w, r, "GET, POST, OPTIONS") {
 		return
 	}
-	if err := a.screen(r); err != nil {
+	q, err := parseQuery(r)
+	switch {
+	case err != nil:
 		a.server.Refuse(w, r, err)
-		return
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Credentials", "true")
-		h.Set("Access-Control-Allow-Methods", methods)
-		h.Set("Access-Control-Allow-Headers", "Content-Type, Last-Event-ID")
-		h.Add("Vary", "Origin")
-	}
-	switch r.Method {
-	case http.MethodGet:
-		a.listen(w, r)
-	case http.MethodPost:
-		a.request(w, r)
-	case http.MethodOptions:
-		w.WriteHeader(http.StatusNoContent)
+	case r.Method == http.MethodGet:
+		a.listen(w, r, q)
 	default:
-		h.Set("Allow", methods)
-		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		a.request(w, r, q)
 	}
-}
-
-// screen says what is wrong with a request before anything is done for it. What
-// a page embeds, as an image or a script, comes without an Origin header but
-// with the cookies of whoever looks at it.
-func (a *Adapter) screen(r *http.Request) error {
-	site := r.Header.Get("Sec-Fetch-Site")
-	embedded := r.Header.Get("Origin") == "" && (site == "cross-site" || site == "same-site")
-	if embedded && !a.config.Transport.Handshake.NoOriginCheck {
-		return message.Errorf(message.CodeDenied, "a page of another origin may not embed this")
-	}
-	if len(r.URL.RawQuery) > maxQuery {
-		return message.Errorf(message.CodeTooLarge, "the query is larger than %d octets", maxQuery)
-	}
-	return nil
 }
 
 // Shutdown refuses new clients and new messages, waits until what was accepted

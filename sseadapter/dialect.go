@@ -2,8 +2,7 @@ package sseadapter
 
 import (
 	"bytes"
-	"encoding/json"
-	"sync/atomic"
+	"fmt"
 	"time"
 
 	"github.com/headrace/headrace/message"
@@ -13,10 +12,9 @@ import (
 
 // dialect makes events of what a client is told.
 type dialect struct {
-	token   string
-	conn    *transport.Conn
-	next    *transport.Request            // what the body belongs to that is being received
-	refused atomic.Pointer[message.Error] // the latest
+	token string
+	conn  *transport.Conn
+	next  *transport.Request // what the body belongs to that is being received
 }
 
 // Version is the only one.
@@ -28,7 +26,9 @@ func (d *dialect) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
 		return r, nil, false
 	}
 	r, d.next = *d.next, nil
-	r.Message.Payload = bytes.Clone(p)
+	if r.Message.Kind == message.KindData {
+		r.Message.Payload = bytes.Clone(p)
+	}
 	return r, nil, true
 }
 
@@ -40,24 +40,18 @@ type event struct {
 	ID          string `json:"id,omitempty"`
 	Destination string `json:"destination,omitempty"`
 	codec.Envelope
-	Receipt string       `json:"receipt,omitempty"`
+	Receipt *string      `json:"receipt,omitempty"`
 	Code    message.Code `json:"code,omitempty"`
 	Message string       `json:"message,omitempty"`
 }
 
-// encode returns an event but for its id. The JSON is one line: it escapes
-// line breaks in strings, and there are none elsewhere.
+// encode returns an event but for its id. The JSON has no line breaks.
 func (e event) encode(name string) ([]byte, error) {
-	var p bytes.Buffer
 	if name != "" {
-		p.WriteString("event: " + name + "\n")
+		name = "event: " + name + "\n"
 	}
-	p.WriteString("data: ")
-	j := json.NewEncoder(&p)
-	j.SetEscapeHTML(false)
-	err := j.Encode(e) // and a line break
-	p.WriteByte('\n')
-	return p.Bytes(), err
+	data, err := codec.Plain(e)
+	return fmt.Appendf(nil, "%sdata: %s\n\n", name, data), err
 }
 
 // Encode makes the event of a message.
@@ -87,14 +81,17 @@ func (d *dialect) Connected(s *message.Session) error {
 
 // Receipt sends a receipt.
 func (d *dialect) Receipt(r transport.Request) error {
-	return d.send("receipt", event{Receipt: r.Receipt})
+	return d.send("receipt", event{Receipt: &r.Receipt})
 }
 
 // Refuse sends a failure.
 func (d *dialect) Refuse(r transport.Request, err error) {
 	public := message.Public(err)
-	d.refused.Store(public)
-	d.send("failure", event{Receipt: r.Receipt, Code: public.Code, Message: public.Message}) // an error means that the connection ends
+	e := event{Code: public.Code, Message: public.Message}
+	if r.WantsReceipt {
+		e.Receipt = &r.Receipt
+	}
+	d.send("failure", e) // an error means that the connection ends
 }
 
 func (d *dialect) send(name string, e event) error {

@@ -30,7 +30,8 @@
 //
 // # Sending
 //
-// A POST to the same URL names the session by its token, and has to come from
+// A POST to the same URL names the session by its token, which may stand in the
+// header Session-Token instead, where logs do not show it, and has to come from
 // the same principal. Its body is the payload, its Content-Type the payload's,
 // and each header=name:value of the query a field of the message's header.
 //
@@ -40,7 +41,10 @@
 //	POST /events?session=TOKEN&disconnect
 //
 // The answer is 202 once the request was taken; what became of it is told by an
-// event: a failure, or, if the query has receipt=ID, a receipt.
+// event: a failure, or, if the query has receipt=ID, a receipt. A page that
+// leaves closes its EventSource first and then sends disconnect: a response
+// that ends makes a browser listen again. A query has at most 16 KiB and 64
+// headers; 64 requests may wait for their turn, further ones are answered 503.
 //
 // # Ordering
 //

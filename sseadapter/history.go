@@ -3,6 +3,7 @@ package sseadapter
 import (
 	"bytes"
 	"fmt"
+	"slices"
 )
 
 // historyBytes is how much is kept for clients that come back.
@@ -24,10 +25,11 @@ func (h *history) add(token string, events [][]byte) (joined []byte) {
 		h.events = append(h.events, e)
 		h.bytes += len(e)
 	}
-	for h.bytes > historyBytes {
-		h.bytes -= len(h.events[0])
-		h.events = h.events[1:]
+	n := 0
+	for ; h.bytes > historyBytes; n++ {
+		h.bytes -= len(h.events[n])
 	}
+	h.events = slices.Delete(h.events, 0, n) // which clears what it moves
 	return joined
 }
 

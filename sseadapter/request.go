@@ -1,9 +1,11 @@
 package sseadapter
 
 import (
-	"io"
+	"cmp"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
@@ -15,23 +17,35 @@ const (
 	maxHeaders = 64
 )
 
+func invalid(text string) error { return message.Errorf(message.CodeInvalid, "%s", text) }
+
+func parseQuery(r *http.Request) (url.Values, error) {
+	if len(r.URL.RawQuery) > maxQuery {
+		return nil, message.Errorf(message.CodeTooLarge, "the query is larger than %d octets", maxQuery)
+	}
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	text, _ := url.QueryUnescape(r.URL.RawQuery)
+	switch {
+	case err != nil || !utf8.ValidString(text+r.Header.Get("Content-Type")):
+		return nil, invalid("the query, or the content type, is malformed")
+	case len(q["header"]) > maxHeaders:
+		return nil, message.Errorf(message.CodeTooLarge, "more than %d headers", maxHeaders)
+	}
+	return q, nil
+}
+
 // request takes something that a client asks for.
-func (a *Adapter) request(w http.ResponseWriter, r *http.Request) {
+func (a *Adapter) request(w http.ResponseWriter, r *http.Request, q url.Values) {
 	info, ok := a.server.Identify(w, r)
 	if !ok {
 		return
 	}
-	s := a.find(r.URL.Query().Get("session"), info)
-	if s == nil {
-		a.server.Refuse(w, r, message.Errorf(message.CodeNotFound, "there is no such session"))
-		return
+	s := a.find(cmp.Or(r.Header.Get("Session-Token"), q.Get("session")), info)
+	err := error(message.Errorf(message.CodeNotFound, "there is no such session"))
+	if s != nil {
+		err = s.carried.Take(w, r, a.config.MessageBytes, func(body []byte) error { return s.ask(parse(r, q), body) })
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.config.MessageBytes))
 	if err != nil {
-		a.server.Refuse(w, r, message.Errorf(message.CodeTooLarge, "the payload broke off or is larger than %d octets", a.config.MessageBytes))
-		return
-	}
-	if err := s.ask(parse(r), body); err != nil {
 		a.server.Refuse(w, r, err)
 		return
 	}
@@ -39,8 +53,7 @@ func (a *Adapter) request(w http.ResponseWriter, r *http.Request) {
 }
 
 // parse says what a request asks for. What is wrong with it is in its Err.
-func parse(r *http.Request) (req transport.Request) {
-	q := r.URL.Query()
+func parse(r *http.Request, q url.Values) (req transport.Request) {
 	req.Name, req.Receipt, req.WantsReceipt = "send", q.Get("receipt"), q.Has("receipt")
 	for name, kind := range kinds {
 		if q.Has(name) {
@@ -49,13 +62,13 @@ func parse(r *http.Request) (req transport.Request) {
 	}
 	m := &req.Message
 	m.Destination = q.Get("destination")
-	m.Header, req.Err = header(r)
+	m.Header, req.Err = header(r, q)
 	switch {
 	case req.Err != nil:
 	case (m.Kind == message.KindData || m.Kind == message.KindSubscribe) != (m.Destination != ""):
-		req.Err = message.Errorf(message.CodeInvalid, "send and subscribe, and no others, need a destination")
+		req.Err = invalid("send and subscribe, and no others, need a destination")
 	case (m.Kind == message.KindSubscribe || m.Kind == message.KindUnsubscribe) != (m.Subscription != ""):
-		req.Err = message.Errorf(message.CodeInvalid, "subscribe and unsubscribe, and no others, need an id")
+		req.Err = invalid("subscribe and unsubscribe, and no others, need an id")
 	}
 	return req
 }
@@ -68,22 +81,19 @@ var kinds = map[string]message.Kind{
 }
 
 // header makes a message's header of a request's content type and query.
-func header(r *http.Request) (h message.Header, err error) {
+func header(r *http.Request, q url.Values) (message.Header, error) {
+	var fields []message.Field
 	if kind := r.Header.Get("Content-Type"); kind != "" {
-		h = h.With(message.HeaderContentType, kind)
+		fields = append(fields, message.Field{Name: message.HeaderContentType, Value: kind})
 	}
-	fields := r.URL.Query()["header"]
-	if len(fields) > maxHeaders {
-		return h, message.Errorf(message.CodeTooLarge, "more than %d headers", maxHeaders)
-	}
-	for _, field := range fields {
+	for _, field := range q["header"] {
 		name, value, ok := strings.Cut(field, ":")
 		if !ok || name == "" {
-			return h, message.Errorf(message.CodeInvalid, "a header is written as name:value")
+			return message.Header{}, invalid("a header is written as name:value")
 		}
 		if !message.Reserved(name) {
-			h = h.With(name, value)
+			fields = append(fields, message.Field{Name: name, Value: value})
 		}
 	}
-	return h, nil
+	return message.NewHeader(fields...), nil
 }

@@ -3,9 +3,9 @@ package sseadapter
 import (
 	"crypto/rand"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
@@ -16,14 +16,13 @@ type stream struct {
 	user    string // "" for nobody
 	carried *transport.Carried
 	dialect *dialect
-	history history    // of whoever writes
-	asking  sync.Mutex // one request is received at a time
+	history history // of whoever writes
 }
 
 var errMissed = message.Errorf(message.CodeConflict, "the session cannot be resumed")
 
 // listen goes on with a session, or begins one.
-func (a *Adapter) listen(w http.ResponseWriter, r *http.Request) {
+func (a *Adapter) listen(w http.ResponseWriter, r *http.Request, q url.Values) {
 	last := r.Header.Get("Last-Event-ID")
 	if token, number, ok := strings.Cut(last, "."); ok {
 		info, ok := a.server.Identify(w, r)
@@ -40,14 +39,14 @@ func (a *Adapter) listen(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	connect := transport.Request{Name: "connect", Message: message.Raw{Kind: message.KindConnect}}
-	connect.Message.Header, connect.Err = header(r)
+	connect.Message.Header, connect.Err = header(r, q)
 	s.ask(connect, nil)
-	for i, destination := range r.URL.Query()["destination"] {
+	for i, destination := range q["destination"] {
 		m := message.Raw{Kind: message.KindSubscribe, Destination: destination, Subscription: strconv.Itoa(i + 1)}
 		if last != "" {
 			m.Header = m.Header.With("last-event-id", last)
 		}
-		s.ask(transport.Request{Name: "subscribe", Message: m}, nil)
+		s.ask(transport.Request{Name: "subscribe", Message: m}, []byte(destination)) // it counts as sent
 	}
 	a.carry(s, w, r, nil)
 }
@@ -86,10 +85,9 @@ func userOf(i message.SessionInfo) string {
 	return i.Principal.Name()
 }
 
-// ask hands a request and its body to the session.
+// ask hands a request and its body to the session, one at a time: after those of
+// listen, which nobody knows the token of yet, in the turn of Take.
 func (s *stream) ask(r transport.Request, body []byte) error {
-	s.asking.Lock()
-	defer s.asking.Unlock()
 	s.dialect.next = &r
 	return s.carried.Receive(body)
 }
@@ -100,25 +98,20 @@ func (s *stream) ask(r transport.Request, body []byte) error {
 func (a *Adapter) carry(s *stream, w http.ResponseWriter, r *http.Request, seen *uint64) error {
 	begun := false
 	return s.carried.Listen(w, r, func(frames [][]byte, last bool) (p []byte, err error) {
-		refused := s.dialect.refused.Load()
 		switch {
 		case begun:
+		case seen == nil && len(frames) == 0 && !last:
+			return nil, nil // whether it is turned away is not known yet
 		case seen != nil && last && len(frames) == 0:
 			return nil, errMissed // it is over
 		case seen != nil:
 			if p, err = s.history.since(*seen); err != nil {
 				return nil, err
 			}
-		case len(frames) == 0 && !last:
-			return nil, nil // whether it is turned away is not known yet
-		case last && refused != nil:
-			a.server.Refuse(w, r, refused)
-			return nil, nil
 		}
 		if !begun {
 			begun = true
 			w.Header().Set("Content-Type", "text/event-stream")
-			w.Header().Set("Cache-Control", "no-cache, no-transform")
 			w.Header().Set("X-Accel-Buffering", "no") // nginx passes events on at once
 			p = append([]byte("retry: 1000\n\n"), p...)
 		}

@@ -8,10 +8,6 @@ import (
 	"github.com/headrace/headrace/stompadapter/frame"
 )
 
-// maxDestination bounds, in octets, the destination of a subscription: brokers
-// keep it for as long as the subscription lasts.
-const maxDestination = 255
-
 // Headers that are the protocol's own and not the message's. A SEND's
 // transaction is left in for whoever handles transactions on the way.
 var (
@@ -87,9 +83,6 @@ func (d *dialect) subscribe(f frame.Frame) (message.Raw, error) {
 	destination, err := require(f, frame.HeaderDestination)
 	if err != nil {
 		return message.Raw{}, err
-	}
-	if len(destination) > maxDestination {
-		return message.Raw{}, message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
 	}
 	if !slices.Contains([]string{"", "auto", "client", "client-individual"}, f.Header.Get(frame.HeaderAck)) {
 		return message.Raw{}, invalid("ack is none of auto, client and client-individual")

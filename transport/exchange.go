@@ -19,8 +19,11 @@ import (
 //
 // A session begins with one [message.KindConnect] and ends, however it ends,
 // with one [message.KindDisconnect], the last that inbound sees of it. What the
-// client sends before [message.KindConnected] came back is held, up to 8 KiB,
-// and dropped when the connection is refused. Requests go to inbound one at a
+// client sends before [message.KindConnected] came back is held, up to 8 KiB in
+// which each request counts for 128 octets more than it has, and dropped when
+// the connection is refused. Subscriptions to a destination of more than 255
+// octets are refused, and NUL in destinations, ids and headers, which not every
+// protocol can pass on. Requests go to inbound one at a
 // time in their order, on the goroutine that reads the connection, and are
 // answered in that order too, whatever the order in which they are done. A
 // panic of inbound is an error of its request.
@@ -50,7 +53,8 @@ type ExchangeConfig struct {
 	LoginTimeout time.Duration
 	// MaxPending is how many requests of a session may be under way at once,
 	// held ones not counted. A client that has sent more is not read from until
-	// the oldest is done. Zero means 1,024.
+	// the oldest is done, or a write shows that the client is gone: nobody looks
+	// whether it left meanwhile. Zero means 1,024.
 	MaxPending int
 	// Logger is told of refused requests and failed messages. Zero means
 	// slog.Default().

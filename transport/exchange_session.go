@@ -4,19 +4,30 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/headrace/headrace/message"
 )
 
-// maxHeld bounds, in octets, what a client may send before it is connected.
-const maxHeld = 8 << 10
+// maxHeld bounds, in octets, what a client may send before it is connected, and
+// heldOverhead is what each request counts for beside its octets.
+const (
+	maxHeld      = 8 << 10
+	heldOverhead = 128
+)
+
+// maxDestination bounds, in octets, the destination of a subscription: brokers
+// keep it for as long as that lasts.
+const maxDestination = 255
 
 // What clients are told.
 var (
 	errHeld         error = message.Errorf(message.CodeTooLarge, "more than %d octets were sent before the session was connected", maxHeld)
 	errLoginTimeout error = message.Errorf(message.CodeTimeout, "the login took too long")
+	errDestination  error = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
+	errNUL          error = message.Errorf(message.CodeInvalid, "NUL stands in no destination, id or header")
 )
 
 // session is one client of an [Exchange]: the protocol on its connection and
@@ -60,17 +71,42 @@ func (s *session) loginExpired() {
 func (s *session) Receive(p []byte) error {
 	for !s.closed() {
 		r, rest, ok := s.dialect.Read(p)
-		if s.count(len(p)-len(rest)) > maxHeld && !r.Broken {
+		n := len(p) - len(rest)
+		if ok {
+			n += heldOverhead
+		}
+		if s.count(n) > maxHeld && !r.Broken {
 			r.Err, r.Broken, ok = errHeld, true, true
 		}
 		if !ok {
 			return nil
+		}
+		if r.Err == nil {
+			r.Err = screenMessage(&r.Message)
 		}
 		s.take(r, false)
 		p = rest
 	}
 	return nil
 }
+
+// screenMessage finds what some protocols cannot pass on, and what would be kept
+// for too long.
+func screenMessage(m *message.Raw) error {
+	if m.Kind == message.KindSubscribe && len(m.Destination) > maxDestination {
+		return errDestination
+	}
+	found := hasNUL(m.Destination) || hasNUL(m.Subscription)
+	for name, value := range m.Header.All() {
+		found = found || hasNUL(name) || hasNUL(value)
+	}
+	if found {
+		return errNUL
+	}
+	return nil
+}
+
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
 
 func (s *session) closed() bool {
 	s.mu.Lock()
@@ -133,17 +169,26 @@ func (s *session) admit(r Request, replayed bool) (*entry, verdict) {
 }
 
 // await waits, with the lock held, until ready. It returns false when the
-// session or its context ended instead.
+// session, its connection or its context ended instead.
 func (s *session) await(ready func() bool) bool {
-	ctx := s.session.Context()
+	ctx, ended := s.session.Context(), false
 	if !ready() {
-		defer context.AfterFunc(ctx, func() {
+		stop := make(chan struct{})
+		defer close(stop)
+		s.conn.server.tasks.Go(func() {
+			select {
+			case <-stop:
+				return
+			case <-s.conn.gone:
+			case <-ctx.Done():
+			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			ended = true
 			s.changed.Broadcast()
-		})()
+		})
 	}
-	for !ready() && !s.over && ctx.Err() == nil {
+	for !ready() && !s.over && !ended {
 		s.changed.Wait()
 	}
 	return ready() && !s.over
@@ -224,7 +269,7 @@ func (s *session) fail(r Request, err error) {
 		return
 	}
 	s.dialect.Refuse(r, err)
-	s.end(message.Public(err))
+	s.end(err)
 }
 
 // end closes the connection once what was sent is out. The lock is held.

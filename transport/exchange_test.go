@@ -175,6 +175,7 @@ func TestExchangeRefusals(t *testing.T) {
 		{"failed", "SAY 1 /fail", "NO 1 internal error|END", "NO 1 internal error|DONE 2"},
 		{"panicked", "SAY 1 /panic", "NO 1 internal error|END", "NO 1 internal error|DONE 2"},
 		{"again", "OPEN 1", "NO 1 the session has begun already|END", "NO 1 the session has begun already|DONE 2"},
+		{"NUL", "SAY 1 /a\x00b", "NO 1 NUL stands in no destination, id or header|END", "NO 1 NUL stands in no destination, id or header|DONE 2"},
 		{"broken", "BROKEN 1", "NO 1 there is no BROKEN|END", "NO 1 there is no BROKEN|END"},
 	} {
 		for _, tolerant := range []bool{false, true} {
@@ -259,6 +260,7 @@ func TestExchangeHolds(t *testing.T) {
 			"WELCOME|DONE 0|DONE 1|NO 2 there is no SING|NO 3 the session has begun already|DONE 4|DONE 5|END", "connect /a ack disconnect"},
 		{"leave", "SAY 1 /a|LEAVE 2", false, nil, "END", "connect disconnect"},
 		{"broken", "SAY 1 /a|BROKEN 2", true, nil, "NO 2 there is no BROKEN|END", "connect disconnect"},
+		{"too many", strings.Repeat("SAY 1 /|", 70), true, nil, "NO 1 more than 8192 octets were sent before the session was connected|END", "connect disconnect"},
 		{"too much", long, false, nil, "NO 1 more than 8192 octets were sent before the session was connected|END", "connect disconnect"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -107,3 +107,15 @@ func FuzzEnvelope(f *testing.F) {
 		}
 	})
 }
+
+// Clients are sent JSON: octets that are not UTF-8 would make it none.
+func TestSealOfInvalidText(t *testing.T) {
+	payload := []byte("{\"a\":\"\xff\"}")
+	e := codec.Seal(message.NewHeader(message.Field{Name: message.HeaderContentType, Value: "application/json"}), payload)
+	if e.Encoding != "base64" {
+		t.Errorf("%s", e.Payload)
+	}
+	if _, got, err := e.Open(); string(got) != string(payload) || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
