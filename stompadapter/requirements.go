@@ -30,6 +30,7 @@
 //	A8  MUST   1.1+ Any other escape is a fatal error.
 //	    = escape-cr-undefined-in-1-1 escape-lone-backslash escape-undefined lenient-escapes
 //	      frame.TestLenient
+//	    ~ Not for a lenient server, which keeps it as it is.
 //	A9  MUST   1.2  What is written is escaped likewise.
 //	    = escape-both-ways escape-cr-is-literal-in-1-1 frame-cr-belongs-to-the-value-before-1-2
 //	      frame.TestAppend frame.TestRoundTrip frame.FuzzAppend
@@ -40,6 +41,7 @@
 //	      frame.TestSec_S19_S46_HeaderInjection
 //	A12 MUST   1.2  Blanks in headers are neither taken off nor put in.
 //	    = header-blanks-stay lenient-blanks
+//	    ~ A lenient server takes them off.
 //	A13 MAY    1.0  A blank after the colon may be taken off in 1.0.
 //	    = header-blanks-stay-in-1-0 lenient-blanks frame.TestLenient
 //	    ~ Only a lenient server does.
@@ -161,7 +163,7 @@
 //	      beat-of-both-sides beat-server-offers-less TestHeartbeatOnTheWire
 //	      client.TestHeartbeatsAreSentInTime
 //	D5  MUST   1.1+ Whatever comes is a sign of life.
-//	    = beat-line-ends-keep-alive beat-not-beside-frames beat-of-both-sides TestBeatsKeepAlive
+//	    = beat-frames-keep-alive beat-line-ends-keep-alive beat-of-both-sides TestBeatsKeepAlive
 //	D6  MAY    1.1+ A silent peer may be taken for dead.
 //	    = beat-silence client.TestSilentServerIsLost TestHeartbeatsOverTCP
 //	D7  SHOULD 1.1+ It is given a margin.
@@ -176,8 +178,9 @@
 //	E2  MUST   all  To STOMP a destination is any text.
 //	    = send-opaque-destination send-to-nobody subscribe-pattern
 //	E3  MAY    all  A transaction header makes it part of a transaction.
-//	    = send-transaction-is-not-told client.TestTransaction TestHeaders
-//	    ~ The embedded broker, which begins none, sends it on at once.
+//	    = send-transaction-embedded send-transaction-is-not-told client.TestTransaction TestHeaders
+//	    ~ The embedded broker has no transactions: it refuses BEGIN, and what names one all the
+//	      same it sends on at once.
 //	E4  MUST   1.1+ Headers of the user's go on to MESSAGE.
 //	    = connect-credentials-go-nowhere header-repeated-pass receipt-stays-with-its-sender
 //	      send-headers-pass
@@ -200,7 +203,10 @@
 //	F5  MUST   1.1+ An id belongs to its connection.
 //	    = subscribe-ids-of-two-clients
 //	F6  MUST   all  ack is auto, if nothing is said, or client, or from 1.1 on client-individual.
-//	    = subscribe-ack-auto subscribe-ack-client subscribe-ack-unknown TestHeaders
+//	    = subscribe-ack-auto subscribe-ack-client subscribe-ack-embedded
+//	      subscribe-ack-individual-in-1-0 subscribe-ack-unknown TestHeaders
+//	    ~ What the mode means is the broker's. The embedded one has auto alone: it takes the
+//	      others, sends as with auto, and refuses ACK and NACK, which ends the connection.
 //	F7  MUST   1.1+ A subscription that cannot be made gives ERROR and a close.
 //	    = limit-subscriptions subscribe-refused-by-the-application subscribe-refused
 //	      TestSubscriptionsAreBounded
@@ -258,8 +264,8 @@
 //	    = client.TestTransactionEndsWithItsConnection TestExactlyOneDisconnect
 //	    ~ As H2; the broker learns of every end.
 //	H5  MUST   all  COMMIT and ABORT name one that is open.
-//	    = transaction-unsupported
-//	    ~ As H2.
+//	    = transaction-unknown-abort transaction-unknown-commit transaction-unsupported
+//	    ~ As H2: it refuses all three, and knows of none that is open.
 //	H6  -      all  ABORT drops all of it.
 //	    = client.TestTransaction
 //	    ~ As H2.
@@ -279,8 +285,9 @@
 //	I6  MUST   all  A message-id is unique.
 //	    = message-ids-differ
 //	I7  MUST   1.2  With client and client-individual MESSAGE carries ack.
-//	    = message-with-ack-before-1-2 message-with-ack TestAckHeader
-//	    ~ From brokers that want acknowledgements; the embedded one wants none.
+//	    = message-with-ack-before-1-2 message-with-ack subscribe-ack-embedded TestAckHeader
+//	    ~ From brokers that want acknowledgements; the embedded one wants none, whatever the
+//	      mode, and its messages have no ack header.
 //	I8  SHOULD all  A MESSAGE with a body carries content-length and content-type.
 //	    = body-content-type message-type-and-length
 //	    ~ Its type is what the sender said, see B8.
@@ -326,5 +333,6 @@
 //	J6  -      all  A heart-beat is a message of one LF.
 //	    = beat-client-wants-less TestABeatIsOneLineEnd
 //	J7  -      all  SockJS carries text alone.
+//	    = TestOctetsOverSockJS
 //	    ~ Bodies that are not UTF-8 do not reach its clients unchanged: a matter of its wire.
 package stompadapter

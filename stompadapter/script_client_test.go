@@ -115,7 +115,7 @@ func (c *scriptClient) gets(w words, text string, args []string) error {
 	}
 	for want := range strings.SplitSeq(strings.TrimSuffix(text, "^@\n"), "^@\n") {
 		got, rest, ok := cutFrame(came)
-		if !ok || !w.matchFrame(want, string(got)) {
+		if !ok || !w.matchFrame(want, string(got), slices.Equal(args, []string{"in", "order"})) {
 			return fmt.Errorf("got\n%s\nwant\n%s^@\nclosed: %v", encodeText(string(came)), want, c.reason)
 		}
 		came = rest

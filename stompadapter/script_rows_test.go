@@ -145,6 +145,7 @@ func TestScriptsFail(t *testing.T) {
 		"another value":              {asks + "-- ann gets --\nRECEIPT\nreceipt-id:2\n\n^@\n", "want"},
 		"a header more":              {asks + "-- ann gets --\nRECEIPT\nreceipt-id:1\na:b\n\n^@\n", "want"},
 		"a header less":              {asks + "-- ann gets --\nRECEIPT\n\n^@\n", "want"},
+		"another order":              {login + "-- ann subscribes s /topic/a --\n-- ann sends --\nSEND\ndestination:/topic/a\n\n^@\n-- ann gets in order --\nMESSAGE\nsubscription:s\n...\n\n^@\n", "want"},
 		"a body":                     {asks + "-- ann gets --\nRECEIPT\nreceipt-id:1\n\nbody^@\n", "want"},
 		"a word for two texts":       {asks + "-- ann gets --\nRECEIPT\nreceipt-id:{version}\n\n^@\n", "want"},
 		"two words for one text":     {asks + asks[len(login):] + "-- ann gets --\nRECEIPT\nreceipt-id:{a}\n\n^@\nRECEIPT\nreceipt-id:{b}\n\n^@\n", "want"},

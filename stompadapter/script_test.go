@@ -37,6 +37,7 @@ import (
 //	-- ann sends by 1 --               in pieces of one octet
 //	-- ann sends binary --             in a binary WebSocket message
 //	-- ann gets --                     these frames and no other have come
+//	-- ann gets in order --            the same, and their headers are in this order
 //	-- ann gets nothing --
 //	-- ann gets heart-beats 2 --
 //	-- ann is closed 1002 --           with this code, where the transport has one
