@@ -21,7 +21,8 @@ type Adapter struct {
 }
 
 // New returns an adapter that sends what clients send to inbound. It panics
-// when inbound is nil or a limit of c is negative. Whoever calls New calls Close.
+// when inbound is nil, a limit of c is negative, or what is the adapter's own in
+// c.WebSocket or c.TCP is set. Whoever calls New calls Close.
 func New(inbound message.RawHandler, c Config) *Adapter {
 	c = c.checked()
 	return &Adapter{

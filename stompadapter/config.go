@@ -16,8 +16,8 @@ type Config struct {
 	// means the defaults of [transport.Config]; its Logger is Logger unless it
 	// has one of its own.
 	Transport transport.Config
-	// WebSocket says how WebSocket connections are read; the subprotocols are
-	// the adapter's. Zero means the defaults of [transport.WebSocketConfig],
+	// WebSocket says how WebSocket connections are read; Subprotocols, Framing and
+	// Goodbye are the adapter's and must be zero. Zero means the defaults of [transport.WebSocketConfig],
 	// but a MessageBytes of Limits.Frame where that is larger: a client may
 	// put a frame into one WebSocket message. A MessageBytes that is set is
 	// kept; frames that are larger then have to come in several messages.
@@ -25,8 +25,9 @@ type Config struct {
 	// SockJS says how endpoints of [Adapter.SockJS] behave; its WebSocket is the
 	// adapter's. Zero means the defaults of [sockjs.MountConfig].
 	SockJS sockjs.MountConfig
-	// TCP says how connections of [Adapter.ServeTCP] are treated. Zero means the
-	// defaults of [transport.StreamConfig].
+	// TCP says how connections of [Adapter.ServeTCP] are treated; Framing is the
+	// adapter's and must be nil. Zero means the defaults of
+	// [transport.StreamConfig].
 	TCP transport.StreamConfig
 	// Limits bound the frames that clients send. Zero means the defaults of
 	// [frame.Limits].
@@ -68,12 +69,15 @@ type HeartbeatConfig struct {
 }
 
 // checked returns c with every zero replaced by its default. It panics when a
-// limit is negative: nobody could use such an adapter. The exchange checks its
-// own.
+// limit is negative, nobody could use such an adapter, and when something is set
+// that makes it no STOMP any more. The exchange checks its own.
 func (c Config) checked() Config {
 	frame.NewDecoder(c.Limits) // panics here rather than at the first client
 	if c.MaxSubscriptions < 0 {
 		panic("stompadapter: Config.MaxSubscriptions is negative")
+	}
+	if ws := c.WebSocket; ws.Subprotocols != nil || ws.Framing != nil || ws.Goodbye != nil || c.TCP.Framing != nil {
+		panic("stompadapter: Config.WebSocket and Config.TCP: Subprotocols, Framing and Goodbye are the adapter's")
 	}
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	c.Transport.Logger = cmp.Or(c.Transport.Logger, c.Logger)

@@ -24,6 +24,15 @@ func TestLongFilesFinds(t *testing.T) {
 	})
 }
 
+func TestLargeAdaptersFinds(t *testing.T) {
+	half := "package a\n" + strings.Repeat("var _ = 1\n", maxAdapter/2-1)
+	mustFind(t, largeAdapters, []planted{
+		{"two files", map[string]string{"sseadapter/a.go": half, "sseadapter/b.go": half}, "sseadapter: 400 lines of code"},
+		{"comments and tests", map[string]string{"jsonadapter/a.go": half + strings.Repeat("// a\n\n", maxAdapter), "jsonadapter/a_test.go": half}, ""},
+		{"another", map[string]string{"stompadapter/a.go": half + half[len("package a\n"):]}, ""},
+	})
+}
+
 func TestWeakRandomFinds(t *testing.T) {
 	const one, two = "package p\nimport _ \"math/rand\"\n", "package p\nimport _ \"math/rand/v2\"\n"
 	mustFind(t, weakRandom, []planted{
