@@ -123,10 +123,12 @@ func (p peer) wantReceipts(want ...string) {
 	}
 }
 
-// wantEnd reads the end of the connection.
+// wantEnd reads the end of the connection and closes the client's side, for
+// which adapters wait a while.
 func (p peer) wantEnd() {
 	p.t.Helper()
 	p.must(ended(p.AdapterClient))
+	p.Cut()
 }
 
 // ended returns nil when the connection ends. An error that took as long as the
