@@ -78,7 +78,8 @@ type Dialect interface {
 	// Encode returns what a message of KindData or KindError looks like to
 	// clients of this Version. Clients of one framing and version share it, so
 	// it must depend on nothing but these two and the message's kind,
-	// destination, subscription, header and payload. Any goroutine may call it.
+	// destination, subscription, header and payload. Any goroutine may call it;
+	// like the three below it must not call the session.
 	Encode(m message.Raw) ([]byte, error)
 	// Connected tells the client that its session has begun. After an error the
 	// session has not.

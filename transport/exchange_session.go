@@ -45,10 +45,11 @@ type session struct {
 	began    bool // the reader's: KindConnect was sent
 
 	mu        sync.Mutex
-	changed   sync.Cond // replaying or over changed, or an entry left the ledger
 	state     sessionState
-	over      bool // the connection is closing: nothing more is sent
-	replaying bool // the held requests have the turn
+	version   uint8     // the dialect's, which is settled once the session is open
+	over      bool      // the connection is closing: nothing more is sent
+	replaying bool      // the held requests have the turn
+	changed   sync.Cond // replaying or over changed, or an entry left the ledger
 	login     *time.Timer
 	held      []Request
 	heldBytes int

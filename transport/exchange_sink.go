@@ -23,10 +23,6 @@ func (s *session) Deliver(_ context.Context, m message.Raw) error {
 	default:
 		return message.Errorf(message.CodeInvalid, "a client cannot be sent a message of the kind %s", m.Kind)
 	}
-	f, err := s.exchange.frames.get(s.conn.Framing(), s.dialect, &m)
-	if err != nil {
-		return err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -34,6 +30,10 @@ func (s *session) Deliver(_ context.Context, m message.Raw) error {
 		return errEnded
 	case s.state < stateOpen:
 		return errNotConnected
+	}
+	f, err := s.exchange.frames.get(s.conn.framing, s.dialect, s.version, &m)
+	if err != nil {
+		return err
 	}
 	if err := s.conn.Send(f); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (s *session) deliverConnected() error {
 		return err
 	}
 	s.login.Stop()
-	s.state = stateOpen
+	s.state, s.version = stateOpen, s.dialect.Version()
 	s.answer()
 	if held := s.held; len(held) > 0 {
 		s.held, s.replaying = nil, true

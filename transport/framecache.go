@@ -45,10 +45,10 @@ type cachedFrame struct {
 
 var cacheSeed = maphash.MakeSeed()
 
-// get returns the frame of m, encoded now or before. It may be called from any
-// goroutine; two that miss at once encode twice.
-func (c *frameCache) get(f *Framing, d Dialect, m *message.Raw) (*Frame, error) {
-	version := d.Version()
+// get returns the frame of m, encoded now or before. Version is that of d: a hit
+// leaves d alone, which is memory that a broadcast would wait for. It may be
+// called from any goroutine; two that miss at once encode twice.
+func (c *frameCache) get(f *Framing, d Dialect, version uint8, m *message.Raw) (*Frame, error) {
 	// Header and destination are left out: they seldom differ where payload
 	// and subscription do not, and then the set has more ways.
 	address := uint64(uintptr(unsafe.Pointer(unsafe.SliceData(m.Payload))))

@@ -46,9 +46,9 @@ func TestFrameCacheKeyIsIdentity(t *testing.T) {
 		} {
 			c := new(frameCache)
 			framing, d, m := FramingWebSocket, plain{}, delivery()
-			first, _ := c.get(framing, d, &m)
+			first, _ := c.get(framing, d, d.Version(), &m)
 			change(&framing, &d, &m)
-			second, _ := c.get(framing, d, &m)
+			second, _ := c.get(framing, d, d.Version(), &m)
 			if got, want := first == second, name == "nothing" || name == "session"; got != want {
 				t.Errorf("%s changed: the same frame is %v", name, got)
 			}
@@ -61,8 +61,8 @@ func TestFrameCacheKeyIsIdentity(t *testing.T) {
 func TestFrameCacheKeepsNoMessageWithoutID(t *testing.T) {
 	c, m := new(frameCache), delivery()
 	m.Header = message.Header{}
-	first, _ := c.get(FramingWebSocket, plain{}, &m)
-	if second, _ := c.get(FramingWebSocket, plain{}, &m); first == second {
+	first, _ := c.get(FramingWebSocket, plain{}, 0, &m)
+	if second, _ := c.get(FramingWebSocket, plain{}, 0, &m); first == second {
 		t.Error("the same frame")
 	}
 }
@@ -73,7 +73,7 @@ func TestFrameCacheIsBounded(t *testing.T) {
 		for i := range 200 {
 			m.Subscription = fmt.Sprint(i)
 			m.Payload = make([]byte, 64<<10)
-			if _, err := c.get(FramingWebSocket, plain{}, &m); err != nil {
+			if _, err := c.get(FramingWebSocket, plain{}, 0, &m); err != nil {
 				t.Fatal(err)
 			}
 			if n := c.bytes.Load(); n > cacheBytes {
@@ -83,7 +83,7 @@ func TestFrameCacheIsBounded(t *testing.T) {
 		for i := range 10 * cacheSets * cacheWays {
 			m.Subscription = fmt.Sprint(i)
 			m.Payload = make([]byte, 1)
-			c.get(FramingWebSocket, plain{}, &m)
+			c.get(FramingWebSocket, plain{}, 0, &m)
 		}
 		entries, bytes := count(c)
 		if entries > cacheSets*cacheWays || entries < cacheSets || bytes != c.bytes.Load() {
@@ -117,8 +117,8 @@ func TestFrameCacheFromManyGoroutines(t *testing.T) {
 			wg.Go(func() {
 				for range 200 {
 					m := delivery()
-					first, err := c.get(FramingWebSocket, plain{}, &m)
-					if second, _ := c.get(FramingWebSocket, plain{}, &m); err != nil || second == nil || first == nil {
+					first, err := c.get(FramingWebSocket, plain{}, 0, &m)
+					if second, _ := c.get(FramingWebSocket, plain{}, 0, &m); err != nil || second == nil || first == nil {
 						t.Errorf("no frame, error %v", err)
 					}
 				}
