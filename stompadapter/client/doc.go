@@ -36,6 +36,14 @@
 // up holds up everything that the server sends, receipts too: a handler that
 // waits for receipts needs a Pending that covers what may come meanwhile.
 //
+// # Acknowledgements
+//
+// With a mode other than [AckAuto] a message is acknowledged by what its handler
+// returns, or by the Done of whoever the handler has handed it to. That is the
+// way to prefer: a message is then answered once, and for [AckCumulative] not
+// before all that came before it. [Client.Ack] and [Client.Nack] are for the loop
+// over [Subscription.Messages].
+//
 // # Ordering
 //
 // Frames are written in the order in which the calls that sent them returned.

@@ -36,9 +36,10 @@ type MountConfig struct {
 	// known by it. False means that addresses are compared, without the port.
 	NoAddressCheck bool
 	// Heartbeat is how long nothing may be written before "h" is, so that
-	// proxies do not close. A heart-beat that the protocol has agreed on,
-	// [transport.Conn.Heartbeat], takes its place. Zero means 25 s; a negative
-	// duration means never.
+	// proxies do not close. Over WebSocket a heart-beat that the protocol has
+	// agreed on, [transport.Conn.Heartbeat], takes its place; over HTTP one that
+	// comes more often does, since something is written then. Zero means 25 s; a
+	// negative duration means never.
 	Heartbeat time.Duration
 	// DisconnectDelay is how long a session lives while no request asks for its
 	// messages, and how long a closed one is remembered. Zero means 5 s.
@@ -57,8 +58,9 @@ type MountConfig struct {
 	// be the version that the pages use, and begin with "/" or "http".
 	// Empty means the current 1.x on cdn.jsdelivr.net.
 	ClientURL string
-	// WebSocket says how both WebSocket endpoints behave. Framing, Transport
-	// and Goodbye are set by this package. Zero means the zero WebSocketConfig.
+	// WebSocket says how both WebSocket endpoints behave; its Framing,
+	// Transport and Goodbye are not used, for SockJS says what they are. Zero
+	// means the zero WebSocketConfig.
 	WebSocket transport.WebSocketConfig
 }
 
@@ -80,6 +82,7 @@ func (c MountConfig) withDefaults() MountConfig {
 	if !strings.HasPrefix(c.ClientURL, "/") && !strings.HasPrefix(c.ClientURL, "http") {
 		panic("sockjs: MountConfig.ClientURL must begin with / or http")
 	}
+	c.WebSocket.Framing, c.WebSocket.Transport, c.WebSocket.Goodbye = nil, "", nil
 	if c.Prefix != "" {
 		c.Prefix = "/" + strings.Trim(c.Prefix, "/")
 	}

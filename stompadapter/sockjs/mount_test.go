@@ -90,6 +90,21 @@ func TestMount(t *testing.T) {
 	}
 }
 
+// TestWebSocketConfig: what SockJS says itself, a configuration does not.
+func TestWebSocketConfig(t *testing.T) {
+	c := everyone()
+	c.WebSocket = transport.WebSocketConfig{
+		Transport: "other",
+		Framing:   transport.NewFraming(func(wire, _ []byte) []byte { return wire }),
+		Goodbye:   func(error) []byte { return []byte("bye") },
+	}
+	f := start(t, c, func(s *sockjs.Session) { s.Send(s.Info().Transport) })
+	ws := f.dial("/websocket")
+	read(t, ws, "websocket")
+	readClose(t, ws, 1000, "")
+	read(t, f.dial("/0/a/websocket"), "o", `a["sockjs/websocket"]`, `c[1000,""]`)
+}
+
 // conversation is a protocol that records and answers.
 type conversation struct {
 	conn   *transport.Conn
