@@ -92,8 +92,12 @@ func until(t *testing.T, nc net.Conn, want string) {
 // A client that takes nothing does not keep another request from taking over.
 func TestListenTakesOverFromWhoIsStuck(t *testing.T) {
 	l := openLounge(t, transport.Config{WriteTimeout: time.Hour, OutboxBytes: 8 << 20}, time.Hour, true)
-	until(t, l.dialAfter(t, "hello\n"), "hello")
+	first := l.dialAfter(t, "hello\n")
+	until(t, first, "hello")
 	l.peer.conn.Send(plain(strings.Repeat("x", 4<<20)))
+	if _, err := io.CopyN(io.Discard, first, 1<<10); err != nil { // it is being written
+		t.Fatal(err)
+	}
 	second := l.dial(t)
 	if err := <-l.ended; err != nil {
 		t.Error(err)
