@@ -18,8 +18,9 @@ import (
 //
 // The router subscribes the session to destination at the broker, by a message of
 // KindSubscribe that goes where replies go, under the subscription's own id; when
-// the broker has it, the endpoint is called. What comes meanwhile is held, 512 KiB
-// at most, and goes out behind the snapshot. An error of the broker, of the
+// the broker has it, the endpoint is called. What comes meanwhile is held and goes
+// out behind the snapshot; both together may have half of what may wait for the
+// session ([message.SessionInfo.Budget]). An error of the broker, of the
 // endpoint or of the delivery, also because more came than can be held
 // (CodeFull), ends the subscription and goes to the error handlers, as always;
 // otherwise the client ends it by unsubscribing. The snapshot goes to the
@@ -54,7 +55,8 @@ type LiveOption func(*live)
 // if the program changes its data and sends the change under one lock, under which
 // it takes the snapshot too; without the lock a change may be on its way while
 // the snapshot, which contains it, is taken, and come behind that. newer is called
-// while the snapshot is delivered and must not block. OnSubscribe panics when S is
+// while the snapshot is delivered; the longer it takes, the more must be held.
+// OnSubscribe panics when S is
 // not the type of the payload that its endpoint returns.
 func Newer[S, U any](newer func(snapshot S, update U) bool) LiveOption {
 	source := callSite(0)
@@ -121,7 +123,8 @@ func (f *follower) around(endpoint func(context.Context, message.Raw) error) fun
 		ask := message.Raw{Kind: message.KindSubscribe, Destination: dest, Subscription: m.Subscription, Session: m.Session, Header: m.Header}
 		err = await(ctx, f.router.replies, ask, message.Stored)
 		if err != nil && ctx.Err() == nil {
-			return err // there is no subscription, or an older one of this id
+			// There is no subscription, or an older one of this id.
+			return errors.Join(err, hold.Release(ctx))
 		}
 		follows := false
 		defer func() { // also when the endpoint panics

@@ -201,6 +201,21 @@ func TestLiveEndsWithErrors(t *testing.T) {
 	}
 }
 
+// TestLiveLeavesAnOlderSubscription: when the broker refuses, what came meanwhile
+// was for one that has the same id already, and loses nothing.
+func TestLiveLeavesAnOlderSubscription(t *testing.T) {
+	f, r := newFeed(handler.Config{})
+	f.subscribed = func(message.Raw) error {
+		f.publish("1", "2")
+		return message.Errorf(message.CodeConflict, "there is one")
+	}
+	handler.OnSubscribe(r, "/news", func(context.Context, struct{}) (string, error) { return "snapshot", nil }, handler.Live("/topic/news"))
+	expect(t, "code", code(subscribe(r, f.session, "/app/news")), message.CodeConflict)
+	f.publish("3")
+	expect(t, "at the broker", f.lines(), "/topic/news subscribe sub-1")
+	expect(t, "at the client", f.seen(), "sub-1:1 sub-1:2 sub-1:3")
+}
+
 // TestLiveEndsWithTheGoroutine: an endpoint that ends it, as t.FailNow does, leaves
 // no subscription behind either.
 func TestLiveEndsWithTheGoroutine(t *testing.T) {

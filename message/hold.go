@@ -2,12 +2,9 @@ package message
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
-
-// maxHold bounds, in bytes, what a [Hold] keeps: as much as a transport lets
-// wait for a session.
-const maxHold = 512 << 10
 
 // Hold keeps what is delivered to one subscription of a session, until an
 // opening message was delivered: whoever answers a subscription with a snapshot
@@ -16,13 +13,15 @@ const maxHold = 512 << 10
 type Hold struct {
 	session      *Session
 	subscription string
-	skip         func(Raw) bool
+	limit        int // of bytes
 
-	mu    sync.Mutex
-	over  bool
-	err   error
-	kept  []Raw
-	bytes int
+	mu      sync.Mutex
+	skip    func(Raw) bool
+	opening bool
+	over    bool
+	err     error
+	kept    []Raw
+	bytes   int // that were kept, with the opening message
 }
 
 type holdKey struct{}
@@ -34,10 +33,12 @@ var (
 
 // Hold begins to keep the [KindData] messages that are delivered to a
 // subscription. It ends with the delivery of the message that is sent with the
-// context of [Hold.Opening], or with [Hold.Cancel]. An error means that the
-// subscription is held already.
+// context of [Hold.Opening], with [Hold.Release] or with [Hold.Cancel]. An error
+// means that the subscription is held already.
 func (s *Session) Hold(subscription string) (*Hold, error) {
-	h := &Hold{session: s, subscription: subscription}
+	// Half of the budget: the sink's own form of a message may be longer, and
+	// something may wait for the client already.
+	h := &Hold{session: s, subscription: subscription, limit: s.info.Budget / 2}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.holds[subscription] != nil {
@@ -62,9 +63,12 @@ func (s *Session) held(subscription string) *Hold {
 // delivered a message of the subscription with it, that one goes first, what
 // was kept goes after it, and the hold is over. Kept messages for which skip
 // returns true are left out; nil keeps all. skip is called during the delivery,
-// on its goroutine, and must not block.
+// on its goroutine; what is delivered meanwhile is kept and does not wait for it.
 //
-// The delivery fails, and the hold stays, when more than 512 KiB came meanwhile.
+// The delivery fails with [CodeFull], the session is sent nothing of it and the
+// hold stays, when what was kept takes, with the opening message, more than half
+// of [SessionInfo.Budget]. An opening message behind which nothing was kept may
+// be larger.
 func (h *Hold) Opening(ctx context.Context, skip func(Raw) bool) context.Context {
 	h.mu.Lock()
 	h.skip = skip
@@ -72,8 +76,24 @@ func (h *Hold) Opening(ctx context.Context, skip func(Raw) bool) context.Context
 	return context.WithValue(ctx, holdKey{}, h)
 }
 
-// Cancel ends the hold and forgets what was kept. After the hold is over it
-// does nothing.
+// Release ends the hold and delivers what was kept, for a subscription that goes
+// on as it was. It returns the first error of a delivery, or [CodeFull] when
+// something was lost. Once the opening message is on its way it does nothing.
+func (h *Hold) Release(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over || h.opening {
+		return nil
+	}
+	defer h.end()
+	if h.err != nil {
+		return h.err
+	}
+	return h.pass(ctx, h.kept)
+}
+
+// Cancel ends the hold and forgets what was kept, for a subscription that is
+// gone. After the hold is over it does nothing.
 func (h *Hold) Cancel() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -102,15 +122,19 @@ func (h *Hold) deliver(ctx context.Context, m Raw) error {
 		return h.session.sink.Deliver(ctx, m)
 	case h.err != nil:
 		return h.err
-	case ctx.Value(holdKey{}) == h:
+	case !h.opening && ctx.Value(holdKey{}) == h:
 		return h.open(ctx, m)
 	}
-	if h.bytes += size(m); h.bytes > maxHold {
-		h.err, h.kept = errHoldFull, nil
-		return h.err
-	}
 	h.kept = append(h.kept, m)
-	return nil
+	return h.count(m)
+}
+
+// count counts a message, and gives up when too much was kept. The lock is held.
+func (h *Hold) count(m Raw) error {
+	if h.bytes += size(m); h.bytes > h.limit && len(h.kept) > 0 {
+		h.err, h.kept = errHoldFull, nil
+	}
+	return h.err
 }
 
 // size is about how much memory a message takes.
@@ -126,14 +150,40 @@ func size(m Raw) int {
 // open delivers the opening message and what was kept. The lock is held, so
 // that what is delivered meanwhile comes after it.
 func (h *Hold) open(ctx context.Context, first Raw) error {
-	defer h.end()
-	if err := h.session.sink.Deliver(ctx, first); err != nil {
+	h.opening = true
+	if err := h.count(first); err != nil {
 		return err
 	}
-	for _, m := range h.kept {
-		if h.skip != nil && h.skip(m) {
-			continue
-		}
+	out := []Raw{first}
+	for len(h.kept) > 0 {
+		out = append(out, h.sift()...)
+	}
+	switch {
+	case h.err != nil:
+		return h.err
+	case h.over: // canceled meanwhile
+		out = out[:1]
+	}
+	defer h.end()
+	return h.pass(ctx, out)
+}
+
+// sift takes what was kept and leaves out what is to be skipped. Meanwhile it
+// gives the lock away: skip is the program's, and takes its time.
+func (h *Hold) sift() []Raw {
+	kept := h.kept
+	h.kept = nil
+	if h.skip == nil {
+		return kept
+	}
+	h.mu.Unlock()
+	defer h.mu.Lock()
+	return slices.DeleteFunc(kept, h.skip)
+}
+
+// pass delivers messages in their order.
+func (h *Hold) pass(ctx context.Context, all []Raw) error {
+	for _, m := range all {
 		if err := h.session.sink.Deliver(ctx, m); err != nil {
 			return err
 		}

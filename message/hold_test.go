@@ -82,20 +82,114 @@ func TestHoldCancel(t *testing.T) {
 	}
 }
 
+// TestHoldRelease: a subscription that goes on as it was has lost nothing.
+func TestHoldRelease(t *testing.T) {
+	ctx := t.Context()
+	sink := new(tape)
+	s := message.NewSession(sink, message.SessionInfo{Budget: 2 << 10})
+	h := mustHold(t, s, "a")
+	s.Deliver(ctx, data("a", "1"))
+	s.Deliver(ctx, data("a", "2"))
+	if err := h.Release(ctx); err != nil {
+		t.Error(err)
+	}
+	s.Deliver(ctx, data("a", "3"))
+	if err := h.Release(ctx); err != nil {
+		t.Error(err)
+	}
+	full := mustHold(t, s, "a")
+	s.Deliver(ctx, data("a", strings.Repeat("x", 1<<10)))
+	if err := full.Release(ctx); message.Public(err).Code != message.CodeFull {
+		t.Errorf("released with %v although a message is missing", err)
+	}
+	s.Deliver(ctx, data("a", "4"))
+	if got, want := sink.String(), "a:1 a:2 a:3 a:4"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestHoldStallsNobody: who delivers to a subscription does not wait for the
+// program's function that looks at what was kept, and comes after all of it.
+func TestHoldStallsNobody(t *testing.T) {
+	ctx := t.Context()
+	for _, end := range []string{"", "cancel", "release"} {
+		t.Run(end, func(t *testing.T) {
+			sink := new(tape)
+			s := message.NewSession(sink, message.SessionInfo{})
+			h := mustHold(t, s, "a")
+			s.Deliver(ctx, data("a", "1"))
+			s.Deliver(ctx, data("a", "2"))
+			calls := 0
+			opening := h.Opening(ctx, func(m message.Raw) bool {
+				if calls++; calls == 1 {
+					s.Deliver(ctx, data("a", "3"))
+				}
+				switch end {
+				case "cancel":
+					h.Cancel()
+				case "release":
+					h.Release(ctx)
+				}
+				return string(m.Payload) == "2"
+			})
+			if err := s.Deliver(opening, data("a", "snapshot")); err != nil {
+				t.Error(err)
+			}
+			s.Deliver(ctx, data("a", "4"))
+			want := "a:snapshot a:1 a:3 a:4"
+			if end == "cancel" {
+				want = "a:snapshot a:4"
+			}
+			if got := sink.String(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestHoldIsBounded by half of the session's budget, with the opening message.
 func TestHoldIsBounded(t *testing.T) {
 	ctx := t.Context()
-	s := message.NewSession(new(tape), message.SessionInfo{})
-	h := mustHold(t, s, "a")
-	var refused error
-	kept := 0
-	for payload := strings.Repeat("x", 1<<10); refused == nil && kept < 1<<10; kept++ {
-		refused = s.Deliver(ctx, data("a", payload))
-	}
-	if kept > 512 || message.Public(refused).Code != message.CodeFull {
-		t.Errorf("%d KiB were kept, then %v", kept, refused)
-	}
-	if err := s.Deliver(h.Opening(ctx, nil), data("a", "snapshot")); message.Public(err).Code != message.CodeFull {
-		t.Errorf("opened with %v although messages are missing", err)
+	for _, tt := range []struct {
+		name                 string
+		budget, kept, during int // budget and messages kept, in KiB
+		snapshot             int // KiB
+		want                 bool
+	}{
+		{"nothing said", 0, 200, 0, 1, true},
+		{"nothing said, full", 0, 256, 0, 1, false},
+		{"small", 64, 20, 0, 1, true},
+		{"small, full", 64, 32, 0, 1, false},
+		{"with a large snapshot", 64, 20, 0, 16, false},
+		{"a snapshot alone", 64, 0, 0, 50, true},
+		{"while it is opened", 64, 10, 10, 1, true},
+		{"while it is opened, full", 64, 10, 20, 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sink := new(tape)
+			s := message.NewSession(sink, message.SessionInfo{Budget: tt.budget << 10})
+			h := mustHold(t, s, "a")
+			deliver := func(n int) (err error) {
+				for range n {
+					err = s.Deliver(ctx, data("a", strings.Repeat("x", 1<<10)))
+				}
+				return err
+			}
+			deliver(tt.kept)
+			opening := h.Opening(ctx, func(message.Raw) bool { deliver(tt.during); tt.during = 0; return false })
+			err := s.Deliver(opening, data("a", strings.Repeat("s", tt.snapshot<<10)))
+			switch {
+			case tt.want && err != nil:
+				t.Error(err)
+			case !tt.want && message.Public(err).Code != message.CodeFull:
+				t.Errorf("opened with %v although messages are missing", err)
+			case !tt.want && sink.String() != "":
+				t.Error("a part was delivered")
+			}
+			if err := deliver(1); (err == nil) != tt.want {
+				t.Errorf("the next one: %v", err)
+			}
+		})
 	}
 }
 
@@ -182,7 +276,7 @@ func TestHoldCountsHeaders(t *testing.T) {
 	}
 	m := message.Raw{Subscription: "1", Header: message.NewHeader(message.Field{Name: "a", Value: strings.Repeat("x", 60<<10)})}
 	for i := range 20 {
-		if err := s.Deliver(t.Context(), m); (err != nil) != (i >= 8) {
+		if err := s.Deliver(t.Context(), m); (err != nil) != (i >= 4) {
 			t.Fatalf("message %d: %v", i, err)
 		}
 	}

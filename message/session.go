@@ -38,6 +38,8 @@ type SessionInfo struct {
 	Transport string
 	// RemoteAddr is the client's address. Empty means not told.
 	RemoteAddr string
+	// Budget is how many bytes may wait for the client. Zero means 512 KiB.
+	Budget int
 }
 
 // Session is one client's connection, for as long as it lasts. Its methods may
@@ -65,6 +67,9 @@ var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadd
 func NewSession(sink Sink, info SessionInfo) *Session {
 	if info.Context == nil {
 		info.Context = context.Background()
+	}
+	if info.Budget <= 0 {
+		info.Budget = 512 << 10
 	}
 	var id [16]byte
 	rand.Read(id[:]) // never fails since Go 1.24

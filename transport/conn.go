@@ -52,6 +52,7 @@ type link interface {
 // newConn returns a connection whose lifetime the server already counts.
 func newConn(s *Server, l link, framing *Framing, info message.SessionInfo) *Conn {
 	c := &Conn{server: s, link: l, framing: framing, info: info, gone: make(chan struct{})}
+	c.info.Budget = s.config.OutboxBytes
 	c.out = outbox{conn: c, flusher: s.deal(), limit: s.config.OutboxBytes, timeout: s.config.WriteTimeout}
 	c.beats.conn = c
 	now := s.now()
