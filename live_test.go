@@ -2,6 +2,7 @@ package headrace_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/messagetest"
+	"github.com/headrace/headrace/stompadapter"
+	"github.com/headrace/headrace/transport"
 )
 
 // counter is data that changes without pause; each change is sent.
@@ -46,9 +49,10 @@ func (c *counter) increment(t *testing.T) {
 }
 
 // TestSnapshotAndStream: a publisher counts without pause while 1,000 clients
-// subscribe; each sees the state of some moment, and from there every change once.
+// subscribe at once; each sees the state of some moment, and from there every
+// change once.
 func TestSnapshotAndStream(t *testing.T) {
-	const crowds, clients, changes = 10, 100, 30
+	const clients, changes = 1000, 30
 	node := headrace.New(headrace.Config{})
 	defer node.Close()
 	var c counter
@@ -67,44 +71,78 @@ func TestSnapshotAndStream(t *testing.T) {
 			}
 		}
 	})
-	for range crowds {
-		for client, id := range crowd(t, node, clients) {
-			first := messagetest.Payload[int](t, client.Next(t))
-			for n := first + 1; n <= first+changes; n++ {
-				if m := client.Next(t); messagetest.Payload[int](t, m) != n || m.Subscription != id {
-					t.Fatalf("%s came on %s, want %d on %s", m.Payload, m.Subscription, n, id)
-				}
-			}
-			client.Disconnect()
+	subscribed := make(chan subscriber, clients)
+	for range clients {
+		client := messagetest.Connect(t, node)
+		go func() { subscribed <- subscribe(client) }()
+	}
+	again := 0
+	for range clients {
+		s := <-subscribed
+		if again += s.again; s.err != nil {
+			t.Fatal(s.err)
 		}
+		first := messagetest.Payload[int](t, s.Next(t))
+		for n := first + 1; n <= first+changes; n++ {
+			if m := s.Next(t); messagetest.Payload[int](t, m) != n || m.Subscription != s.id {
+				t.Fatalf("%s came on %s, want %d on %s", m.Payload, m.Subscription, n, s.id)
+			}
+		}
+		s.Disconnect()
+	}
+	if again > clients/10 {
+		t.Errorf("%d subscriptions of %d were asked for again", again, clients)
 	}
 }
 
-// crowd returns clients that have subscribed to the count at once, with the ids
-// of their subscriptions.
-func crowd(t *testing.T, node *headrace.Node, n int) map[*messagetest.Client]string {
-	clients, ids := make([]*messagetest.Client, n), make([]string, n)
-	for i := range clients {
-		clients[i] = messagetest.Connect(t, node)
+// subscriber is a client that asked for the count.
+type subscriber struct {
+	*messagetest.Client
+	id    string
+	err   error
+	again int // how often it was told that more came than can be held
+}
+
+// subscribe asks for the count, and again a few times: the publisher waits for
+// nobody.
+func subscribe(c *messagetest.Client) subscriber {
+	s := subscriber{Client: c}
+	for ; s.again < 5; s.again++ {
+		s.id, s.err = c.TrySubscribe("/app/count")
+		if s.err == nil || message.Public(s.err).Code != message.CodeFull {
+			break
+		}
 	}
-	var subscribing sync.WaitGroup
-	for i, c := range clients {
-		subscribing.Go(func() {
-			var err error
-			for ids[i], err = c.TrySubscribe("/app/count"); err != nil; ids[i], err = c.TrySubscribe("/app/count") {
-				if message.Public(err).Code != message.CodeFull { // the publisher is faster than what can be held
-					t.Error(err)
-					return
+	return s
+}
+
+// TestSnapshotWithinTheBudget: a stream of which more is held than a client has
+// room for is refused with a reason, and no client is cut for being slow.
+func TestSnapshotWithinTheBudget(t *testing.T) {
+	var ends endings
+	s := serve(t, setup{
+		stomp: stompadapter.Config{Transport: transport.Config{OutboxBytes: 64 << 10}},
+		wire: func(n *headrace.Node) {
+			ends.wire(n)
+			handler.OnSubscribe(n.Router, "/news", func(ctx context.Context, _ struct{}) (string, error) {
+				for range 40 {
+					_ = n.Template.Send(ctx, "/topic/news", strings.Repeat("x", 1<<10))
 				}
-			}
-		})
+				return "snapshot", nil
+			}, handler.Live("/topic/news"))
+		},
+	})
+	c := s.dialSmall()
+	id := c.login()
+	c.send(subscribeFrame("news", "/app/news", "r"))
+	if f, ok := c.next(); !ok || f.command != "ERROR" || !strings.Contains(f.header["message"], "too much came") {
+		t.Errorf("got %v, %v", f, ok)
 	}
-	subscribing.Wait()
-	all := make(map[*messagetest.Client]string, n)
-	for i, c := range clients {
-		all[c] = ids[i]
+	eventually(t, "the end is told", func() bool { return len(ends.of(id)) > 0 })
+	if err := ends.of(id)[0]; errors.Is(err, transport.ErrSlow) {
+		t.Errorf("ended with %v", err)
 	}
-	return all
+	eventually(t, "no subscription is left", func() bool { return s.node.Broker.Stats().Subscriptions == 0 })
 }
 
 // TestSnapshotAndStreamOverSTOMP is the same over a network, up to a count that
