@@ -49,7 +49,8 @@ func NewTemplate(to message.RawHandler, c TemplateConfig) *Template {
 // Send sends a payload to a destination; an empty one means that of the
 // template. A content-type in the header chooses the codec; without one, here or
 // in the template's config, a []byte goes as it is, a string as text and anything
-// else as JSON. The message has the header given, and a content-type always.
+// else as JSON. The message has the header given, and a content-type always. A
+// []byte is shared with all who receive it: do not change it afterwards.
 // Send blocks as long as the handler it sends to, and returns its errors.
 func (t *Template) Send(ctx context.Context, destination string, payload any, header ...message.Field) error {
 	m, err := t.message(destination, payload, header)

@@ -61,7 +61,7 @@ func TryConnect(t testing.TB, inbound message.RawHandler, options ...ClientOptio
 	case <-c.sink.connected:
 		return c, nil
 	case <-c.session.Done():
-		return nil, public(c.session.Reason())
+		return nil, c.told(c.session.Reason())
 	case <-time.After(patience):
 		return nil, fmt.Errorf("messagetest: nobody answered connect within %v", patience)
 	}
@@ -178,7 +178,11 @@ func (c *Client) Refute(t testing.TB) {
 // settle waits for the other goroutines of a synctest bubble. Nothing tells
 // whether there is one, but Wait panics at once where there is not.
 func settle() {
-	defer func() { _ = recover() }()
+	defer func() {
+		if v := recover(); v != nil && v != "goroutine is not in a bubble" {
+			panic(v)
+		}
+	}()
 	synctest.Wait()
 }
 
@@ -206,18 +210,24 @@ func (c *Client) try(m message.Raw) error {
 	m.Done.Release(c.inbound.Handle(c.session.Context(), m))
 	select {
 	case err := <-outcome:
-		return public(err)
+		return c.told(err)
 	case <-time.After(patience):
 		return fmt.Errorf("messagetest: %s was not handled within %v", m.Kind, patience)
 	}
 }
 
-// public returns what a client would be told of err.
-func public(err error) error {
+// told returns what a client would be told of err. What that hides goes to the
+// test's log.
+func (c *Client) told(err error) error {
+	c.t.Helper()
 	if err == nil {
 		return nil
 	}
-	return message.Public(err)
+	told := message.Public(err)
+	if err.Error() != told.Error() {
+		c.t.Logf("the client is told %q of: %v", told, err)
+	}
+	return told
 }
 
 // Payload reads the payload of a message as handlers do. It fails t if it is

@@ -3,6 +3,10 @@ package messagetest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +199,62 @@ func TestClientFailsTheTest(t *testing.T) {
 		}
 		if fails(func(t testing.TB) { c.Refute(t) }) {
 			t.Error("nothing came, and the test failed")
+		}
+	})
+}
+
+// logged notes what a test logs.
+type logged struct {
+	testing.TB
+	lines []string
+}
+
+func (l *logged) Logf(format string, args ...any) {
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+// TestClientLogsTheCause: a test sees what the client is not told.
+func TestClientLogsTheCause(t *testing.T) {
+	inbound, _ := hall(t, func(_ context.Context, m message.Raw) error {
+		switch m.Destination {
+		case "/topic/broken":
+			return errors.New("the disk is full")
+		case "/topic/denied":
+			return message.Errorf(message.CodeDenied, "no")
+		}
+		return nil
+	})
+	log := &logged{TB: t}
+	c := messagetest.Connect(log, inbound)
+	for _, destination := range []string{"/topic/broken", "/topic/denied", "/topic/fine"} {
+		_ = c.TrySend(destination, "x")
+	}
+	if len(log.lines) != 1 || !strings.Contains(log.lines[0], "the disk is full") {
+		t.Errorf("logged %q", log.lines)
+	}
+}
+
+// TestRefuteTwiceAtOnce: a bubble has room for one that waits; the other fails
+// instead of looking too early.
+func TestRefuteTwiceAtOnce(t *testing.T) {
+	inbound, _ := hall(t, nil)
+	synctest.Test(t, func(t *testing.T) {
+		c := messagetest.Connect(t, inbound)
+		var waiting sync.WaitGroup
+		var failed atomic.Int32
+		for range 2 {
+			waiting.Go(func() {
+				defer func() {
+					if recover() != nil {
+						failed.Add(1)
+					}
+				}()
+				c.Refute(t)
+			})
+		}
+		waiting.Wait()
+		if failed.Load() != 1 {
+			t.Errorf("%d failed", failed.Load())
 		}
 	})
 }

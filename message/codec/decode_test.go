@@ -32,6 +32,8 @@ func TestDecode(t *testing.T) {
 		{"map", as[map[string]int], "", `{"a":1}`, map[string]int{"a": 1}},
 		{"slice", as[[]int], "", `[1,2]`, []int{1, 2}},
 		{"number", as[float64], "", `1.5`, 1.5},
+		{"bytes in another charset", as[[]byte], "text/plain;charset=latin1", "\xe9", []byte("\xe9")},
+		{"null is a zero value", as[Leg], "", `null`, Leg{}},
 		{"raw JSON", as[json.RawMessage], "", `{"a": 1}`, json.RawMessage(`{"a": 1}`)},
 		{"any", as[any], "", `[true]`, []any{true}},
 		{"string", as[string], "", `"grüß"`, `"grüß"`},

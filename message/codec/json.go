@@ -13,7 +13,8 @@ import (
 
 // JSON serves application/json and application/*+json (RFC 8259, RFC 6839) with
 // encoding/json. An empty payload is nil for a pointer and an error for any
-// other type; so is anything behind the value.
+// other type; so is anything behind the value. A null is the zero value of any
+// type, as encoding/json has it: only a pointer tells it from a value.
 type JSON struct {
 	// Strict refuses an object that has a field which the Go struct has not.
 	Strict bool
