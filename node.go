@@ -22,6 +22,8 @@ import (
 type Config struct {
 	// AppPrefix begins the destinations of the Router. Zero means "/app". Like
 	// all prefixes it may be written with or without the separator at its end.
+	// What begins with "/-/" behind it is the node's own: answers to
+	// [handler.Template.Request] come in there.
 	AppPrefix string
 	// BrokerPrefixes begin the destinations of the broker; replies without a
 	// destination go below the first. Zero means "/topic" and "/queue".
@@ -96,7 +98,7 @@ type Node struct {
 	// Router handles the messages below Config.AppPrefix.
 	Router *handler.Router
 	// Template sends from anywhere in the program. Clients answer its requests
-	// by a message to the reply-to of the request, /answers below
+	// by a message to the reply-to of the request, /-/answers below
 	// Config.AppPrefix, with the correlation-id of the request.
 	Template *handler.Template
 	// Broker delivers what is sent below Config.BrokerPrefixes.
@@ -165,7 +167,8 @@ func New(config Config) *Node {
 }
 
 // answers is where clients answer the requests of Template, behind AppPrefix.
-const answers = "/answers"
+// No route of an application is likely to begin with a dash.
+const answers = "/-/answers"
 
 // Handle sends m into Inbound, as adapters do: a node is a handler like
 // everything that takes a message.

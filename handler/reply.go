@@ -155,13 +155,27 @@ func (p *plan) reply(ctx context.Context, c *Call, out any) error {
 	if payload, ok := out.(*[]byte); ok {
 		m.Payload, writtenAs = *payload, octetStream
 	} else if m.Payload, writtenAs, err = codec.Encode(p.router.config.Codecs, m.Header.Get(message.HeaderContentType), out); err != nil {
-		return err
+		return unsent(err)
 	}
 	m.Header = p.header(m.Header, c, writtenAs)
 	if p.stream != nil {
 		return p.stream.begin(ctx, c, out, m)
 	}
-	return p.send(ctx, c, m)
+	return unsent(p.send(ctx, c, m))
+}
+
+// unsent says of a reply that could not be written or sent that it is no mistake
+// of the client, whatever was authored for the sender of the reply, and keeps
+// what says that the server had no room or time for it.
+func unsent(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch message.Public(err).Code {
+	case message.CodeInvalid, message.CodeNotFound:
+		return message.Errorf(message.CodeInternal, "internal error").WithCause(err)
+	}
+	return err
 }
 
 // header adds to the header of a reply what it has not: the copied fields and

@@ -2,6 +2,7 @@ package handler_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -76,7 +77,19 @@ func TestReplyThatNoCodecWrites(t *testing.T) {
 		return handler.Reply[trade]{Header: message.NewHeader(field("content-type", "image/png"))}, nil
 	})
 	handler.Handle(r, "/y", func(context.Context, string) (chan int, error) { return nil, nil })
-	expect(t, "content type", code(send(r, "/app/x", "-")), message.CodeInvalid)
+	expect(t, "content type", code(send(r, "/app/x", "-")), message.CodeInternal)
 	expect(t, "value", code(send(r, "/app/y", "-")), message.CodeInternal)
 	expect(t, "sent", sent.lines(), "")
+}
+
+// A reply that nobody takes is the server's mistake, not that of who asked.
+func TestReplyThatNobodyTakes(t *testing.T) {
+	r, sent := newRouter(handler.Config{})
+	sent.err = message.Errorf(message.CodeNotFound, "no handler for /elsewhere")
+	handler.Handle(r, "/x", echo("x"), handler.SendTo("/elsewhere"))
+	err := send(r, "/app/x", "-")
+	expect(t, "told", message.Public(err).Error(), "internal: internal error")
+	expect(t, "the cause is kept", errors.Is(err, sent.err), true)
+	sent.err = message.Errorf(message.CodeFull, "queue is full")
+	expect(t, "no room", code(send(r, "/app/x", "-")), message.CodeFull)
 }

@@ -116,7 +116,7 @@ func NewRouter(replies message.RawHandler, c Config) *Router {
 // endpoint, the interceptors and the handler of the replies do. To hand a message
 // to a group is to hand it to its router.
 func (r *Router) Handle(ctx context.Context, m message.Raw) error {
-	if _, ok := r.relative(m.Destination); !ok || r.table(m.Kind) == nil {
+	if _, ok := r.relative(m.Destination); !ok && m.Destination != r.config.Prefix || r.table(m.Kind) == nil {
 		return notFound(m)
 	}
 	err := (*r.entry.Load()).Handle(ctx, m)
@@ -208,7 +208,8 @@ func notFound(m message.Raw) error {
 type RouterStats struct {
 	// Routes is how many endpoints are wired.
 	Routes int
-	// Unroutable counts messages below the prefix that no pattern matches.
+	// Unroutable counts messages to the prefix or below it that no pattern
+	// matches.
 	Unroutable uint64
 }
 

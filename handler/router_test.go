@@ -213,3 +213,13 @@ func TestRouterLeavesDoneToItsCaller(t *testing.T) {
 	done.Release(nil)
 	expect(t, "told when the one holder released", told, 1)
 }
+
+// The prefix itself is the router's as well: it is counted, and offered to the
+// error handlers.
+func TestRouterPrefixAlone(t *testing.T) {
+	r, sent := newRouter(handler.Config{})
+	naming[*message.Error](r, "authored")
+	mustHandle(t, send(r, "/app", "go"))
+	expect(t, "unroutable", r.Stats().Unroutable, uint64(1))
+	expect(t, "answered", sent.lines() != "", true)
+}

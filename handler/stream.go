@@ -14,10 +14,12 @@ import (
 // handlers; what was sent before stays sent. [ErrNoReply] just ends it.
 //
 // The sequence runs on the worker that handles the message, so it has the
-// session's turn: what the session sends meanwhile waits until the sequence is
-// over. It ends early when the session does. It is told twice: ctx ends, which
-// helps a source that waits for its next value, and yield returns false. After
-// that its errors count for nothing.
+// session's turn: what the session sends meanwhile, to unsubscribe too, waits
+// until the sequence is over. What has no end is better subscribed to, see
+// [Live]. It ends early when the client leaves or the server drains, see
+// [message.Session.Leaving]. It is told twice: ctx ends, which helps a source
+// that waits for its next value, and yield returns false. After that its errors
+// count for nothing.
 func Stream[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) iter.Seq2[Out, error], opts ...Option) {
 	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
 	rt.wireReplies(opts, func(ctx context.Context, m message.Raw) error {
@@ -45,7 +47,7 @@ func Stream[In, Out any](r *Router, pattern string, f func(ctx context.Context, 
 	})
 }
 
-// whileSession returns a context that ends with the session too. stop must be
+// whileSession returns a context that ends when the session is to, too. stop must be
 // called and waits for the goroutine that watches.
 func whileSession(ctx context.Context, s *message.Session) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -55,7 +57,7 @@ func whileSession(ctx context.Context, s *message.Session) (_ context.Context, s
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
-		case <-s.Done():
+		case <-s.Leaving():
 			cancel()
 		case <-ctx.Done():
 		}

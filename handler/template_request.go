@@ -18,11 +18,10 @@ type requests struct {
 // as ctx lasts. The message says in its header where the answer is expected
 // (reply-to: that of the template, if the header given has none) and a
 // correlation-id of its own, which the answer must carry. The answer comes in
-// through [Template.Answer]; wired as an endpoint, clients can answer:
+// through [Template.Answer], which a node has wired as an endpoint already, so
+// clients can answer:
 //
-//	handler.Consume(node.Router, "/answers", node.Template.Answer)
-//	answer, err := node.Template.Request(ctx, "/topic/questions", question,
-//		message.Field{Name: message.HeaderReplyTo, Value: "/app/answers"})
+//	answer, err := node.Template.Request(ctx, "/user/kim/queue/questions", question)
 //
 // It returns the error of the handler that it sends to, and ctx's when that ends
 // first. The first answer counts. [codec.Decode] reads its payload.

@@ -50,6 +50,9 @@ type Session struct {
 	sink Sink
 	done chan struct{}
 
+	leaving chan struct{}
+	leave   sync.Once
+
 	holding atomic.Int32 // len(holds)
 
 	mu     sync.Mutex
@@ -74,12 +77,13 @@ func NewSession(sink Sink, info SessionInfo) *Session {
 	var id [16]byte
 	rand.Read(id[:]) // never fails since Go 1.24
 	return &Session{
-		id:    idEncoding.EncodeToString(id[:]),
-		info:  info,
-		sink:  sink,
-		done:  make(chan struct{}),
-		user:  info.Principal,
-		attrs: maps.Clone(info.Attributes),
+		id:      idEncoding.EncodeToString(id[:]),
+		info:    info,
+		sink:    sink,
+		done:    make(chan struct{}),
+		leaving: make(chan struct{}),
+		user:    info.Principal,
+		attrs:   maps.Clone(info.Attributes),
 	}
 }
 
@@ -150,12 +154,24 @@ func (s *Session) Close(reason error) {
 		return
 	}
 	s.closed, s.reason = true, reason
+	s.Leave()
 	close(s.done)
 	s.mu.Unlock()
 	s.sink.Close(reason)
 }
 
-// Done is closed when the session ends.
+// Leave says that the session is about to end: its client said goodbye or the
+// server drains, and what is under way is still answered. Adapters call it, as
+// does Close; later calls do nothing.
+func (s *Session) Leave() { s.leave.Do(func() { close(s.leaving) }) }
+
+// Leaving is closed by [Session.Leave], so never after Done. What goes on for as
+// long as its client wants it, as streams of replies do, ends then: the session
+// waits for it.
+func (s *Session) Leaving() <-chan struct{} { return s.leaving }
+
+// Done is closed when the session has ended: everything that was under way is
+// answered, or the connection is gone.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Reason returns why the session ended: nil while it lasts and after an

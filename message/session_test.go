@@ -190,3 +190,29 @@ func TestSessionConcurrent(t *testing.T) {
 		t.Errorf("%d closes and %d deliveries, want 1 and 800", len(to.closed), len(to.delivered))
 	}
 }
+
+// A session leaves before it is done, however often it is told.
+func TestSessionLeaves(t *testing.T) {
+	s := message.NewSession(&sink{}, message.SessionInfo{})
+	ended := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	if ended(s.Leaving()) {
+		t.Error("leaves from the start")
+	}
+	s.Leave()
+	s.Leave()
+	if !ended(s.Leaving()) || ended(s.Done()) {
+		t.Errorf("after Leave: leaving %v, done %v", ended(s.Leaving()), ended(s.Done()))
+	}
+	s = message.NewSession(&sink{}, message.SessionInfo{})
+	s.Close(nil)
+	if !ended(s.Leaving()) {
+		t.Error("Close without Leave")
+	}
+}

@@ -232,6 +232,7 @@ func (s *session) settle(e *entry, err error) {
 			s.ledger.push(e)
 		}
 		s.state = stateClosed // its answer is the last, so nothing more is read
+		s.session.Leave()     // what is under way must end for it
 	}
 	s.answer()
 }
@@ -295,6 +296,7 @@ func (s *session) Drain() {
 		s.end(ErrShutdown)
 	case stateOpen:
 		s.state = stateDrain
+		s.session.Leave()
 		s.answer()
 	}
 }
