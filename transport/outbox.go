@@ -176,7 +176,9 @@ func (o *outbox) stuck(b batch) {
 	o.queue, o.offset = append(b.rest(), o.queue...), b.offset
 	o.bytes += n
 	over := newer > 0 && o.bytes > o.limit && !o.makeRoom(0)
-	if !over {
+	if over {
+		o.bytes = newer // nobody sees more than the limit until it is cut
+	} else {
 		o.spilled()
 	}
 	o.mu.Unlock()
