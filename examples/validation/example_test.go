@@ -35,5 +35,5 @@ func Example() {
 	}
 	// Output:
 	// /topic/trade 3 of MILL
-	// Symbol: uppercase, Shares: max 500
+	// symbol: uppercase, shares: max 500
 }

@@ -15,8 +15,13 @@ import (
 )
 
 // Check returns a function for headrace.Config.Validate. It looks at structs, and
-// tells clients which fields are wrong and which rules they break.
+// tells clients which fields are wrong, by their names in JSON, and which rules
+// they break.
 func Check(v *validator.Validate) func(payload any) error {
+	v.RegisterTagNameFunc(func(f reflect.StructField) string {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		return name
+	})
 	return func(payload any) error {
 		if reflect.Indirect(reflect.ValueOf(payload)).Kind() != reflect.Struct {
 			return nil
