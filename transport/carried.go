@@ -66,10 +66,10 @@ type Carried struct {
 
 // Carry makes a connection of a request that passes the handshake, as a
 // WebSocket endpoint does: origin, place, principal, hooks. It calls open on
-// the caller's goroutine, which must not return nil. A request that is refused
-// is answered, and false returned, and so is one whose response cannot be flushed.
-// The connection lives on when the request
-// ends: the adapter ends it with [Carried.Gone].
+// the caller's goroutine, which must not return nil. A request that is refused,
+// or whose response cannot be flushed, is answered, and false returned. The
+// connection lives on when the request ends: the adapter ends it with
+// [Carried.Gone].
 func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, open func(*Conn) Protocol) (*Carried, bool) {
 	c = c.withDefaults()
 	if in, ok := flushes(w); !ok {
