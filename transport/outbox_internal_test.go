@@ -93,6 +93,33 @@ func TestWhatComesBackCounts(t *testing.T) {
 	}
 }
 
+// Where the oldest is dropped, what comes back makes room for what came meanwhile.
+func TestWhatComesBackMakesRoom(t *testing.T) {
+	s, conns := outboxes(t, 1)
+	s.config.DropOldest = true
+	c := conns[0]
+	frame := func() *Frame {
+		f := NewFrame(FramingWebSocket, make([]byte, 600<<10))
+		f.passing = true
+		return f
+	}
+	first, second := frame(), frame()
+	c.out.try = func([]byte) (int, error) {
+		if err := c.Send(second); err != nil {
+			t.Error(err)
+		}
+		return 0, nil
+	}
+	c.out.write = func([]byte) (int, error) { <-c.gone; return 0, net.ErrClosed }
+	c.Send(first)
+	round(s)
+	if n := s.flushers[0].dropped.Load(); n != 1 || c.ended() != nil {
+		t.Errorf("%d frames dropped, the connection ends with %v", n, c.ended())
+	}
+	c.drop(nil, reset)
+	s.tasks.Wait()
+}
+
 // Whatever a socket takes at a time, the frames come out whole and in order.
 func TestBatch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
