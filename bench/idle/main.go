@@ -123,11 +123,15 @@ func measure() (c cost, err error) {
 	if err != nil {
 		return c, err
 	}
-	c.session = grown(*clients)
+	if c.session = grown(*clients); err != nil {
+		return c, err
+	}
 	if err = subscribe(all, func(_, k int) string { return fmt.Sprintf("/topic/shared/%d", k) }); err != nil {
 		return c, err
 	}
-	c.shared = grown(*clients * further)
+	if c.shared = grown(*clients * further); err != nil {
+		return c, err
+	}
 	if err = subscribe(all, func(i, k int) string { return fmt.Sprintf("/topic/own/%d/%d", i, k) }); err != nil {
 		return c, err
 	}

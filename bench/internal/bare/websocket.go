@@ -94,9 +94,9 @@ func drain[M any](queue chan M, c *corkConn, join bool, write func(M) error) {
 		}
 		for more := join; more; {
 			select {
-			case m = <-queue:
-				if err == nil {
-					err = write(m)
+			case next, ok := <-queue:
+				if more = ok; ok && err == nil {
+					err = write(next)
 				}
 			default:
 				more = false

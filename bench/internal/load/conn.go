@@ -119,12 +119,6 @@ func (c *Conn) write(opcode byte, text string) error {
 	return err
 }
 
-// CloseError is the code of a WebSocket close frame.
-type CloseError int
-
-// Error says that the server closed, and why.
-func (e CloseError) Error() string { return fmt.Sprintf("closed with %d", int(e)) }
-
 // Next returns what came next, as much as is there: some messages of a stream,
 // or a part of one. It is valid until the next call.
 func (c *Conn) Next() ([]byte, error) {
@@ -182,9 +176,9 @@ func (c *Conn) header() error {
 	switch opcode {
 	case 8:
 		if n < 2 {
-			return CloseError(1005)
+			return fmt.Errorf("closed with %d", 1005)
 		}
-		return CloseError(binary.BigEndian.Uint16(payload))
+		return fmt.Errorf("closed with %d", binary.BigEndian.Uint16(payload))
 	case 9:
 		return c.write(10, string(payload))
 	}
