@@ -50,6 +50,6 @@ export function serverSentEvents({ receive, state }) {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(line),
-    }), true),
+    }).catch(() => state("away")), true),
   };
 }

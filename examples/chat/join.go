@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/headrace/headrace/stompadapter/client"
 )
@@ -27,7 +28,9 @@ func join(ctx context.Context, url, name string, in io.Reader, out io.Writer) (e
 	printing.Go(func() { show(ctx, room, out) })
 	fmt.Fprintf(out, "you are %s; a line is sent with Enter\n", name)
 	err = send(ctx, c, name, lines(in), out)
-	err = errors.Join(err, c.Close(context.WithoutCancel(ctx)))
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = errors.Join(err, c.Close(closing))
 	printing.Wait()
 	return err
 }
@@ -58,11 +61,12 @@ func send(ctx context.Context, c *client.Client, name string, lines <-chan strin
 				fmt.Fprintln(out, "not sent:", err)
 				continue
 			}
-			if err := c.SendReceipt(ctx, "/app/chat", l); err != nil {
+			err := c.SendReceipt(ctx, "/app/chat", l)
+			if errors.Is(err, client.ErrAway) { // the client connects again
+				fmt.Fprintln(out, "perhaps not sent:", err)
+			} else if err != nil {
 				return err
 			}
-		case <-c.Done():
-			return c.Err()
 		case <-ctx.Done():
 			return nil
 		}

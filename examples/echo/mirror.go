@@ -19,7 +19,7 @@ func (m *mirror) Receive(p []byte) error {
 // EndMessage sends it back.
 func (m *mirror) EndMessage() error {
 	frame := transport.NewFrame(m.conn.Framing(), m.message)
-	m.message = m.message[:0]
+	m.message = nil // an idle connection holds no buffer
 	return m.conn.Send(frame)
 }
 

@@ -70,7 +70,11 @@ func (x *exchange) trade(ctx context.Context, req handler.Request[order]) (state
 	if err != nil {
 		return statement{}, err
 	}
-	return owned, x.template.Send(ctx, "/topic/trades", trade{User: user, Symbol: of, order: req.Payload, Price: price})
+	news := trade{User: user, Symbol: of, order: req.Payload, Price: price}
+	if err := x.template.Send(ctx, "/topic/trades", news); err != nil { // the trade stands all the same
+		slog.Error("trade not published", "symbol", of, "error", err)
+	}
+	return owned, nil
 }
 
 // rejected answers an order that cannot be carried out.

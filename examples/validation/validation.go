@@ -16,10 +16,13 @@ import (
 
 // Check returns a function for headrace.Config.Validate. It looks at structs, and
 // tells clients which fields are wrong, by their names in JSON, and which rules
-// they break.
+// they break. The function for the names of fields is v's from then on.
 func Check(v *validator.Validate) func(payload any) error {
 	v.RegisterTagNameFunc(func(f reflect.StructField) string {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			return "" // it goes by its name in Go
+		}
 		return name
 	})
 	return func(payload any) error {

@@ -76,11 +76,12 @@ export class Stomp {
     if (!frame) return;
     const end = frame.indexOf("\n\n");
     const [command, ...lines] = frame.slice(0, end).split("\n");
+    const read = command === "CONNECTED" ? (s) => s : unescape; // which has no escapes
     const headers = {};
     for (const line of lines) {
       const colon = line.indexOf(":");
-      const name = unescape(line.slice(0, colon));
-      if (!(name in headers)) headers[name] = unescape(line.slice(colon + 1));
+      const name = read(line.slice(0, colon));
+      if (!(name in headers)) headers[name] = read(line.slice(colon + 1));
     }
     this.#handle(command, headers, frame.slice(end + 2));
   }
@@ -91,7 +92,6 @@ export class Stomp {
         this.connected = true;
         this.error = undefined;
         this.retry = 250;
-        this.user = headers["user-name"];
         for (const [id, { destination }] of this.subscriptions) this.#send("SUBSCRIBE", { id, destination });
         this.#keepAlive(headers["heart-beat"] ?? "0,0");
         this.onState("connected");
