@@ -87,7 +87,8 @@ func (c *Client) Connected() message.Header {
 // connection was lost and Config.Reconnect is off.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err returns nil until Done is closed, and then why: an ErrClosed.
+// Err returns why the client has ended, an ErrClosed, and nil before. It is there
+// when Done is closed.
 func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

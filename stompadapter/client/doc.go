@@ -17,7 +17,10 @@
 //		fmt.Printf("%s\n", m.Payload)
 //		return nil
 //	})
-//	err = c.SendReceipt(ctx, "/topic/news", News{Title: "Rain"}) // as JSON
+//	if err != nil {
+//		return err
+//	}
+//	return c.SendReceipt(ctx, "/topic/news", News{Title: "Rain"}) // as JSON
 //
 // # Connections
 //

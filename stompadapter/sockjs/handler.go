@@ -1,7 +1,9 @@
 package sockjs
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -46,12 +48,9 @@ func New(c Config, serve func(*Session)) *Handler {
 	}
 	h := &Handler{
 		server:  transport.NewServer(c.Transport),
-		logger:  c.Transport.Logger,
+		logger:  cmp.Or(c.Transport.Logger, slog.Default()),
 		pending: c.PendingMessages,
 		serve:   serve,
-	}
-	if h.logger == nil {
-		h.logger = slog.Default()
 	}
 	if h.pending <= 0 {
 		h.pending = 64
@@ -72,15 +71,18 @@ func (h *Handler) open(c *transport.Conn) transport.Protocol {
 
 // run serves a session. A panic costs its own session only.
 func (h *Handler) run(s *Session) {
-	defer func() {
-		if v := recover(); v != nil {
-			err := message.NewPanicError(v)
-			h.logger.Error("sockjs: serve panicked", "session", s.id, "error", err, "stack", string(err.Stack))
-			s.end(err)
-		}
-	}()
+	err := h.call(s)
+	if p, ok := errors.AsType[*message.PanicError](err); ok {
+		h.logger.Error("sockjs: serve panicked", "session", s.id, "error", p, "stack", string(p.Stack))
+	}
+	s.end(err)
+}
+
+// call calls serve. A panic costs its own session only.
+func (h *Handler) call(s *Session) (err error) {
+	defer message.Recover(&err)
 	h.serve(s)
-	s.end(nil)
+	return nil
 }
 
 // Shutdown refuses new sessions, closes those that are open, as of a server

@@ -11,7 +11,9 @@ import (
 )
 
 // httpSession is a session of the HTTP transports: one connection, carried by
-// one request after the other that receives, and by those that send.
+// one request after the other that receives, and by those that send. It is not
+// Carried.Listen that serves them: there a later request takes over, here it is
+// turned away, and responses end when they are full.
 //
 //	begin ──► attached ◄──attach── waiting ──expire──► forgotten
 //	              │ └────detach────►  ▲                    ▲

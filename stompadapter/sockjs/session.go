@@ -106,7 +106,7 @@ func (s *Session) offer(m string) bool {
 	}
 }
 
-// Close ends the session; further calls do nothing. What is queued reaches the
+// Close ends the session; further calls with a valid code do nothing. What is queued reaches the
 // client first, then the code, which must be 1000 or from 3000 to 4999, and the
 // reason, valid UTF-8 of at most 123 bytes. It does not block. Anything else
 // is refused with an error, and the session goes on.
