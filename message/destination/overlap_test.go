@@ -17,6 +17,7 @@ func TestOverlaps(t *testing.T) {
 	}{
 		{"/a", "/a", true},
 		{"/a", "/b", false},
+		{"/x?", "/?", false},
 		{"/a/{x}", "/a/b", true},
 		{"/a/{x}", "/b/{x}", false},
 		{"/a/{x}", "/{x}/b", true},
