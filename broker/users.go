@@ -112,7 +112,7 @@ func (u *Users) disconnect(s *message.Session) {
 
 func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 	dest, ok := strings.CutPrefix(m.Destination, u.config.Prefix)
-	if !ok || len(dest) < 2 {
+	if !ok || len(dest) < 2 || dest[0] != '/' {
 		return message.Errorf(message.CodeInvalid, "%q is not a destination of the user's own: it needs %s/...", m.Destination, u.config.Prefix)
 	}
 	if strings.ContainsAny(dest, "*?{}") {

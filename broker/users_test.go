@@ -88,7 +88,9 @@ func TestUsersRefuse(t *testing.T) {
 	o.connect(c)
 	wantCode(t, o.subscribe(c, "", "/user/queue/x"), message.CodeInvalid)
 	wantCode(t, o.subscribe(c, "1", "/user/queue/*"), message.CodeDenied)
-	wantCode(t, o.subscribe(c, "1", "/user"), message.CodeInvalid)
+	for _, dest := range []string{"/user", "/username/queue/x", "/user.queue.x"} {
+		wantCode(t, o.subscribe(c, "1", dest), message.CodeInvalid)
+	}
 	o.must(o.subscribe(c, "1", "/user/queue/x"))
 	wantCode(t, o.subscribe(c, "1", "/user/queue/y"), message.CodeConflict)
 	wantCode(t, o.subscribe(c, "2", "/user/queue/y"), message.CodeFull)
