@@ -56,7 +56,8 @@
 // # Errors
 //
 // Clients are told the text of an authored [message.Error], or just "internal
-// error". A request that is refused ends nothing.
+// error". A request that is refused ends nothing, unless it is the first one or
+// more than 8 KiB came before "connected".
 //
 // # Concurrency
 //

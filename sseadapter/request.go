@@ -55,8 +55,10 @@ func (a *Adapter) request(w http.ResponseWriter, r *http.Request, q url.Values) 
 // parse says what a request asks for. What is wrong with it is in its Err.
 func parse(r *http.Request, q url.Values) (req transport.Request) {
 	req.Name, req.Receipt, req.WantsReceipt = "send", q.Get("receipt"), q.Has("receipt")
+	several := false
 	for name, kind := range kinds {
 		if q.Has(name) {
+			several = several || req.Message.Kind != message.KindData
 			req.Name, req.Message.Kind, req.Message.Subscription = name, kind, q.Get(name)
 		}
 	}
@@ -65,6 +67,8 @@ func parse(r *http.Request, q url.Values) (req transport.Request) {
 	m.Header, req.Err = header(r, q)
 	switch {
 	case req.Err != nil:
+	case several:
+		req.Err = invalid("a request is one of subscribe, unsubscribe and disconnect")
 	case (m.Kind == message.KindData || m.Kind == message.KindSubscribe) != (m.Destination != ""):
 		req.Err = invalid("send and subscribe, and no others, need a destination")
 	case (m.Kind == message.KindSubscribe || m.Kind == message.KindUnsubscribe) != (m.Subscription != ""):

@@ -229,6 +229,7 @@ func TestBadRequests(t *testing.T) {
 		{"no id", "session=TOKEN&subscribe&destination=/topic/a", "", 202, "need an id"},
 		{"a destination too much", "session=TOKEN&unsubscribe=1&destination=/topic/a", "", 202, "need a destination"},
 		{"no header", "session=TOKEN&destination=/topic/a&header=x", "", 202, "name:value"},
+		{"two things at once", "session=TOKEN&subscribe=1&unsubscribe=1&destination=/topic/a", "", 202, "one of"},
 		{"an id twice", "session=TOKEN&subscribe=1&destination=/topic/b&receipt=r", "", 202, "already"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
