@@ -24,9 +24,8 @@ type Config struct {
 	// LoginTimeout is how long a client has from opening the connection to
 	// being connected. Zero means 10 s.
 	LoginTimeout time.Duration
-	// Logger is told of refused objects and failed messages: at debug level
-	// when the error was authored for the client, which can cause any number
-	// of them, at error level otherwise. Zero means slog.Default().
+	// Logger is told of refused objects and failed messages. Zero means
+	// slog.Default().
 	Logger *slog.Logger
 }
 

@@ -60,13 +60,12 @@ type Carried struct {
 
 	// Guarded by out.mu.
 	frames, bytes int                      // taken and not written
-	ending        bool                     // the last frame is taken
 	writing       *http.ResponseController // of a running Write
 }
 
 // Carry makes a connection of a request that passes the handshake, as a
-// WebSocket endpoint does: origin, place, principal, hooks. It calls open on
-// the caller's goroutine, which must not return nil. A request that is refused,
+// WebSocket endpoint does: origin, place, principal, hooks. It calls open, which
+// must not return nil, on the caller's goroutine. A request that is refused,
 // or whose response cannot be flushed, is answered, and false returned. The
 // connection lives on when the request ends: the adapter ends it with
 // [Carried.Gone].
@@ -156,7 +155,6 @@ func (k *Carried) Next() (frames [][]byte, last bool, reason error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, f := range o.queue {
-		k.ending = k.ending || f.last
 		if len(f.wire) > 0 {
 			frames = append(frames, f.wire)
 			k.bytes += len(f.wire)
@@ -166,7 +164,7 @@ func (k *Carried) Next() (frames [][]byte, last bool, reason error) {
 	if o.state != outboxClosed {
 		o.queue, o.state = nil, outboxIdle
 	}
-	return frames, k.ending || o.state == outboxClosed, k.reason
+	return frames, o.closing || o.state == outboxClosed, k.reason
 }
 
 // Write writes p to a response and flushes it. Then all that Next has returned

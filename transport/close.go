@@ -9,9 +9,6 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
-// closeBadUTF8 is the one close code that no [message.Code] stands for.
-const closeBadUTF8 = 1007
-
 // CloseCode returns the WebSocket close code for the reason of an end, of which
 // [Conn.Close] has the table, and what a client is told of it: authored text
 // only, and nothing for nil.
@@ -30,7 +27,7 @@ func closeCode(reason error) int {
 	case errors.Is(reason, ErrShutdown):
 		return 1001
 	case errors.Is(reason, errBadUTF8):
-		return closeBadUTF8
+		return 1007
 	}
 	switch message.Public(reason).Code {
 	case message.CodeInvalid:

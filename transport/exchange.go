@@ -56,7 +56,9 @@ type ExchangeConfig struct {
 	// the oldest is done, or a write shows that the client is gone: nobody looks
 	// whether it left meanwhile. Zero means 1,024.
 	MaxPending int
-	// Logger is told of refused requests and failed messages. Zero means
+	// Logger is told of refused requests and failed messages: at debug level of
+	// vetoes and of what was authored for the client without a cause, at info
+	// level where that ends the session, at error level of all else. Zero means
 	// slog.Default().
 	Logger *slog.Logger
 }
