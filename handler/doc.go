@@ -24,7 +24,7 @@
 //	             is given        answers
 //	Handle       a message       once, when it returns
 //	Consume      a message       never
-//	Stream       a message       with every value of an iter.Seq2, until the session ends
+//	Stream       a message       with every value of an iter.Seq2, until the session is to end
 //	Later        a message       once, when its Future is completed
 //	OnSubscribe  a subscription  once, on that; with Live, a stream follows
 //

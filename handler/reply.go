@@ -159,7 +159,7 @@ func (p *plan) reply(ctx context.Context, c *Call, out any) error {
 	}
 	m.Header = p.header(m.Header, c, writtenAs)
 	if p.stream != nil {
-		return p.stream.begin(ctx, c, out, m)
+		return unsent(p.stream.begin(ctx, c, out, m))
 	}
 	return unsent(p.send(ctx, c, m))
 }
@@ -172,7 +172,7 @@ func unsent(err error) error {
 		return nil
 	}
 	switch message.Public(err).Code {
-	case message.CodeInvalid, message.CodeNotFound:
+	case message.CodeInvalid, message.CodeNotFound, message.CodeConflict, message.CodeTooLarge:
 		return message.Errorf(message.CodeInternal, "internal error").WithCause(err)
 	}
 	return err
