@@ -95,7 +95,7 @@ func TestStreamStopsWithItsSession(t *testing.T) {
 				ended := make(chan error)
 				go func() { ended <- sendAs(s, r, "/app/ticks", "") }()
 				time.Sleep(3500 * time.Millisecond)
-				s.Leave() // as Close does; it is lasting still
+				s.Leave() // the session itself goes on
 				mustHandle(t, <-ended)
 				expect(t, "the source is told", told, true)
 				expect(t, "sent", sent.lines(), "/topic/ticks 1\n/topic/ticks 2\n/topic/ticks 3")

@@ -2,7 +2,6 @@ package messagetest
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -63,7 +62,7 @@ func TryConnect(t testing.TB, inbound message.RawHandler, options ...ClientOptio
 	case <-c.session.Done():
 		return nil, c.told(c.session.Reason())
 	case <-time.After(patience):
-		return nil, fmt.Errorf("messagetest: nobody answered connect within %v", patience)
+		return nil, message.Errorf(message.CodeTimeout, "messagetest: nobody answered connect within %v", patience)
 	}
 }
 
@@ -212,7 +211,7 @@ func (c *Client) try(m message.Raw) error {
 	case err := <-outcome:
 		return c.told(err)
 	case <-time.After(patience):
-		return fmt.Errorf("messagetest: %s was not handled within %v", m.Kind, patience)
+		return message.Errorf(message.CodeTimeout, "messagetest: %s was not handled within %v", m.Kind, patience)
 	}
 }
 

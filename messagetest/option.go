@@ -1,10 +1,6 @@
 package messagetest
 
-import (
-	"context"
-
-	"github.com/headrace/headrace/message"
-)
+import "github.com/headrace/headrace/message"
 
 // ClientOption says something about the session that [Connect] begins.
 type ClientOption interface{ apply(*clientOptions) }
@@ -42,9 +38,4 @@ func Attribute(name string, value any) ClientOption {
 		}
 		o.info.Attributes[name] = value
 	})
-}
-
-// Context makes ctx the parent of the session's context, with its values.
-func Context(ctx context.Context) ClientOption {
-	return clientOption(func(o *clientOptions) { o.info.Context = ctx })
 }
