@@ -29,7 +29,7 @@ func TestRefusals(t *testing.T) {
 		{"connect again", `{"type":"connect","receipt":"r"}`, `"receipt":"r","code":"conflict","message":"the session has begun already"`},
 		{"no destination", `{"type":"send"}`, invalid + `"send and subscribe, and no others, need a destination"`},
 		{"a destination too many", `{"type":"unsubscribe","id":"1","destination":"/a"}`, invalid + `"send and subscribe, and no others, need a destination"`},
-		{"no id", `{"type":"subscribe","destination":"/a"}`, invalid + `"subscribe and unsubscribe, and no others, need an id"`},
+		{"no id", `{"type":"subscribe","destination":"/a"}`, invalid + `"all but connect, send and disconnect, and no others, need an id"`},
 		{"long destination", `{"type":"subscribe","id":"1","destination":"/` + strings.Repeat("a", 255) + `"}`, `"code":"too-large","message":"a destination has at most 255 octets"`},
 		{"wrong type of a field", `{"type":"send","destination":5,"receipt":"r"}`, `"receipt":"r",` + invalid + `"destination cannot be a JSON number"`},
 		{"header of numbers", `{"type":"send","destination":"/a","header":{"n":1}}`, invalid + `"header cannot be a JSON number"`},

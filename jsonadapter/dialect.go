@@ -60,11 +60,17 @@ func (d *dialect) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
 var forms = map[string]struct {
 	kind            message.Kind
 	destination, id bool
+	header          string // of the id, where it is no subscription's
 }{
 	"connect":     {kind: message.KindConnect},
 	"send":        {kind: message.KindData, destination: true},
 	"subscribe":   {kind: message.KindSubscribe, destination: true, id: true},
 	"unsubscribe": {kind: message.KindUnsubscribe, id: true},
+	"ack":         {kind: message.KindAck, id: true, header: message.HeaderAck},
+	"nack":        {kind: message.KindNack, id: true, header: message.HeaderAck},
+	"begin":       {kind: message.KindBegin, id: true, header: message.HeaderTransaction},
+	"commit":      {kind: message.KindCommit, id: true, header: message.HeaderTransaction},
+	"abort":       {kind: message.KindAbort, id: true, header: message.HeaderTransaction},
 	"disconnect":  {kind: message.KindDisconnect},
 }
 
@@ -72,7 +78,7 @@ var forms = map[string]struct {
 func (o *object) message() (m message.Raw, err error) {
 	form, known := forms[o.Type]
 	m = message.Raw{Kind: form.kind, Destination: o.Destination, Subscription: o.ID}
-	m.Header, m.Payload, err = o.Open()
+	m.Header, m.Payload, err = o.Open(form.kind)
 	switch {
 	case err != nil:
 	case !known:
@@ -80,7 +86,9 @@ func (o *object) message() (m message.Raw, err error) {
 	case form.destination != (o.Destination != ""):
 		err = invalid("send and subscribe, and no others, need a destination")
 	case form.id != (o.ID != ""):
-		err = invalid("subscribe and unsubscribe, and no others, need an id")
+		err = invalid("all but connect, send and disconnect, and no others, need an id")
+	case form.header != "":
+		m.Subscription, m.Header = "", m.Header.With(form.header, o.ID)
 	}
 	return m, err
 }

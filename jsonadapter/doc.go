@@ -15,6 +15,8 @@
 //	{"type":"send", "destination":"/app/grind", "header":{…}, "payload":…}
 //	{"type":"subscribe", "id":"1", "destination":"/topic/flour", "header":{…}}
 //	{"type":"unsubscribe", "id":"1", "header":{…}}
+//	{"type":"ack", "id":"…"}     (or nack; the id is the header hr-ack of a message)
+//	{"type":"begin", "id":"t1"}  (or commit, abort)
 //	{"type":"disconnect"}
 //	{"type":"ping"}
 //

@@ -33,7 +33,7 @@ const (
 // whichever comes first. All methods may be called from any goroutine, and on
 // a nil Completion, where they do nothing.
 type Completion struct {
-	level   Level
+	level   atomic.Uint32 // a Level
 	holders atomic.Int64
 	fired   atomic.Bool
 	done    func(error)
@@ -43,9 +43,24 @@ type Completion struct {
 // Release it. done runs on the goroutine that completes the message, whoever's
 // that is: it must neither block nor panic.
 func NewCompletion(level Level, done func(error)) *Completion {
-	c := &Completion{level: level, done: done}
+	c := &Completion{done: done}
+	c.level.Store(uint32(level))
 	c.holders.Store(1)
 	return c
+}
+
+// Suffice says that it is enough when the message got as far as level. It is for
+// interceptors of the way in: a level further than the one asked for changes
+// nothing, and neither does one that comes after the completion was told.
+func (c *Completion) Suffice(level Level) {
+	if c == nil {
+		return
+	}
+	for at := c.level.Load(); uint32(level) < at; at = c.level.Load() {
+		if c.level.CompareAndSwap(at, uint32(level)) {
+			return
+		}
+	}
 }
 
 // Hold makes the caller one more holder. It must come before the Handle call
@@ -71,7 +86,7 @@ func (c *Completion) Release(err error) {
 
 // Reached reports that the message got as far as level.
 func (c *Completion) Reached(level Level) {
-	if c != nil && level >= c.level {
+	if c != nil && uint32(level) >= c.level.Load() {
 		c.complete(nil)
 	}
 }

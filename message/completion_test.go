@@ -18,6 +18,7 @@ func TestCompletion(t *testing.T) {
 	type c = *message.Completion
 	hold := func(c c) { c.Hold() }
 	release := func(err error) func(c) { return func(c c) { c.Release(err) } }
+	suffice := func(l message.Level) func(c) { return func(c c) { c.Suffice(l) } }
 	reach := func(l message.Level) func(c) { return func(c c) { c.Reached(l) } }
 	for _, tt := range []struct {
 		name  string
@@ -38,6 +39,9 @@ func TestCompletion(t *testing.T) {
 		{"a nearer level is not enough", message.Handled, []func(c){reach(message.Accepted), reach(message.Stored)}, nil},
 		{"reached, then failed", message.Stored, []func(c){hold, reach(message.Stored), release(first), release(nil)}, []error{nil}},
 		{"failed, then reached", message.Stored, []func(c){hold, release(first), reach(message.Stored), release(nil)}, []error{first}},
+		{"less suffices", message.Handled, []func(c){suffice(message.Stored), hold, reach(message.Stored)}, []error{nil}},
+		{"more never does", message.Accepted, []func(c){suffice(message.Handled), hold, reach(message.Accepted)}, []error{nil}},
+		{"less suffices, then failed", message.Handled, []func(c){suffice(message.Stored), hold, release(first)}, []error{first}},
 		{"nobody can reach it any more", message.Stored, []func(c){hold, reach(message.Accepted), release(nil), release(nil)}, []error{nil}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -56,6 +60,7 @@ func TestCompletion(t *testing.T) {
 func TestCompletionNil(t *testing.T) {
 	var c *message.Completion
 	c.Hold()
+	c.Suffice(message.Accepted)
 	c.Reached(message.Handled)
 	c.Release(nil)
 	c.Release(io.EOF)

@@ -122,3 +122,32 @@ func TestChainGeneric(t *testing.T) {
 func refuse[T any](message.Handler[T]) message.Handler[T] {
 	return message.HandlerFunc[T](func(context.Context, message.Message[T]) error { return message.ErrDropped })
 }
+
+// TestWhoSeesHeaders: what a client may say and is shown of the reserved names.
+func TestWhoSeesHeaders(t *testing.T) {
+	for _, tt := range []struct {
+		name                      string
+		onSend, onSubscribe, back bool
+	}{
+		{"color", true, true, true},
+		{message.HeaderTransaction, true, true, true},
+		{message.HeaderMessageID, false, false, false},
+		{message.HeaderAck, false, false, false},
+		{message.HeaderDeliveries, false, false, true},
+		{message.HeaderDeadFrom, false, false, true},
+		{message.HeaderOffset, false, true, true},
+		{message.HeaderEpoch, false, true, true},
+		{message.HeaderRecovered, false, false, true},
+		{message.ReservedPrefix + "user", false, false, false},
+	} {
+		if got := message.FromClient(message.KindData, tt.name); got != tt.onSend {
+			t.Errorf("a client may send %s: %v, want %v", tt.name, got, tt.onSend)
+		}
+		if got := message.FromClient(message.KindSubscribe, tt.name); got != tt.onSubscribe {
+			t.Errorf("a client may subscribe with %s: %v, want %v", tt.name, got, tt.onSubscribe)
+		}
+		if got := message.ToClient(tt.name); got != tt.back {
+			t.Errorf("a client is shown %s: %v, want %v", tt.name, got, tt.back)
+		}
+	}
+}

@@ -110,7 +110,7 @@ func (c *suiteClient) receive(query url.Values) {
 		case "failure":
 			r.Kind = messagetest.ReceivedError
 		}
-		h, payload, err := e.Open()
+		h, payload, err := e.Open(message.KindData)
 		for name, value := range e.Header { // Open leaves out what clients may not send
 			if message.Reserved(name) {
 				h = h.With(name, value)

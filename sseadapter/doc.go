@@ -38,6 +38,8 @@
 //	POST /events?session=TOKEN&destination=/app/grind
 //	POST /events?session=TOKEN&subscribe=3&destination=/topic/chaff
 //	POST /events?session=TOKEN&unsubscribe=3
+//	POST /events?session=TOKEN&ack=ID (or nack; ID is the header hr-ack of a message)
+//	POST /events?session=TOKEN&begin=ID (or commit, abort)
 //	POST /events?session=TOKEN&disconnect
 //
 // The answer is 202 once the request was taken; what became of it is told by an

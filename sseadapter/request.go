@@ -56,23 +56,25 @@ func (a *Adapter) request(w http.ResponseWriter, r *http.Request, q url.Values) 
 func parse(r *http.Request, q url.Values) (req transport.Request) {
 	req.Name, req.Receipt, req.WantsReceipt = "send", q.Get("receipt"), q.Has("receipt")
 	several := false
+	m := &req.Message
 	for name, kind := range kinds {
 		if q.Has(name) {
-			several = several || req.Message.Kind != message.KindData
-			req.Name, req.Message.Kind, req.Message.Subscription = name, kind, q.Get(name)
+			several = several || m.Kind != message.KindData
+			req.Name, m.Kind, m.Subscription = name, kind, q.Get(name)
 		}
 	}
-	m := &req.Message
 	m.Destination = q.Get("destination")
-	m.Header, req.Err = header(r, q)
+	m.Header, req.Err = header(r, q, m.Kind)
 	switch {
 	case req.Err != nil:
 	case several:
-		req.Err = invalid("a request is one of subscribe, unsubscribe and disconnect")
+		req.Err = invalid("a request asks for one thing")
 	case (m.Kind == message.KindData || m.Kind == message.KindSubscribe) != (m.Destination != ""):
 		req.Err = invalid("send and subscribe, and no others, need a destination")
-	case (m.Kind == message.KindSubscribe || m.Kind == message.KindUnsubscribe) != (m.Subscription != ""):
-		req.Err = invalid("subscribe and unsubscribe, and no others, need an id")
+	case (m.Kind == message.KindData || m.Kind == message.KindDisconnect) != (m.Subscription == ""):
+		req.Err = invalid("all but send and disconnect, and no others, need an id")
+	case ids[m.Kind] != "":
+		m.Header, m.Subscription = m.Header.With(ids[m.Kind], m.Subscription), ""
 	}
 	return req
 }
@@ -81,11 +83,26 @@ func parse(r *http.Request, q url.Values) (req transport.Request) {
 var kinds = map[string]message.Kind{
 	"subscribe":   message.KindSubscribe,
 	"unsubscribe": message.KindUnsubscribe,
+	"ack":         message.KindAck,
+	"nack":        message.KindNack,
+	"begin":       message.KindBegin,
+	"commit":      message.KindCommit,
+	"abort":       message.KindAbort,
 	"disconnect":  message.KindDisconnect,
 }
 
-// header makes a message's header of a request's content type and query.
-func header(r *http.Request, q url.Values) (message.Header, error) {
+// ids are the headers for the ids of what is no subscription.
+var ids = map[message.Kind]string{
+	message.KindAck:    message.HeaderAck,
+	message.KindNack:   message.HeaderAck,
+	message.KindBegin:  message.HeaderTransaction,
+	message.KindCommit: message.HeaderTransaction,
+	message.KindAbort:  message.HeaderTransaction,
+}
+
+// header makes the header of a message of kind k of a request's content type and
+// query.
+func header(r *http.Request, q url.Values, k message.Kind) (message.Header, error) {
 	var fields []message.Field
 	if kind := r.Header.Get("Content-Type"); kind != "" {
 		fields = append(fields, message.Field{Name: message.HeaderContentType, Value: kind})
@@ -95,7 +112,7 @@ func header(r *http.Request, q url.Values) (message.Header, error) {
 		if !ok || name == "" {
 			return message.Header{}, invalid("a header is written as name:value")
 		}
-		if !message.Reserved(name) {
+		if message.FromClient(k, name) {
 			fields = append(fields, message.Field{Name: name, Value: value})
 		}
 	}

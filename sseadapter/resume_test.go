@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/sseadapter"
 	"github.com/headrace/headrace/transport"
 )
@@ -104,7 +105,7 @@ func FuzzQuery(f *testing.F) {
 			if err != nil {
 				t.Fatalf("%q: %v", query, err)
 			}
-			if _, p, _ := e.Open(); string(p) == "still here" {
+			if _, p, _ := e.Open(message.KindData); string(p) == "still here" {
 				return
 			}
 		}

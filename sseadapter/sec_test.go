@@ -108,7 +108,7 @@ func TestSec_S13_LineBreaks(t *testing.T) {
 				}
 				continue
 			}
-			header, payload, err := e.Open()
+			header, payload, err := e.Open(message.KindData)
 			if err != nil || string(payload) != value || e.Destination != query.Get("destination") || header.Get("name") != strings.ToValidUTF8(value, "") {
 				t.Errorf("%q: got %q at %q with %v, %v", value, payload, e.Destination, header, err)
 			}

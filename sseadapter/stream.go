@@ -39,7 +39,7 @@ func (a *Adapter) listen(w http.ResponseWriter, r *http.Request, q url.Values) {
 		return
 	}
 	connect := transport.Request{Name: "connect", Message: message.Raw{Kind: message.KindConnect}}
-	connect.Message.Header, connect.Err = header(r, q)
+	connect.Message.Header, connect.Err = header(r, q, message.KindConnect)
 	s.ask(connect, nil)
 	for i, destination := range q["destination"] {
 		m := message.Raw{Kind: message.KindSubscribe, Destination: destination, Subscription: strconv.Itoa(i + 1)}

@@ -81,7 +81,7 @@ func mustNext(t *testing.T, l *listener, name string) event {
 func mustRead(t *testing.T, l *listener, payloads ...string) {
 	t.Helper()
 	for _, want := range payloads {
-		_, payload, err := mustNext(t, l, "").Open()
+		_, payload, err := mustNext(t, l, "").Open(message.KindData)
 		if err != nil || string(payload) != want {
 			t.Fatalf("got %q, %v, want %q", payload, err, want)
 		}
@@ -229,7 +229,7 @@ func TestBadRequests(t *testing.T) {
 		{"no id", "session=TOKEN&subscribe&destination=/topic/a", "", 202, "need an id"},
 		{"a destination too much", "session=TOKEN&unsubscribe=1&destination=/topic/a", "", 202, "need a destination"},
 		{"no header", "session=TOKEN&destination=/topic/a&header=x", "", 202, "name:value"},
-		{"two things at once", "session=TOKEN&subscribe=1&unsubscribe=1&destination=/topic/a", "", 202, "one of"},
+		{"two things at once", "session=TOKEN&subscribe=1&unsubscribe=1&destination=/topic/a", "", 202, "one thing"},
 		{"an id twice", "session=TOKEN&subscribe=1&destination=/topic/b&receipt=r", "", 202, "already"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func ofServers(c frame.Command) bool {
 // and "Heart-beating"). 1.0 has no heart-beats. A second CONNECT, which the
 // session refuses, settles nothing.
 func (d *dialect) connect(f frame.Frame) (m message.Raw, err error) {
-	m = message.Raw{Kind: message.KindConnect, Header: without(f.Header, connectOwn)}
+	m = message.Raw{Kind: message.KindConnect, Header: from(message.KindConnect, f.Header, connectOwn)}
 	if d.Version() != 0 {
 		return m, nil
 	}

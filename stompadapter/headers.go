@@ -32,15 +32,15 @@ func (h HeaderAccess) ContentType() string { return h.m.Header.Get(frame.HeaderC
 // Transaction returns the id of the transaction that a KindData, KindAck or
 // KindNack is part of, or that a KindBegin, KindCommit or KindAbort is about;
 // it is "" when there is none. Ids are unique within their session only.
-func (h HeaderAccess) Transaction() string { return h.m.Header.Get(frame.HeaderTransaction) }
+func (h HeaderAccess) Transaction() string { return h.m.Header.Get(message.HeaderTransaction) }
 
 // AckMode returns how deliveries to a KindSubscribe are acknowledged: "auto",
 // "client" or "client-individual". It is "auto" when the client did not say.
-func (h HeaderAccess) AckMode() string { return cmp.Or(h.m.Header.Get(frame.HeaderAck), "auto") }
+func (h HeaderAccess) AckMode() string { return cmp.Or(h.m.Header.Get(message.HeaderAckMode), "auto") }
 
 // Selector returns the expression by which a KindSubscribe wants to choose
 // messages, or "". STOMP leaves its language to the broker.
-func (h HeaderAccess) Selector() string { return h.m.Header.Get("selector") }
+func (h HeaderAccess) Selector() string { return h.m.Header.Get(message.HeaderSelector) }
 
 // Ack returns what a KindAck or KindNack settles: from 1.2 on the ack id of a
 // delivery, which is unique within the session; before that, and then id is "",

@@ -17,12 +17,17 @@ var (
 	acknowledgeOwn = append(subscribeOwn, frame.HeaderSubscription)
 )
 
-// without returns the fields of h that may go on: none of own and none that
-// only the server may set.
-func without(h message.Header, own []string) message.Header {
+// from returns the fields of a client's frame that go on in a message of kind k:
+// none of own and none that only the server may set.
+func from(k message.Kind, h message.Header, own []string) message.Header {
+	return without(h, own, func(name string) bool { return message.FromClient(k, name) })
+}
+
+// without returns the fields of h that may go on: none of own.
+func without(h message.Header, own []string, may func(name string) bool) message.Header {
 	fields := make([]message.Field, 0, h.Len())
 	for name, value := range h.All() {
-		if !message.Reserved(name) && !slices.Contains(own, name) {
+		if may(name) && !slices.Contains(own, name) {
 			fields = append(fields, message.Field{Name: name, Value: value})
 		}
 	}
@@ -38,7 +43,7 @@ func (d *dialect) translate(f frame.Frame) (message.Raw, error) {
 		return message.Raw{Kind: message.KindDisconnect}, nil
 	case frame.Send:
 		destination, err := require(f, frame.HeaderDestination)
-		return message.Raw{Destination: destination, Header: without(f.Header, sendOwn), Payload: f.Body}, err
+		return message.Raw{Destination: destination, Header: from(message.KindData, f.Header, sendOwn), Payload: f.Body}, err
 	case frame.Subscribe:
 		return d.subscribe(f)
 	case frame.Unsubscribe:
@@ -101,7 +106,7 @@ func (d *dialect) subscribe(f frame.Frame) (message.Raw, error) {
 		Kind:         message.KindSubscribe,
 		Destination:  strings.Clone(destination),
 		Subscription: id,
-		Header:       without(f.Header, subscribeOwn),
+		Header:       from(message.KindSubscribe, f.Header, subscribeOwn),
 	}, nil
 }
 
@@ -114,7 +119,7 @@ func (d *dialect) unsubscribe(f frame.Frame) (message.Raw, error) {
 		return message.Raw{}, message.Errorf(message.CodeNotFound, "the session has no subscription of this id")
 	}
 	delete(d.subscriptions, id)
-	return message.Raw{Kind: message.KindUnsubscribe, Subscription: id, Header: without(f.Header, subscribeOwn)}, nil
+	return message.Raw{Kind: message.KindUnsubscribe, Subscription: id, Header: from(message.KindUnsubscribe, f.Header, subscribeOwn)}, nil
 }
 
 // acknowledge names the delivered message as the version does: 1.2 by the ack
@@ -136,11 +141,11 @@ func (d *dialect) acknowledge(k message.Kind, f frame.Frame) (message.Raw, error
 	if d.frameVersion() == frame.V11 && subscription == "" {
 		return message.Raw{}, invalid("%s needs the header %s", f.Command, frame.HeaderSubscription)
 	}
-	return message.Raw{Kind: k, Subscription: subscription, Header: without(f.Header, acknowledgeOwn).With(ours, id)}, nil
+	return message.Raw{Kind: k, Subscription: subscription, Header: from(k, f.Header, acknowledgeOwn).With(ours, id)}, nil
 }
 
 // transaction leaves the id in the header, as SEND does.
 func transaction(k message.Kind, f frame.Frame) (message.Raw, error) {
 	_, err := require(f, frame.HeaderTransaction)
-	return message.Raw{Kind: k, Header: without(f.Header, sendOwn)}, err
+	return message.Raw{Kind: k, Header: from(k, f.Header, sendOwn)}, err
 }

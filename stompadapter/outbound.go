@@ -78,7 +78,7 @@ func (d *dialect) send(f frame.Frame, first ...message.Field) error {
 
 // Encode makes a MESSAGE or, of the application's making, an ERROR frame.
 func (d *dialect) Encode(m message.Raw) ([]byte, error) {
-	f := frame.Frame{Command: frame.Message, Header: without(m.Header, messageOwn), Body: m.Payload}
+	f := frame.Frame{Command: frame.Message, Header: without(m.Header, messageOwn, message.ToClient), Body: m.Payload}
 	if d.textOnly {
 		f.Body = bytes.ToValidUTF8(f.Body, []byte("\uFFFD")) // here, so that content-length is right
 	}

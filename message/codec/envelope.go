@@ -47,14 +47,15 @@ func Seal(h message.Header, payload []byte) Envelope {
 	return e
 }
 
-// Open returns the header, sorted by name and without the names that are
-// [message.Reserved], and the payload. A payload that is no string needs no
+// Open returns the header that a client put into a message of kind k, sorted by
+// name and without the names that it may not set ([message.FromClient]), and the
+// payload. A payload that is no string needs no
 // content-type: it is application/json. The errors are authored and have
 // [message.CodeInvalid].
-func (e Envelope) Open() (h message.Header, payload []byte, err error) {
+func (e Envelope) Open(k message.Kind) (h message.Header, payload []byte, err error) {
 	var fields []message.Field
 	for _, name := range slices.Sorted(maps.Keys(e.Header)) {
-		if !message.Reserved(name) {
+		if message.FromClient(k, name) {
 			fields = append(fields, message.Field{Name: name, Value: e.Header[name]})
 		}
 	}

@@ -55,7 +55,7 @@ func TestOpenEnvelope(t *testing.T) {
 			if err := json.Unmarshal([]byte(tt.envelope), &e); err != nil {
 				t.Fatal(err)
 			}
-			h, payload, err := e.Open()
+			h, payload, err := e.Open(message.KindData)
 			if tt.bad != "" {
 				if text := invalid(t, err); !strings.Contains(text, tt.bad) {
 					t.Errorf("told %q, want %q in it", text, tt.bad)
@@ -94,7 +94,7 @@ func FuzzEnvelope(f *testing.F) {
 		if err := json.Unmarshal(sent.Bytes(), &back); err != nil {
 			t.Fatal(err)
 		}
-		h, got, err := back.Open()
+		h, got, err := back.Open(message.KindData)
 		if err != nil || h.Get(message.HeaderContentType) != contentType {
 			t.Fatalf("%v, %v", h, err)
 		}
@@ -115,7 +115,19 @@ func TestSealOfInvalidText(t *testing.T) {
 	if e.Encoding != "base64" {
 		t.Errorf("%s", e.Payload)
 	}
-	if _, got, err := e.Open(); string(got) != string(payload) || err != nil {
+	if _, got, err := e.Open(message.KindData); string(got) != string(payload) || err != nil {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What only a server may set is taken off what clients say, but for that by which a
+// subscription asks to resume.
+func TestEnvelopeOfAClient(t *testing.T) {
+	e := codec.Envelope{Header: map[string]string{message.HeaderOffset: "7", message.HeaderAck: "1", "n": "v"}}
+	for k, want := range map[message.Kind]string{message.KindData: "", message.KindSubscribe: "7"} {
+		h, _, err := e.Open(k)
+		if err != nil || h.Get(message.HeaderOffset) != want || h.Get(message.HeaderAck) != "" || h.Get("n") != "v" {
+			t.Errorf("%s: %v, %v", k, h, err)
+		}
 	}
 }
