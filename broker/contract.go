@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"context"
+	"iter"
+
+	"github.com/headrace/headrace/message"
+)
+
+// Broker is what every broker of this toolkit is: it takes the messages of
+// sessions by their [message.Kind], and sends what is delivered to the outbound
+// handler that it was made with, one message for each subscription, with its
+// Session, its Subscription and a message-id. messagetest.Broker holds it to that.
+//
+// It answers KindConnect with KindConnected, keeps KindSubscribe until
+// KindUnsubscribe or KindDisconnect, publishes KindData, and settles deliveries by
+// KindAck and KindNack. What it does not do it refuses; errors are authored for the
+// sender.
+type Broker interface {
+	message.RawHandler
+	// Features says what the broker can do.
+	Features() Features
+	// Close ends the broker. What it holds is given up, and messages that come
+	// later are refused with CodeUnavailable.
+	Close()
+}
+
+// Features are what a [Broker] can do beyond topics with exact destinations, which
+// all can. The table of capabilities in the docs is made of them.
+type Features struct {
+	// Patterns: subscriptions may have wildcards.
+	Patterns bool
+	// Ordered: what one goroutine sends to one destination reaches each
+	// subscription in that order, redelivery apart.
+	Ordered bool
+	// Queues: of the subscriptions to a destination, one gets a message.
+	Queues bool
+	// Backlog: a queue keeps messages while nobody listens.
+	Backlog bool
+	// Acks: deliveries are acknowledged, one by one or cumulatively, and those
+	// that are not are delivered again.
+	Acks bool
+	// DeadLetters: what is delivered in vain too often goes to another
+	// destination.
+	DeadLetters bool
+	// History: subscriptions resume where they were.
+	History bool
+	// Retain: new subscriptions get the last message.
+	Retain bool
+	// Durable: what was stored survives the end of the process.
+	Durable bool
+	// Nodes: brokers on several nodes are one.
+	Nodes bool
+}
+
+// All yields each feature by its name, with what it means.
+func (f Features) All() iter.Seq2[string, bool] {
+	return func(yield func(string, bool) bool) {
+		_ = yield("patterns", f.Patterns) &&
+			yield("order", f.Ordered) &&
+			yield("queues", f.Queues) &&
+			yield("backlog", f.Backlog) &&
+			yield("acknowledgements", f.Acks) &&
+			yield("dead letters", f.DeadLetters) &&
+			yield("history", f.History) &&
+			yield("retained messages", f.Retain) &&
+			yield("durable", f.Durable) &&
+			yield("many nodes", f.Nodes)
+	}
+}
+
+// Envelope is a message between nodes.
+type Envelope struct {
+	// ID is the same however often an engine delivers the message.
+	ID string
+	// Origin is the id of the node that sent it.
+	Origin string
+	// Destination, Header and Payload are the message's. The header may hold
+	// reserved names: no client can write to a backplane.
+	Destination string
+	Header      message.Header
+	Payload     []byte
+}
+
+// Backplane carries messages between nodes: the driver of an engine. Topics are
+// destinations; "node." and the id of a node, and "registry", are reserved for what
+// nodes tell each other. Its methods may be called from any goroutine.
+type Backplane interface {
+	// Publish hands e to the engine and returns when that has it: what the
+	// engine calls an acknowledgement, where it has one.
+	Publish(ctx context.Context, topic string, e Envelope) error
+	// Subscribe calls receive with what is published to topic from then on, one
+	// message at a time, until unsubscribe is called. Without a group every
+	// subscription gets each message; of those of one group, one does. An error
+	// of receive is for the engine to deliver again, if it can. unsubscribe
+	// returns when receive is not called any more; it must not be called by it.
+	Subscribe(ctx context.Context, topic, group string, receive func(context.Context, Envelope) error) (unsubscribe func(), err error)
+	// Watch calls changed when the engine comes and goes, and once at the
+	// beginning, until stop is called.
+	Watch(changed func(available bool)) (stop func())
+	// Features says what the engine adds: Ordered, Durable, Queues for groups.
+	Features() Features
+}

@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/headrace/headrace/message/destination"
+)
+
+// Mode says who gets a message.
+type Mode uint8
+
+// The modes.
+const (
+	// Topic: every subscription that matches.
+	Topic Mode = iota
+	// Queue: one of the subscriptions to the destination. Messages wait while
+	// none has room for them.
+	Queue
+)
+
+// Rule says how a [Memory] broker treats the destinations below a prefix. The one
+// with the longest prefix counts.
+type Rule struct {
+	// Prefix begins the destinations, such as "/queue". It may be written with or
+	// without the separator at its end. Zero means all destinations.
+	Prefix string
+	// Mode says who gets a message. Zero means [Topic].
+	Mode Mode
+	// NoPatterns refuses subscriptions with wildcards that could match a
+	// destination of the rule. Zero means that they are allowed; those of a
+	// [Queue] never are.
+	NoPatterns bool
+	// Acks says how deliveries are acknowledged, where a subscription asks for it.
+	Acks Acks
+	// Backlog bounds what may wait: in a [Queue], and for each subscription to a
+	// [Topic] that acknowledges.
+	Backlog Backlog
+	// History keeps messages of topics for those who come back. Zero means none.
+	History History
+	// Retain keeps the last message of each topic for new subscriptions. Zero
+	// means that it does not.
+	Retain bool
+}
+
+// Acks says how deliveries to subscriptions that acknowledge are settled.
+type Acks struct {
+	// Prefetch is how many deliveries to one subscription may be unsettled.
+	// Zero means 64.
+	Prefetch int
+	// Deadline is how long a delivery may be unsettled before it counts as
+	// refused. Zero means 30 s, -1 means for ever.
+	Deadline time.Duration
+	// MaxDeliveries is how often a message is delivered before it is a dead
+	// letter. Zero means 5, -1 means any number.
+	MaxDeliveries int
+	// Backoff is how long a message that was refused once waits; the time doubles
+	// with each further refusal. Zero means 1 s.
+	Backoff time.Duration
+	// MaxBackoff bounds the time. Zero means 30 s.
+	MaxBackoff time.Duration
+	// DeadLetter is the destination of dead letters. Empty means that they are
+	// counted, logged and dropped.
+	DeadLetter string
+}
+
+func (a Acks) withDefaults() Acks {
+	a.Prefetch = cmp.Or(a.Prefetch, 64)
+	a.Deadline = cmp.Or(a.Deadline, 30*time.Second)
+	a.MaxDeliveries = cmp.Or(a.MaxDeliveries, 5)
+	a.Backoff = cmp.Or(a.Backoff, time.Second)
+	a.MaxBackoff = cmp.Or(a.MaxBackoff, 30*time.Second)
+	return a
+}
+
+// Backlog bounds messages that wait. A message that finds no room is refused with
+// CodeFull, or, where it would wait for a subscription to a topic, ends that
+// subscription's session.
+type Backlog struct {
+	// Messages is how many may wait. Zero means 10,000.
+	Messages int
+	// Bytes is how much memory they may take. Zero means 8 MiB.
+	Bytes int
+}
+
+func (b Backlog) withDefaults() Backlog {
+	b.Messages = cmp.Or(b.Messages, 10_000)
+	b.Bytes = cmp.Or(b.Bytes, 8<<20)
+	return b
+}
+
+// History bounds what a topic keeps. A message goes when the first of the bounds
+// is passed.
+type History struct {
+	// Messages is how many are kept. Zero means no history.
+	Messages int
+	// Bytes is how much memory they may take. Zero means 1 MiB.
+	Bytes int
+	// Age is how long they are kept. Zero means 5 min, -1 means for ever.
+	Age time.Duration
+}
+
+func (h History) withDefaults() History {
+	h.Bytes = cmp.Or(h.Bytes, 1<<20)
+	h.Age = cmp.Or(h.Age, 5*time.Minute)
+	return h
+}
+
+// rules finds the rule of a destination.
+type rules struct {
+	sep destination.Separator
+	all []*Rule // the longest prefix first
+}
+
+var defaultRule = &Rule{
+	Acks:    Acks{}.withDefaults(),
+	Backlog: Backlog{}.withDefaults(),
+	History: History{}.withDefaults(),
+}
+
+func newRules(sep destination.Separator, all []Rule) rules {
+	rs := rules{sep: sep}
+	for _, r := range all {
+		r.Prefix = strings.TrimRight(r.Prefix, "/.")
+		r.Acks, r.Backlog, r.History = r.Acks.withDefaults(), r.Backlog.withDefaults(), r.History.withDefaults()
+		if i := slices.IndexFunc(rs.all, func(o *Rule) bool { return o.Prefix == r.Prefix }); i >= 0 {
+			panic("broker: two rules for " + r.Prefix)
+		}
+		rs.all = append(rs.all, &r)
+	}
+	slices.SortStableFunc(rs.all, func(a, b *Rule) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
+	return rs
+}
+
+// of returns the rule of a destination.
+func (rs *rules) of(dest string) *Rule {
+	for _, r := range rs.all {
+		if rs.below(dest, r.Prefix) {
+			return r
+		}
+	}
+	return defaultRule
+}
+
+// below reports whether dest is the prefix or continues it with a new segment.
+func (rs *rules) below(dest, prefix string) bool {
+	rest, ok := strings.CutPrefix(dest, prefix)
+	return ok && (rest == "" || prefix == "" || rest[0] == '/' || rest[0] == '.' && rs.sep == destination.Dot)
+}
