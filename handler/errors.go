@@ -213,10 +213,14 @@ func (r *Router) failedCall(ctx context.Context, rt *route, m message.Raw) *Call
 	return c
 }
 
-// log is for errors that were answered: nobody else hears of them.
+// log is for errors that were answered: nobody else hears of them. What the
+// client learned by a code other than CodeInternal is no failure of the program.
 func (r *Router) log(ctx context.Context, m message.Raw, err error) {
 	attrs := []slog.Attr{slog.String("destination", m.Destination), slog.Any("error", err)}
 	level := slog.LevelDebug
+	if message.Public(err).Code == message.CodeInternal {
+		level = slog.LevelWarn
+	}
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))

@@ -133,7 +133,7 @@ func ExampleHeaderValue() {
 	fromClient(r, "/app/remind", "tea")
 	// Output:
 	// /topic/remind <- tea in 1m30s, urgent given: false
-	// refused: header "after" is missing, want time.Duration
+	// refused: header "after" is missing, want Duration
 }
 
 // withHeader stands for the way to the broker and prints a header too.
@@ -256,7 +256,7 @@ func ExampleConfig_codecs() {
 
 	fromClient(r, "/app/trade", `{"shares": 5}`)
 	// Output:
-	// refused: payload has no content type, want one for type handler_test.Trade
+	// refused: payload has no content type, want one for type Trade
 }
 
 // What is wrong with an input says so by field and type.
