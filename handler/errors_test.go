@@ -181,6 +181,7 @@ func TestAnsweredErrorIsLoggedOnce(t *testing.T) {
 		level string
 	}{
 		{"failure", errBoom, "WARN"},
+		{"failure that has a handler of its own", &tradeError{errBoom.Error()}, "DEBUG"},
 		{"failure in words for the client", message.Errorf(message.CodeInternal, "no").WithCause(errBoom), "WARN"},
 		{"authored", message.Errorf(message.CodeDenied, "no").WithCause(errBoom), "DEBUG"},
 		{"panic", message.NewPanicError(errBoom), "ERROR"},
@@ -190,6 +191,7 @@ func TestAnsweredErrorIsLoggedOnce(t *testing.T) {
 			logger, buf := debugLog()
 			r, _ := failing(handler.Config{Logger: logger}, c.err)
 			naming[error](r, "any")
+			naming[*tradeError](r, "trade")
 			mustHandle(t, send(r, "/app/x", "payload"))
 			log := buf.String()
 			expect(t, "lines", strings.Count(log, "\n"), 1)
