@@ -57,7 +57,7 @@ var errGone error = message.Errorf(message.CodeUnavailable, "the queue is gone")
 func (q *queue) add(ctx context.Context, m message.Raw) error {
 	l := &letter{queue: q, ctx: detached(ctx), m: m, size: sizeOf(&m)}
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock() // one that was made for what it has no room for goes
 	bounds := &q.rule.Backlog
 	switch {
 	case q.dead:
