@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -54,6 +55,13 @@ func NewMemory(outbound message.RawHandler, config Config) *Memory {
 		b.store.letters = b
 	}
 	return b
+}
+
+// Receipts returns how far a message to a destination must get before its sender is
+// told, as its [Rule] says. Whoever hands messages on to the broker asks for no more
+// ([message.Completion.Suffice]); the broker itself cannot make less of it.
+func (b *Memory) Receipts(dest string) message.Level {
+	return cmp.Or(b.rules.of(dest).Receipts, message.Stored)
 }
 
 // Features says what the broker can do; it depends on the rules where.

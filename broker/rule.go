@@ -39,10 +39,11 @@ type Rule struct {
 	// Backlog bounds what may wait: in a [Queue], and for each subscription to a
 	// [Topic] that acknowledges.
 	Backlog Backlog
-	// Receipts says how far a message must get before its sender is told:
-	// [message.Stored], when the broker has it, or, in a [Queue],
-	// [message.Handled], when a consumer has acknowledged it, if the sender's
-	// [message.Completion] asks for that much. Zero means Stored.
+	// Receipts says how far a message must get before its sender is told, if his
+	// [message.Completion] asks for as much: [message.Accepted], which is when a
+	// channel on the way took it; [message.Stored], when the broker has it; or, in
+	// a [Queue], [message.Handled], when a consumer has acknowledged it. Zero means
+	// Stored.
 	Receipts message.Level
 	// History keeps messages of topics for those who come back. Zero means none.
 	History History
