@@ -92,6 +92,7 @@ type join struct {
 	to      subscription
 	pattern destination.Pattern
 	begun   func(error)
+	first   []message.Raw // what the subscription gets when it begins
 
 	resume bool   // it asks what it missed
 	epoch  string // in which the client was
@@ -112,28 +113,28 @@ func (j *join) readResume(h message.Header) error {
 	return nil
 }
 
-// replay returns what a subscription gets that begins now: if it asks to resume, an
+// replay notes what a subscription gets that begins now: if it asks to resume, an
 // empty message that says whether it can and where it is, and then what it missed;
 // if not, the last message, where that is retained. The lane's lock is held.
-func (l *lane) replay(j *join) []message.Raw {
-	if !j.resume {
-		if n := len(l.kept); l.rule.Retain && n > 0 {
-			return []message.Raw{l.kept[n-1].m}
-		}
-		return nil
+func (l *lane) replay(j *join) {
+	n := l.kept.n
+	first := n // of what it gets
+	if l.rule.Retain && n > 0 {
+		first--
 	}
-	missed := l.last - j.offset
-	can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(len(l.kept))
-	out := []message.Raw{j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
-		message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last, 10)})}
-	if can {
-		for _, r := range l.kept[len(l.kept)-int(missed):] {
-			out = append(out, r.m)
+	j.first = nil // another lane may have died
+	if j.resume {
+		missed := l.last - j.offset
+		can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(n)
+		if can {
+			first = n - int(missed)
 		}
-	} else if n := len(l.kept); l.rule.Retain && n > 0 {
-		out = append(out, l.kept[n-1].m)
+		j.first = append(j.first, j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last, 10)}))
 	}
-	return out
+	for ; first < n; first++ {
+		j.first = append(j.first, l.kept.at(first).m)
+	}
 }
 
 // answer tells a subscription whether it could resume.
@@ -143,7 +144,7 @@ func (j *join) answer(can bool, fields ...message.Field) message.Raw {
 }
 
 // run begins a subscription with what it gets first, unless it has ended.
-func (j *join) run(ctx context.Context, b *Memory, first []message.Raw) {
+func (j *join) run(ctx context.Context, b *Memory) {
 	c := j.client
 	c.mu.Lock()
 	e, ok := c.subscriptions[j.to.id]
@@ -156,7 +157,7 @@ func (j *join) run(ctx context.Context, b *Memory, first []message.Raw) {
 		j.begun(errEnded)
 		return
 	}
-	for _, m := range first {
+	for _, m := range j.first {
 		b.hand(ctx, m, j.to)
 	}
 	j.begun(nil)
