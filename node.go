@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/channel"
@@ -59,6 +61,9 @@ type Config struct {
 	// Logger is told of failures that nobody waits for. Zero (nil) means
 	// slog.Default().
 	Logger *slog.Logger
+	// LogStats is how often Serve logs [Stats], in one line of the level Info; the
+	// first comes after 1 min, or LogStats where that is shorter. Zero means never.
+	LogStats time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -108,7 +113,8 @@ type Node struct {
 	// Events tells what sessions do, on the goroutine that does it.
 	Events *channel.DirectChannel[broker.Event]
 
-	split split
+	split    split
+	adapters atomic.Pointer[[]Adapter] // that Serve was given
 }
 
 // New returns a node that is ready for adapters. Shutdown or Close ends it; [Node.Serve]
@@ -159,7 +165,8 @@ func New(config Config) *Node {
 	})
 	handler.Consume(n.Router, answers, n.Template.Answer)
 	n.split = split{config: config, node: n}
-	n.Inbound.Intercept(n.split.farewell) // around all that are mounted later
+	n.Events.Subscribe(message.HandlerFunc[broker.Event](n.Users.Observe)) // who is told later finds it done
+	n.Inbound.Intercept(n.split.farewell)                                  // around all that are mounted later
 	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
 	n.Outbound.Subscribe(message.HandlerFunc[[]byte](deliver))
