@@ -28,7 +28,8 @@ import (
 // Once the first was taken, the others are handed on whatever becomes of them. The
 // COMMIT is handled when all of them are, those too that somebody took over, and
 // answers with the first error, where [message.ErrDropped] comes last; the other
-// errors stand in its text for the log.
+// errors stand in its text for the log. A message is handled with the values of the
+// context that it came with, which ends with that of the COMMIT.
 //
 // A message that is refused before it comes to the stage is not part of the
 // transaction, whatever its header says: its sender was told.

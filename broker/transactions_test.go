@@ -387,8 +387,10 @@ func TestTransactionsBoundBytes(t *testing.T) {
 	k = newTxKit(t, broker.TransactionsConfig{})
 	c = k.client()
 	k.must(k.begin(c, "t"))
+	wantCode(t, k.sendIn(c, "t", strings.Repeat("x", 512<<10-256-1-256-8+1)), message.CodeFull)
+	k.must(k.begin(c, "t"))
 	k.must(k.sendIn(c, "t", strings.Repeat("x", 512<<10-256-1-256-8)))
-	k.wantStats(broker.TransactionsStats{Open: 1, Messages: 1, Bytes: 512 << 10})
+	k.wantStats(broker.TransactionsStats{Open: 1, Messages: 1, Bytes: 512 << 10, Overflowed: 1})
 	wantCode(t, k.begin(c, "u"), message.CodeFull)
 }
 
