@@ -129,7 +129,7 @@ func (l *lane) replay(j *join) {
 		if can {
 			first = n - int(missed)
 		}
-		j.first = append(j.first, j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+		j.first = append(j.first, j.answer(j.pattern.String(), can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
 			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last, 10)}))
 	}
 	for ; first < n; first++ {
@@ -138,9 +138,9 @@ func (l *lane) replay(j *join) {
 }
 
 // answer tells a subscription whether it could resume.
-func (j *join) answer(can bool, fields ...message.Field) message.Raw {
+func (j *join) answer(dest string, can bool, fields ...message.Field) message.Raw {
 	fields = append(fields, message.Field{Name: message.HeaderRecovered, Value: strconv.FormatBool(can)})
-	return message.Raw{Destination: j.pattern.String(), Header: message.NewHeader(fields...)}
+	return message.Raw{Destination: dest, Header: message.NewHeader(fields...)}
 }
 
 // run begins a subscription with what it gets first, unless it has ended.
@@ -158,7 +158,7 @@ func (j *join) run(ctx context.Context, b *Memory) {
 		return
 	}
 	for _, m := range j.first {
-		b.hand(ctx, m, j.to)
+		b.store.hand(ctx, m, j.to)
 	}
 	j.begun(nil)
 }
