@@ -10,7 +10,7 @@ import (
 
 // wire connects the parts of a node.
 func (n *Node) wire() {
-	n.Inbound.Intercept(n.split.farewell, n.split.receipts)                // around all that are mounted later
+	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
 	n.split.entry = n.Transactions.Intercept(message.HandlerFunc[[]byte](n.split.inbound))
 	n.Inbound.Subscribe(n.split.entry)
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
