@@ -48,7 +48,7 @@ func TestBadInput(t *testing.T) {
 		{"unsubscribe from nothing", true, "UNSUBSCRIBE\nid:1\nreceipt:r\n\n\x00", "the session has no subscription of this id", "not-found", "r"},
 		{"second CONNECT", true, connectFrame, "the session has begun already", "conflict", ""},
 		{"transaction", true, "BEGIN\ntransaction:t\nreceipt:r\n\n\x00", "the broker does not support begin", "invalid", "r"},
-		{"acknowledgement", true, "ACK\nid:1\nreceipt:r\n\n\x00", "the broker does not support ack", "invalid", "r"},
+		{"acknowledgement", true, "ACK\nid:1\nreceipt:r\n\n\x00", "there is nothing to acknowledge by this id", "not-found", "r"},
 		{"two CONNECTs at once", false, connectFrame + connectFrame, "", "conflict", ""},
 		{"SEND before CONNECT", false, sendFrame("/topic/x", "r", ""), "the first frame must be CONNECT or STOMP, not SEND", "invalid", "r"},
 		{"SUBSCRIBE before CONNECT", false, subscribeFrame("1", "/topic/x", "r"), "the first frame must be CONNECT or STOMP, not SUBSCRIBE", "invalid", "r"},

@@ -13,6 +13,8 @@ import (
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
+	"github.com/headrace/headrace/stompadapter"
+	stompclient "github.com/headrace/headrace/stompadapter/client"
 )
 
 // An HTTP POST greets everybody who subscribed to /topic/greetings.
@@ -50,6 +52,41 @@ func Example_onSubscribe() {
 	visit(node, "lee", message.User("lee"))
 	visit(node, "kim", message.User("kim")).subscribe("/app/positions")
 	// Output: kim: /app/positions 5 shares of kim
+}
+
+// Dots divide destinations, a group has the first part, and a STOMP client sends.
+func Example_dots() {
+	node := headrace.New(headrace.Config{Separator: destination.Dot})
+	defer node.Close()
+	red := node.Router.Group("red")
+	handler.Handle(red, "blue.{green}", func(_ context.Context, r handler.Request[string]) (string, error) {
+		return r.PathValue("green") + " says " + r.Payload, nil
+	})
+	stomp := stompadapter.New(node.Inbound, stompadapter.Config{})
+	defer stomp.Close()
+	server := httptest.NewServer(stomp.WebSocket())
+	defer server.Close()
+
+	ctx := context.Background()
+	c, err := stompclient.Dial(ctx, stompclient.Config{URL: "ws" + strings.TrimPrefix(server.URL, "http")})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close(ctx)
+	heard := make(chan message.Raw, 1)
+	_, err = c.Subscribe(ctx, "/topic/red.blue.*", stompclient.SubscribeConfig{}, func(_ context.Context, m message.Raw) error {
+		heard <- m
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	if err := c.Send(ctx, "/app/red.blue.green123", "hi"); err != nil {
+		panic(err)
+	}
+	m := <-heard
+	fmt.Printf("%s: %s\n", m.Destination, m.Payload)
+	// Output: /topic/red.blue.green123: green123 says hi
 }
 
 // A group, a variable and dots, as a client sees them.

@@ -50,6 +50,22 @@ type Config struct {
 	// MaxDestination is how many bytes a destination of the broker may have.
 	// Zero means 1,024, -1 means any number.
 	MaxDestination int
+	// Rules say how destinations of the broker are treated: which are queues whose
+	// consumers compete, how deliveries are acknowledged, what is kept. Zero (nil)
+	// means that all are topics. This makes queues of those below /queue:
+	//
+	//	Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}
+	Rules []broker.Rule
+	// MaxStored bounds the bytes of memory that all messages take which wait at the
+	// broker or are not settled. Zero means 64 MiB, -1 means any amount.
+	MaxStored int64
+	// Receipts says how far a message to the Router must get before its sender is
+	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].
+	Receipts message.Level
+	// Gate decides what reaches a session's queue: it is the last on the way out,
+	// after everything that is mounted on Outbound, whatever way a message came.
+	// Zero (nil) means that everything does which has a session.
+	Gate message.RawInterceptor
 	// UnorderedInbound lets messages of one session be handled side by side.
 	// Zero means in order.
 	UnorderedInbound bool
@@ -128,41 +144,13 @@ func New(config Config) *Node {
 		Unordered: config.UnorderedInbound,
 		Logger:    config.Logger,
 	})
-	n.Broker = broker.NewMemory(n.Outbound, broker.Config{
-		Separator:        config.Separator,
-		MaxSubscriptions: config.MaxSubscriptions,
-		MaxPatternCost:   config.MaxPatternCost,
-		MaxDestination:   config.MaxDestination,
-		Events:           n.Events,
-		Logger:           config.Logger,
-	})
-	n.Users = broker.NewUsers(n.Outbound, broker.UsersConfig{
-		Prefix:           config.UserPrefix,
-		MaxSubscriptions: config.MaxSubscriptions,
-		Events:           n.Events,
-		Logger:           config.Logger,
-	})
-	n.Router = handler.NewRouter(n.BrokerChannel, handler.Config{
-		Prefix:      config.AppPrefix,
-		ReplyPrefix: config.BrokerPrefixes[0],
-		UserPrefix:  config.UserPrefix,
-		Separator:   config.Separator,
-		Codecs:      config.Codecs,
-		Validate:    config.Validate,
-		Outbound:    n.Outbound,
-		Logger:      config.Logger,
-	})
-	n.Template = handler.NewTemplate(n.BrokerChannel, handler.TemplateConfig{
-		UserPrefix: config.UserPrefix,
-		ReplyTo:    config.AppPrefix + answers,
-		Codecs:     config.Codecs,
-	})
+	n.Broker = broker.NewMemory(n.Outbound, config.broker(n.Events))
+	n.Users = broker.NewUsers(n.Outbound, config.users(n.Events))
+	n.Router = handler.NewRouter(n.BrokerChannel, config.router(n.Outbound))
+	n.Template = handler.NewTemplate(n.BrokerChannel, config.template())
 	handler.Consume(n.Router, answers, n.Template.Answer)
 	n.split = split{config: config, node: n}
-	n.Inbound.Intercept(n.split.farewell) // around all that are mounted later
-	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
-	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
-	n.Outbound.Subscribe(message.HandlerFunc[[]byte](deliver))
+	n.wire()
 	return n
 }
 
@@ -191,18 +179,18 @@ func checkPrefixes(c Config) {
 	}
 }
 
-// deliver is the end of Outbound.
-func deliver(ctx context.Context, m message.Raw) error {
-	if m.Session == nil {
-		return message.Errorf(message.CodeInvalid, "the message has no session to deliver to")
-	}
-	return m.Session.Deliver(ctx, m)
-}
-
 // Shutdown refuses new messages and waits until what was accepted is handled,
-// as long as ctx lasts. Adapters are shut down before it.
-func (n *Node) Shutdown(ctx context.Context) error { return n.Inbound.Shutdown(ctx) }
+// as long as ctx lasts. Then the broker is closed: what waits in queues is given up.
+// Adapters are shut down before it.
+func (n *Node) Shutdown(ctx context.Context) error {
+	err := n.Inbound.Shutdown(ctx)
+	n.Broker.Close()
+	return err
+}
 
 // Close abandons what waits and ends the node's goroutines. Adapters are closed
 // before it.
-func (n *Node) Close() { n.Inbound.Close() }
+func (n *Node) Close() {
+	n.Inbound.Close()
+	n.Broker.Close()
+}

@@ -1,11 +1,13 @@
 package headrace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
 
+	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
 )
@@ -39,7 +41,30 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 		}
 		return s.publish(ctx, m)
 	}
-	return n.Broker.Handle(ctx, m)
+	err := n.Broker.Handle(ctx, m)
+	if errors.Is(err, broker.ErrUnknownAck) {
+		return n.Users.Handle(ctx, m)
+	}
+	return err
+}
+
+// receipts asks for no more than the config does. It runs on the sender's
+// goroutine, before the channel.
+func (s *split) receipts(next message.RawHandler) message.RawHandler {
+	return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+		if m.Kind == message.KindData && m.Done != nil {
+			m.Done.Suffice(s.level(m.Destination))
+		}
+		return next.Handle(ctx, m)
+	})
+}
+
+// level returns how far a message to dest must get.
+func (s *split) level(dest string) message.Level {
+	if s.below(dest, s.config.AppPrefix) {
+		return cmp.Or(s.config.Receipts, message.Handled)
+	}
+	return s.node.Broker.Receipts(dest)
 }
 
 // farewell sees to it that a session is forgotten whose last message an

@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"log/slog"
+	"math"
 	"strings"
 
 	"github.com/headrace/headrace/message"
@@ -25,10 +26,19 @@ type Config struct {
 	// MaxDestination is how many bytes the destination of a message or
 	// subscription may have. Zero means 1,024, -1 means any number.
 	MaxDestination int
+	// Rules say how destinations are treated. Zero (nil) means that all are topics,
+	// whose messages go to whoever is subscribed at the moment.
+	Rules []Rule
+	// MaxBytes bounds the memory that all messages take which wait or are not
+	// settled. Zero means 64 MiB, -1 means any amount.
+	MaxBytes int64
+	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
+	// Zero (nil) means the broker itself.
+	DeadLetters message.RawHandler
 	// Events is told what sessions do. Zero (nil) means nobody.
 	Events message.Handler[Event]
-	// Logger is told of deliveries that panicked. Zero (nil) means
-	// slog.Default().
+	// Logger is told of deliveries that panicked and of dead letters that were
+	// dropped. Zero (nil) means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -52,12 +62,16 @@ const (
 	defaultSubscriptions = 128
 	defaultPatternCost   = 32
 	defaultDestination   = 1024
+	defaultBytes         = 64 << 20
 )
 
 func (c Config) withDefaults() Config {
 	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, defaultSubscriptions)
 	c.MaxPatternCost = cmp.Or(c.MaxPatternCost, defaultPatternCost)
 	c.MaxDestination = cmp.Or(c.MaxDestination, defaultDestination)
+	if c.MaxBytes = cmp.Or(c.MaxBytes, defaultBytes); c.MaxBytes < 0 {
+		c.MaxBytes = math.MaxInt64
+	}
 	return c
 }
 
@@ -75,6 +89,8 @@ var (
 	errNoSession    = message.Errorf(message.CodeInvalid, "the message has no session")
 	errConnected    = message.Errorf(message.CodeConflict, "the session is connected already")
 	errNoID         = message.Errorf(message.CodeInvalid, "the subscription has no id")
+	errSelector     = message.Errorf(message.CodeInvalid, "selectors are not supported")
+	errTransaction  = message.Errorf(message.CodeInvalid, "the broker does not know the transaction")
 	errDuplicate    = message.Errorf(message.CodeConflict, "the session has a subscription of this id already")
 )
 

@@ -75,11 +75,13 @@ type Envelope struct {
 	ID string
 	// Origin is the id of the node that sent it.
 	Origin string
-	// Destination, Header and Payload are the message's. The header may hold
-	// reserved names: no client can write to a backplane.
+	// Destination is the message's.
 	Destination string
-	Header      message.Header
-	Payload     []byte
+	// Header is the message's. It may hold reserved names: no client can write to a
+	// backplane.
+	Header message.Header
+	// Payload is the message's.
+	Payload []byte
 }
 
 // Backplane carries messages between nodes: the driver of an engine. Topics are

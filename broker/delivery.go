@@ -48,12 +48,14 @@ func (d *delivery) prepare(m message.Raw) message.Raw {
 
 // to delivers one message. A panic of an outbound interceptor is an error of
 // this delivery only.
-func (d *delivery) to(ctx context.Context, m message.Raw) {
-	if err := d.outgoing(ctx, m); err != nil {
+func (d *delivery) to(ctx context.Context, m message.Raw) error {
+	err := d.outgoing(ctx, m)
+	if err != nil {
 		d.failed.Add(1)
-		return
+	} else {
+		d.delivered.Add(1)
 	}
-	d.delivered.Add(1)
+	return err
 }
 
 func (d *delivery) outgoing(ctx context.Context, m message.Raw) error {

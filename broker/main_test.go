@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/headrace/headrace/broker"
@@ -16,7 +17,10 @@ type client struct {
 	*message.Session
 	mu  sync.Mutex
 	got []message.Raw
+	all []message.Raw // not taken
 	err error
+
+	waiting atomic.Int64
 }
 
 func newClient(user string) *client {
@@ -33,10 +37,13 @@ func (c *client) Deliver(_ context.Context, m message.Raw) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got = append(c.got, m)
+	c.all = append(c.all, m)
 	return c.err
 }
 
 func (c *client) Close(error) {}
+
+func (c *client) Waiting() int { return int(c.waiting.Load()) }
 
 // take returns what was delivered since the last call, as
 // "subscription destination payload", sorted.

@@ -1,59 +1,74 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
 )
 
 // Memory is the embedded broker: it keeps subscriptions in memory and delivers
-// every message to each subscription whose destination matches. It answers
-// KindConnect with KindConnected, keeps KindSubscribe until KindUnsubscribe or
-// KindDisconnect, and publishes KindData. Kinds that it does not know are
-// refused. It has no goroutines and needs no closing.
+// every message to each subscription whose destination matches, or, where a [Rule]
+// makes a queue of the destination, to one of them. It answers KindConnect with
+// KindConnected, keeps KindSubscribe until KindUnsubscribe or KindDisconnect,
+// publishes KindData, and takes KindAck and KindNack of what it delivered to
+// subscriptions that ask for it by [message.HeaderAckMode]. Kinds that it does not
+// know are refused, and so are selectors. It has no goroutines but timers.
 type Memory struct {
 	config   Config
+	rules    rules
 	delivery delivery
+	store    store
 	index    *destination.Index[subscription]
+	closed   atomic.Bool
 
 	mu      sync.RWMutex
 	clients map[*message.Session]*client
 }
 
-var _ message.RawHandler = (*Memory)(nil)
+var _ Broker = (*Memory)(nil)
 
 // subscription is what the index holds.
 type subscription struct {
 	session *message.Session
 	id      string
-}
-
-// client is a connected session and what it subscribed to.
-type client struct {
-	mu            sync.Mutex
-	gone          bool
-	subscriptions map[string]entry
-}
-
-type entry struct {
-	destination string
-	index       *destination.Entry[subscription]
+	queue   *queue // of its own, if it acknowledges what it gets from a topic
 }
 
 // NewMemory returns a broker that delivers to outbound: one message for each
-// matching subscription, with its Session and Subscription set.
+// matching subscription, with its Session and Subscription set. Close ends it.
 func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	config = config.withDefaults()
 	b := &Memory{
 		config:  config,
+		rules:   newRules(config.Separator, config.Rules),
 		index:   destination.NewIndex[subscription](config.Separator),
 		clients: make(map[*message.Session]*client),
 	}
 	b.delivery.init(outbound, config.Events, config.Logger)
+	b.store.init(&b.delivery, config.Separator, config.MaxBytes, config.DeadLetters)
+	if config.DeadLetters == nil {
+		b.store.letters = b
+	}
 	return b
+}
+
+// Receipts returns how far a message to a destination must get before its sender is
+// told, as its [Rule] says. Whoever hands messages on to the broker asks for no more
+// ([message.Completion.Suffice]); the broker itself cannot make less of it.
+func (b *Memory) Receipts(dest string) message.Level {
+	return cmp.Or(b.rules.of(dest).Receipts, message.Stored)
+}
+
+// Features says what the broker can do; it depends on the rules where.
+func (b *Memory) Features() Features {
+	return Features{
+		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true,
+	}
 }
 
 // Handle takes a message of any kind. It never blocks unless the outbound
@@ -62,11 +77,15 @@ func (b *Memory) Handle(ctx context.Context, m message.Raw) error {
 	if limit := b.config.MaxDestination; limit >= 0 && len(m.Destination) > limit {
 		return errTooLong(limit)
 	}
-	if m.Kind == message.KindData {
-		b.publish(ctx, m)
+	switch {
+	case m.Kind == message.KindDisconnect && m.Session != nil:
+		b.disconnect(ctx, m.Session)
 		return nil
-	}
-	if m.Session == nil {
+	case b.closed.Load():
+		return errClosed
+	case m.Kind == message.KindData:
+		return b.publish(ctx, m)
+	case m.Session == nil:
 		return errNoSession
 	}
 	switch m.Kind {
@@ -77,61 +96,63 @@ func (b *Memory) Handle(ctx context.Context, m message.Raw) error {
 	case message.KindUnsubscribe:
 		b.unsubscribe(ctx, m)
 		return nil
-	case message.KindDisconnect:
-		b.disconnect(ctx, m.Session)
-		return nil
+	case message.KindAck, message.KindNack:
+		return b.settle(m)
 	}
 	return errUnsupported(m.Kind)
 }
 
-func (b *Memory) publish(ctx context.Context, m message.Raw) {
-	out := b.delivery.prepare(m)
-	for s := range b.index.Match(m.Destination) {
-		out.Session, out.Subscription = s.session, s.id
-		b.delivery.to(ctx, out)
+func (b *Memory) publish(ctx context.Context, m message.Raw) error {
+	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
+		return errTransaction
 	}
+	rule := b.rules.of(m.Destination)
+	if rule.Mode == Queue {
+		return b.enqueue(ctx, m, rule)
+	}
+	b.fanOut(ctx, b.delivery.prepare(m))
 	m.Done.Reached(message.Stored)
-}
-
-func (b *Memory) connect(ctx context.Context, m message.Raw) error {
-	b.mu.Lock()
-	_, known := b.clients[m.Session]
-	if !known {
-		b.clients[m.Session] = &client{subscriptions: make(map[string]entry)}
-	}
-	b.mu.Unlock()
-	if known {
-		return errConnected
-	}
-	if err := b.delivery.outgoing(ctx, message.Raw{Kind: message.KindConnected, Session: m.Session}); err != nil {
-		b.forget(m.Session)
-		return err
-	}
-	b.delivery.tell(ctx, Event{Kind: Connected, Session: m.Session})
 	return nil
 }
 
-func (b *Memory) client(s *message.Session) *client {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.clients[s]
+// fanOut delivers to all who match.
+func (b *Memory) fanOut(ctx context.Context, out message.Raw) {
+	for s := range b.index.Match(out.Destination) {
+		if s.queue != nil {
+			b.store.post(ctx, out, s)
+			continue
+		}
+		out.Session, out.Subscription = s.session, s.id
+		_ = b.delivery.to(ctx, out) // it is counted
+	}
 }
 
-func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
-	pattern, err := b.parse(m.Destination)
+// enqueue stores a message for one of the consumers of its destination.
+func (b *Memory) enqueue(ctx context.Context, m message.Raw, rule *Rule) error {
+	out := b.delivery.prepare(m)
+	if rule.Receipts == message.Handled {
+		m.Done.Hold()
+		out.Done = m.Done
+	}
+	q, err := b.store.put(ctx, out, rule)
 	if err != nil {
+		out.Done.Release(nil) // the error is told by who is given it
 		return err
 	}
+	m.Done.Reached(message.Stored)
+	q.run()
+	return nil
+}
+
+func (b *Memory) settle(m message.Raw) error {
 	c := b.client(m.Session)
 	if c == nil {
 		return errNotConnected
 	}
-	if err := b.store(c, m, pattern); err != nil {
-		return err
+	if u := c.acks(); u != nil {
+		return u.settle(m)
 	}
-	m.Done.Reached(message.Stored)
-	b.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
-	return nil
+	return ErrUnknownAck
 }
 
 func (b *Memory) parse(dest string) (destination.Pattern, error) {
@@ -142,75 +163,18 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 	if limit := b.config.MaxPatternCost; limit >= 0 && p.Cost() > limit {
 		return p, message.Errorf(message.CodeDenied, "the pattern %.200q costs %d, and %d is allowed", dest, p.Cost(), limit)
 	}
-	return p, nil
+	return p, b.rules.forbid(p)
 }
 
-// store adds a subscription unless the client is gone: its lock is what keeps a
-// late SUBSCRIBE from leaving anything behind.
-func (b *Memory) store(c *client, m message.Raw, pattern destination.Pattern) error {
-	if m.Subscription == "" {
-		return errNoID
+// Close refuses what comes later, gives up what waits, and returns when no timer
+// of the broker runs any more. How much was given up is counted and logged.
+func (b *Memory) Close() {
+	b.closed.Store(true)
+	before := b.store.dropped[dropClosed].Load()
+	b.store.close()
+	if lost := b.store.dropped[dropClosed].Load() - before; lost > 0 {
+		b.delivery.log().Warn("broker closed with messages that waited", "messages", lost)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone {
-		return errNotConnected
-	}
-	if _, ok := c.subscriptions[m.Subscription]; ok {
-		return errDuplicate
-	}
-	if limit := b.config.MaxSubscriptions; limit >= 0 && len(c.subscriptions) >= limit {
-		return errTooMany(limit)
-	}
-	c.subscriptions[m.Subscription] = entry{
-		destination: m.Destination,
-		index:       b.index.Add(pattern, subscription{session: m.Session, id: m.Subscription}),
-	}
-	return nil
-}
-
-// unsubscribe ends a subscription; one that is not there is no error, for it may
-// be another broker's.
-func (b *Memory) unsubscribe(ctx context.Context, m message.Raw) {
-	c := b.client(m.Session)
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	e, ok := c.subscriptions[m.Subscription]
-	if ok {
-		delete(c.subscriptions, m.Subscription)
-		b.index.Remove(e.index)
-	}
-	c.mu.Unlock()
-	if ok {
-		b.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
-	}
-}
-
-func (b *Memory) disconnect(ctx context.Context, s *message.Session) {
-	if b.forget(s) {
-		b.delivery.tell(ctx, Event{Kind: Disconnected, Session: s, Reason: s.Reason()})
-	}
-}
-
-// forget reports whether the session was connected.
-func (b *Memory) forget(s *message.Session) bool {
-	b.mu.Lock()
-	c := b.clients[s]
-	delete(b.clients, s)
-	b.mu.Unlock()
-	if c == nil {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.gone = true
-	for _, e := range c.subscriptions {
-		b.index.Remove(e.index)
-	}
-	c.subscriptions = nil
-	return true
 }
 
 // MemoryStats is a snapshot of a [Memory] broker.
@@ -219,23 +183,51 @@ type MemoryStats struct {
 	Sessions int
 	// Subscriptions is how many subscriptions they hold.
 	Subscriptions int
+	// Queues is how many queues there are, those of subscriptions to topics that
+	// acknowledge among them.
+	Queues int
+	// Bytes is about how much memory the messages take that wait or are not
+	// settled.
+	Bytes int64
 	// Published counts messages that were sent to the broker.
 	Published uint64
 	// Delivered counts deliveries that the outbound handler took.
 	Delivered uint64
 	// Failed counts deliveries that it did not take.
 	Failed uint64
+	// Redelivered counts deliveries that were refused, or expired, and are made
+	// again.
+	Redelivered uint64
+	// Expired counts deliveries that were not settled in time.
+	Expired uint64
+	// DeadLetters counts messages that were refused too often.
+	DeadLetters uint64
+	// Dropped counts messages that were given up, by the reason: "dead" (a dead
+	// letter that has no place), "gone" (their subscription has ended), "vetoed"
+	// (by an interceptor of the way out), "full" (their subscription's session was
+	// ended, because too much waited for it), "closed".
+	Dropped map[string]uint64
 }
 
 // Stats returns a snapshot.
 func (b *Memory) Stats() MemoryStats {
 	b.mu.RLock()
-	defer b.mu.RUnlock()
+	sessions, subscriptions := len(b.clients), 0
+	for _, c := range b.clients {
+		subscriptions += c.count()
+	}
+	b.mu.RUnlock()
 	return MemoryStats{
-		Sessions:      len(b.clients),
-		Subscriptions: b.index.Len(),
+		Sessions:      sessions,
+		Subscriptions: subscriptions,
+		Queues:        b.store.len(),
+		Bytes:         b.store.bytes.Load(),
 		Published:     b.delivery.published.Load(),
 		Delivered:     b.delivery.delivered.Load(),
 		Failed:        b.delivery.failed.Load(),
+		Redelivered:   b.store.redelivered.Load(),
+		Expired:       b.store.expired.Load(),
+		DeadLetters:   b.store.deadLetters.Load(),
+		Dropped:       b.store.drops(),
 	}
 }

@@ -27,7 +27,7 @@ func TestLateSubscribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := message.Raw{Kind: message.KindSubscribe, Session: s, Subscription: "1", Destination: "/topic/a"}
-	if err := b.store(found, late, destination.MustParse("/topic/a", destination.Slash)); !errors.Is(err, errNotConnected) {
+	if _, err := b.keep(found, late, destination.MustParse("/topic/a", destination.Slash), ackAuto); !errors.Is(err, errNotConnected) {
 		t.Errorf("error %v", err)
 	}
 	if n := b.index.Len(); n != 0 {

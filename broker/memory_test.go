@@ -111,7 +111,7 @@ func TestMemoryRefuses(t *testing.T) {
 	o.must(o.subscribe(c, "2", "/topic/b"))
 	wantCode(t, o.subscribe(c, "3", "/topic/c"), message.CodeFull)
 	wantCode(t, o.subscribe(stranger, "1", "/topic/a"), message.CodeInvalid)
-	wantCode(t, o.do(message.Raw{Kind: message.KindAck, Session: c.Session}), message.CodeInvalid)
+	wantCode(t, o.do(message.Raw{Kind: message.KindAck, Session: c.Session}), message.CodeNotFound)
 	wantCode(t, o.do(message.Raw{Kind: message.KindSubscribe, Destination: "/topic/a"}), message.CodeInvalid)
 	o.must(o.send("/topic/c", "x"))
 	wantLines(t, c)

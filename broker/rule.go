@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
 )
 
@@ -38,6 +39,12 @@ type Rule struct {
 	// Backlog bounds what may wait: in a [Queue], and for each subscription to a
 	// [Topic] that acknowledges.
 	Backlog Backlog
+	// Receipts says how far a message must get before its sender is told, if his
+	// [message.Completion] asks for as much: [message.Accepted], which is when a
+	// channel on the way took it; [message.Stored], when the broker has it; or, in
+	// a [Queue], [message.Handled], when a consumer has acknowledged it. Zero means
+	// Stored.
+	Receipts message.Level
 	// History keeps messages of topics for those who come back. Zero means none.
 	History History
 	// Retain keeps the last message of each topic for new subscriptions. Zero
@@ -53,8 +60,9 @@ type Acks struct {
 	// Deadline is how long a delivery may be unsettled before it counts as
 	// refused. Zero means 30 s, -1 means for ever.
 	Deadline time.Duration
-	// MaxDeliveries is how often a message is delivered before it is a dead
-	// letter. Zero means 5, -1 means any number.
+	// MaxDeliveries is how many deliveries of a message may fail, by KindNack, by
+	// the deadline or on the way out, before it is a dead letter; those that end
+	// with their session do not count. Zero means 5, -1 means any number.
 	MaxDeliveries int
 	// Backoff is how long a message that was refused once waits; the time doubles
 	// with each further refusal. Zero means 1 s.
@@ -142,6 +150,38 @@ func (rs *rules) of(dest string) *Rule {
 		}
 	}
 	return defaultRule
+}
+
+// forbid refuses patterns that clients may not subscribe to: those in the place of
+// a queue, and those that could match what is below a prefix without patterns.
+func (rs *rules) forbid(p destination.Pattern) error {
+	if p.Exact() {
+		return nil
+	}
+	if rs.of(p.String()).Mode == Queue {
+		return errPattern
+	}
+	for _, r := range rs.all {
+		if r.NoPatterns && rs.reaches(p, r.Prefix) {
+			return errPattern
+		}
+	}
+	return nil
+}
+
+var errPattern error = message.Errorf(message.CodeDenied, "patterns are not allowed there")
+
+// reaches reports whether p could match a destination below the prefix.
+func (rs *rules) reaches(p destination.Pattern, prefix string) bool {
+	if rs.below(p.String(), prefix) || p.Match(prefix) {
+		return true
+	}
+	for _, rest := range [...]string{"/**", "/*", "/*.**", ".**"} {
+		if all, err := destination.Parse(prefix+rest, rs.sep); err == nil && p.Overlaps(all) {
+			return true
+		}
+	}
+	return false
 }
 
 // below reports whether dest is the prefix or continues it with a new segment.

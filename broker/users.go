@@ -191,7 +191,7 @@ func (u *Users) send(ctx context.Context, m message.Raw) error {
 	out.Destination = u.config.Prefix + "/" + dest
 	for _, t := range targets {
 		out.Session, out.Subscription = t.session, t.id
-		u.delivery.to(ctx, out)
+		_ = u.delivery.to(ctx, out) // it is counted
 	}
 	m.Done.Reached(message.Stored)
 	return nil

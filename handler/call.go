@@ -102,5 +102,6 @@ func binder(in any, source string) func(c *Call, in any) error {
 	if t := reflect.TypeOf(in).Elem(); t.Implements(reflect.TypeFor[Binder]()) {
 		panic(fmt.Sprintf("handler: the endpoint at %s takes %v, which fills itself: it must take the type without the *", source, t))
 	}
-	return (*Call).read
+	r := rulesOf(reflect.TypeOf(in))
+	return func(c *Call, in any) error { return c.readBy(r, in) }
 }

@@ -42,7 +42,9 @@
 //
 // The replies to a message are sent before its endpoint is done, the user's
 // before everybody's, so they keep the order in which a channel hands the router
-// the messages of a session. [Later] is the exception: see there.
+// the messages of a session. [Later] is the exception: see there. A [Stream] has
+// its session's turn: what the session sends meanwhile, to unsubscribe too, is
+// handled when the stream is over.
 //
 // # Errors
 //

@@ -123,8 +123,11 @@ func (h *errorHandler) rank() int {
 	case h.of.Kind() != reflect.Interface:
 		return 1
 	}
-	return 2
+	return catchAll
 }
+
+// catchAll is the rank of those that answer errors of an interface.
+const catchAll = 2
 
 // what names the errors that are the handler's.
 func (h *errorHandler) what() string {
@@ -193,7 +196,7 @@ func (r *Router) answerBy(ctx context.Context, handlers []*errorHandler, rt *rou
 		case !mine:
 			continue
 		case failed == nil:
-			r.log(ctx, m, err)
+			r.log(ctx, h, m, err)
 		case !errors.Is(failed, err):
 			return errors.Join(failed, err)
 		}
@@ -213,10 +216,15 @@ func (r *Router) failedCall(ctx context.Context, rt *route, m message.Raw) *Call
 	return c
 }
 
-// log is for errors that were answered: nobody else hears of them.
-func (r *Router) log(ctx context.Context, m message.Raw, err error) {
+// log is for errors that were answered: nobody else hears of them. One that h is
+// for by its value or concrete type was expected; of others, what the client
+// learned by a code other than CodeInternal is no failure of the program.
+func (r *Router) log(ctx context.Context, h *errorHandler, m message.Raw, err error) {
 	attrs := []slog.Attr{slog.String("destination", m.Destination), slog.Any("error", err)}
 	level := slog.LevelDebug
+	if h.rank() == catchAll && message.Public(err).Code == message.CodeInternal {
+		level = slog.LevelWarn
+	}
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))

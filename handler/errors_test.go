@@ -9,11 +9,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/codec"
 )
 
 type tradeError struct{ symbol string }
@@ -171,20 +173,67 @@ func TestErrorHandlerThatFails(t *testing.T) {
 	}
 }
 
+// TestAnsweredErrorIsLoggedOnce, at the level that says whose it is.
 func TestAnsweredErrorIsLoggedOnce(t *testing.T) {
-	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r, _ := failing(handler.Config{Logger: logger}, errBoom)
-	naming[error](r, "any")
-	mustHandle(t, send(r, "/app/x", "payload"))
-	expect(t, "lines", strings.Count(log.String(), "\n"), 1)
-	for _, part := range []string{"level=DEBUG", "destination=/app/x", errBoom.Error()} {
-		if !strings.Contains(log.String(), part) {
-			t.Errorf("log has no %q: %s", part, log.String())
-		}
+	for _, c := range []struct {
+		name  string
+		err   error
+		level string
+	}{
+		{"failure", errBoom, "WARN"},
+		{"failure that has a handler of its own", &tradeError{errBoom.Error()}, "DEBUG"},
+		{"failure in words for the client", message.Errorf(message.CodeInternal, "no").WithCause(errBoom), "WARN"},
+		{"authored", message.Errorf(message.CodeDenied, "no").WithCause(errBoom), "DEBUG"},
+		{"panic", message.NewPanicError(errBoom), "ERROR"},
+		{"panic with an authored error", message.NewPanicError(message.Errorf(message.CodeDenied, "no").WithCause(errBoom)), "ERROR"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			logger, buf := debugLog()
+			r, _ := failing(handler.Config{Logger: logger}, c.err)
+			naming[error](r, "any")
+			naming[*tradeError](r, "trade")
+			mustHandle(t, send(r, "/app/x", "payload"))
+			log := buf.String()
+			expect(t, "lines", strings.Count(log, "\n"), 1)
+			for _, part := range []string{"level=" + c.level, "destination=/app/x", errBoom.Error()} {
+				if !strings.Contains(log, part) {
+					t.Errorf("log has no %q: %s", part, log)
+				}
+			}
+			if strings.Contains(log, "payload") {
+				t.Errorf("the log has the payload: %s", log)
+			}
+		})
 	}
-	if strings.Contains(log.String(), "payload") {
-		t.Errorf("the log has the payload: %s", log.String())
+}
+
+func debugLog() (*slog.Logger, *bytes.Buffer) {
+	var buf bytes.Buffer
+	return slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug})), &buf
+}
+
+// TestLogOfInputIsShort: what is wrong with an input is logged at Debug, and
+// quotes a part of it at most.
+func TestLogOfInputIsShort(t *testing.T) {
+	long := strings.Repeat("9", 10_000)
+	for _, c := range []struct {
+		name, payload string
+		wire          func(r *handler.Router, pattern string)
+	}{
+		{"number", long, told[int]},
+		{"unknown field", `{"` + long + `":1}`, told[trade]},
+		{"text", `"` + long + `"`, told[time.Time]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			logger, log := debugLog()
+			r, _ := newRouter(handler.Config{Logger: logger, Codecs: codec.NewSet(codec.JSON{Strict: true})})
+			c.wire(r, "/x")
+			handler.OnError(r, func(context.Context, *handler.InputError) (string, error) { return "", handler.ErrNoReply })
+			mustHandle(t, send(r, "/app/x", c.payload))
+			if !strings.Contains(log.String(), "level=DEBUG") || log.Len() > 1000 {
+				t.Errorf("logged: %s", log)
+			}
+		})
 	}
 }
 

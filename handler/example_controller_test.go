@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/headrace/headrace/handler"
@@ -100,6 +103,21 @@ func ExampleOnSubscribe() {
 	// /app/positions to sub-1 of kim: ["5 shares of ACME"]
 }
 
+// With SendTo a subscription is answered through the broker, to everybody who
+// subscribed there.
+func ExampleOnSubscribe_sendTo() {
+	r := handler.NewRouter(toBroker, handler.Config{})
+
+	handler.OnSubscribe(r, "/rooms/{room}", func(_ context.Context, req handler.Request[struct{}]) (string, error) {
+		return req.User().Name() + " came in", nil
+	}, handler.SendTo("/topic/rooms/{room}"))
+
+	s := message.NewSession(nil, message.SessionInfo{Principal: message.User("kim")})
+	_ = r.Handle(s.Context(), message.Raw{Kind: message.KindSubscribe, Session: s, Subscription: "sub-1", Destination: "/app/rooms/blue"})
+	// Output:
+	// /topic/rooms/blue <- kim came in
+}
+
 // Parts of the destination are converted to the type that is asked for.
 func ExampleVar() {
 	r := handler.NewRouter(toBroker, handler.Config{})
@@ -133,7 +151,7 @@ func ExampleHeaderValue() {
 	fromClient(r, "/app/remind", "tea")
 	// Output:
 	// /topic/remind <- tea in 1m30s, urgent given: false
-	// refused: header "after" is missing, want time.Duration
+	// refused: header "after" is missing, want Duration
 }
 
 // withHeader stands for the way to the broker and prints a header too.
@@ -207,6 +225,26 @@ func ExampleOnErrorIs() {
 	// /topic/problems <- no more tea
 }
 
+// A panic is an error like others. Without a handler for it the client is told of
+// an internal error, and nothing more.
+func ExampleOnError_panic() {
+	r := handler.NewRouter(toBroker, handler.Config{Logger: slog.New(slog.DiscardHandler)}) // which is told of the panic
+
+	handler.Handle(r, "/share/{n}", func(_ context.Context, req handler.Request[struct{}]) (int, error) {
+		n, err := handler.Var[int](req, "n")
+		return 100 / n, err
+	})
+	fromClient(r, "/app/share/0", "")
+
+	handler.OnError(r, func(ctx context.Context, e *message.PanicError) (string, error) {
+		return "could not share among " + handler.FailedCall(ctx).PathValue("n"), nil
+	}, handler.SendTo("/topic/problems"))
+	fromClient(r, "/app/share/0", "")
+	// Output:
+	// refused: internal error
+	// /topic/problems <- could not share among 0
+}
+
 // Booking checks itself.
 type Booking struct {
 	Seats int `json:"seats"`
@@ -256,7 +294,7 @@ func ExampleConfig_codecs() {
 
 	fromClient(r, "/app/trade", `{"shares": 5}`)
 	// Output:
-	// refused: payload has no content type, want one for type handler_test.Trade
+	// refused: payload has no content type, want one for type Trade
 }
 
 // What is wrong with an input says so by field and type.
@@ -271,6 +309,25 @@ func ExampleInputError() {
 	fromClient(r, "/app/trade", `{"shares": "five"}`)
 	// Output:
 	// /topic/problems <- payload field shares: want int
+}
+
+// All that a template sends may have something in common.
+func ExampleTemplateConfig() {
+	t := handler.NewTemplate(withHeader, handler.TemplateConfig{
+		Destination: "/topic/audit",
+		ContentType: "application/json",
+		PostProcess: func(_ context.Context, m message.Raw) message.Raw {
+			m.Header = m.Header.With("from", "mill-1")
+			return m
+		},
+	})
+	ctx := context.Background()
+
+	_ = t.Send(ctx, "", "started", message.Field{Name: "level", Value: "info"})
+	_ = t.Publish(ctx, message.Raw{Destination: "/topic/raw", Payload: []byte("as it is")})
+	// Output:
+	// /topic/audit <- "started" level=info content-type=application/json from=mill-1
+	// /topic/raw <- as it is from=mill-1
 }
 
 // A question goes out as a message, and the answer of a client comes back in
@@ -291,6 +348,46 @@ func ExampleTemplate_Request() {
 	fmt.Printf("%s %v\n", answer.Payload, err)
 	// Output:
 	// 42 <nil>
+}
+
+// Interceptors of a group are around all that is in it.
+func ExampleRouter_Use() {
+	r := handler.NewRouter(toBroker, handler.Config{})
+	admin := r.Group("/admin")
+	admin.Use(func(next message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			if m.Session.User().Name() != "admin" {
+				return message.Errorf(message.CodeDenied, "only for admins")
+			}
+			return next.Handle(ctx, m)
+		})
+	})
+
+	handler.Consume(admin, "/shutdown", func(context.Context, struct{}) error { return nil })
+	handler.Handle(r, "/hello", func(context.Context, struct{}) (string, error) { return "hello", nil })
+
+	fromClient(r, "/app/admin/shutdown", "")
+	fromClient(r, "/app/hello", "")
+	// Output:
+	// refused: only for admins
+	// /topic/hello <- hello
+}
+
+// Routes lists what is wired, and where in the program that was done.
+func ExampleRouter_Routes() {
+	r := handler.NewRouter(toBroker, handler.Config{})
+	rooms := r.Group("/rooms/{room}")
+	handler.Handle(rooms, "/say", func(_ context.Context, text string) (string, error) { return text, nil })
+	handler.OnSubscribe(rooms, "/members", func(context.Context, struct{}) ([]string, error) { return nil, nil },
+		handler.SendTo("/topic/rooms/{room}"))
+
+	for _, route := range r.Routes() {
+		file, _, _ := strings.Cut(filepath.Base(route.Source), ":")
+		fmt.Println(route.Kind, route.Pattern, "in", file)
+	}
+	// Output:
+	// data /rooms/{room}/say in example_controller_test.go
+	// subscribe /rooms/{room}/members in example_controller_test.go
 }
 
 // The table of the routes is data.

@@ -106,8 +106,8 @@ func ExampleDecode() {
 	}
 	// Output:
 	// {ID:1 Symbol: Shares:5}
-	// payload is not valid JSON for type handler_test.Order: field "Shares": want int, got string
-	// payload is not valid JSON for type handler_test.Order: unknown field "Colour"
+	// payload is not valid JSON for type Order: field "Shares": want int, got string
+	// payload is not valid JSON for type Order: unknown field "Colour"
 }
 
 func ExampleEncode() {

@@ -36,21 +36,23 @@ func (r *Router) Routes() []Route {
 	return all
 }
 
-// route is an endpoint, and what is around it, under its pattern.
+// route is an endpoint, and what is around it, under its pattern. What a message
+// reads of it comes first: among many routes, memory that is far apart is most of
+// what a message waits for.
 type route struct {
-	Route
+	// entry is the endpoint within all that the route and its groups put around it.
+	entry   atomic.Pointer[message.RawHandler]
 	router  *Router // or group
+	bind    func(c *Call, in any) error
 	pattern destination.Pattern
 	names   []string // of the pattern's variables
 	plan    *plan    // nil: it never replies
-	in, out reflect.Type
-	bind    func(c *Call, in any) error
 
+	Route
+	in, out      reflect.Type
 	endpoint     message.RawHandler
 	interceptors []message.RawInterceptor
 	catches      []*errorHandler
-	// entry is the endpoint within all that the route and its groups put around it.
-	entry atomic.Pointer[message.RawHandler]
 }
 
 // newRoute begins a registration, for the exported function that the program
@@ -65,7 +67,7 @@ func (r *Router) newRoute(kind message.Kind, pattern string, in, out any, endpoi
 	if err != nil {
 		panic(fmt.Sprintf("handler: %v, at %s", err, source))
 	}
-	rt := &route{Route: Route{kind, pattern, source}, router: r, pattern: p, names: p.Names()}
+	rt := &route{router: r, pattern: p, names: p.Names(), Route: Route{kind, pattern, source}}
 	rt.in, rt.bind = payloadType(in), binder(in, source)
 	if out != nil {
 		rt.out = payloadType(out)

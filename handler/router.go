@@ -38,8 +38,11 @@ type Config struct {
 	// clients. Zero (nil) means that there are none, and that every OnSubscribe
 	// needs a SendTo.
 	Outbound message.RawHandler
-	// Logger is told of the errors that an error handler answered. Zero (nil)
-	// means slog.Default() at the time of the error.
+	// Logger is told of the errors that an error handler answered: at Error of
+	// panics, at Debug of what the client may be told by another code than
+	// CodeInternal and of errors that the handler is for by their concrete type or
+	// value, at Warn of all others. Zero (nil) means slog.Default() at the time of
+	// the error.
 	Logger *slog.Logger
 }
 

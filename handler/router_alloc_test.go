@@ -10,6 +10,10 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
+type shout string
+
+func (shout) Validate() error { return nil }
+
 // The promise is 2 allocations for a message with one path variable and a
 // []byte payload: the variable, and the input with its call. Where a reply
 // option has no variable, the reply costs nothing.
@@ -29,6 +33,9 @@ func TestRouterAllocations(t *testing.T) {
 				return nil
 			})
 		}, 2},
+		{"request that is validated", func(r *handler.Router) {
+			handler.Consume(r, "/trade/{symbol}", func(_ context.Context, req handler.Request[shout]) error { return nil })
+		}, 3}, // and the text
 		{"request and reply", func(r *handler.Router) {
 			handler.Handle(r, "/trade/{symbol}", func(_ context.Context, req handler.Request[[]byte]) ([]byte, error) {
 				_ = req.PathValue("symbol")

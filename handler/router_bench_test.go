@@ -55,7 +55,7 @@ func BenchmarkRouterThousandToTen(b *testing.B) {
 	pass := func(r *handler.Router, messages []message.Raw) func() time.Duration {
 		return func() time.Duration {
 			start := time.Now()
-			for i := range 2_000 {
+			for i := range 20_000 {
 				_ = r.Handle(b.Context(), messages[i%len(messages)])
 			}
 			return time.Since(start)

@@ -58,11 +58,12 @@ func (e *Error) WithCause(cause error) *Error {
 	return &c
 }
 
-// Error returns code, message and cause: the form for the log. Clients are
-// given Message alone.
+// Error returns code, message and cause: the form for the log. Of a cause it has
+// 500 characters at most, for it may quote what a client sent. Clients are given
+// Message alone.
 func (e *Error) Error() string {
 	if e.cause != nil {
-		return fmt.Sprintf("%s: %s: %v", e.Code, e.Message, e.cause)
+		return fmt.Sprintf("%s: %s: %.500v", e.Code, e.Message, e.cause)
 	}
 	return fmt.Sprintf("%s: %s", e.Code, e.Message)
 }

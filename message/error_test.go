@@ -46,6 +46,10 @@ func TestErrorWithCause(t *testing.T) {
 	if errLimit.Error() != "full: over the limit" || caused.Error() != "full: over the limit: EOF" {
 		t.Errorf("texts %q and %q", errLimit, caused)
 	}
+	long := errLimit.WithCause(errors.New(strings.Repeat("ü", 10_000)))
+	if want := "full: over the limit: " + strings.Repeat("ü", 500); long.Error() != want {
+		t.Errorf("a long cause has %d bytes, want %d", len(long.Error()), len(want))
+	}
 	if wrapped := message.Errorf(message.CodeInternal, "no: %v", io.EOF); errors.Is(wrapped, io.EOF) {
 		t.Error("Errorf wrapped an argument")
 	}

@@ -144,6 +144,20 @@ func (s *Session) Deliver(ctx context.Context, m Raw) error {
 	return s.sink.Deliver(ctx, m)
 }
 
+// Waiter is implemented by a [Sink] that knows how much waits for its client.
+type Waiter interface {
+	// Waiting returns about how many bytes wait. It does not block.
+	Waiting() int
+}
+
+// Busy reports whether so much waits for the client, half of
+// [SessionInfo.Budget], that who can wait does. Sinks that are no [Waiter] never
+// are.
+func (s *Session) Busy() bool {
+	w, ok := s.sink.(Waiter)
+	return ok && w.Waiting() > s.info.Budget/2
+}
+
 // Close ends the session; the first call's reason counts and later calls do
 // nothing. An authored [Error] is shown to the client; nil means an orderly
 // end. It does not wait until the client is gone.

@@ -44,6 +44,13 @@ func (s *session) Deliver(_ context.Context, m message.Raw) error {
 	return nil
 }
 
+// Waiting says how much waits in the outbox.
+func (s *session) Waiting() int {
+	s.conn.out.mu.Lock()
+	defer s.conn.out.mu.Unlock()
+	return s.conn.out.bytes
+}
+
 // deliverConnected opens the session.
 func (s *session) deliverConnected() error {
 	s.mu.Lock()

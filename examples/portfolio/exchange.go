@@ -28,8 +28,8 @@ type trade struct {
 }
 
 func (x *exchange) routes(r *handler.Router) {
-	// A subscription gets the stocks, and then every price.
-	handler.OnSubscribe(r, "/stocks", x.stocks, handler.Live("/topic/price.*"))
+	// A subscription gets the stocks, and then every price that is not in them yet.
+	handler.OnSubscribe(r, "/stocks", x.stocks, handler.Live("/topic/price.*", handler.Newer(unseen)))
 
 	traders := r.Group("", handler.SendToUser("/queue/position-updates"))
 	traders.Use(interceptor.Around(named))
@@ -95,12 +95,17 @@ func (x *exchange) run(ctx context.Context, every time.Duration) {
 			return
 		case <-ticks.C:
 		}
-		for _, q := range x.market.tick() {
-			if err := x.template.Send(ctx, "/topic/price."+string(q.Symbol), q); err != nil {
-				slog.Error("price not published", "symbol", q.Symbol, "error", err)
-			}
-		}
+		x.tick(ctx)
 	}
+}
+
+// tick moves the prices once and tells everybody.
+func (x *exchange) tick(ctx context.Context) {
+	x.market.tick(func(q quote) {
+		if err := x.template.Send(ctx, "/topic/price."+string(q.Symbol), q); err != nil {
+			slog.Error("price not published", "symbol", q.Symbol, "error", err)
+		}
+	})
 }
 
 // announce shows the text of an HTTP request to everybody.

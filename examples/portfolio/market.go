@@ -25,12 +25,20 @@ type stock struct {
 	Name   string  `json:"name"`
 	Open   cents   `json:"open"`
 	Prices []cents `json:"prices"` // the newest is the last
+	Moves  int     `json:"moves"`  // how often the price has moved
 }
 
 // quote is what a share costs now.
 type quote struct {
 	Symbol symbol `json:"symbol"`
 	Price  cents  `json:"price"`
+	Moves  int    `json:"moves"` // which move of the price it was
+}
+
+// unseen reports whether a price came after those of a snapshot.
+func unseen(snapshot []stock, now quote) bool {
+	i := slices.IndexFunc(snapshot, func(s stock) bool { return s.Symbol == now.Symbol })
+	return i < 0 || now.Moves > snapshot[i].Moves
 }
 
 // history is how many prices of a stock are kept: a minute of them.
@@ -56,25 +64,26 @@ func newMarket() *market {
 		m.stocks[i].Prices = []cents{m.stocks[i].Open}
 	}
 	for range history {
-		m.tick()
+		m.tick(func(quote) {})
 	}
 	return m
 }
 
-// tick moves every price by about a thousandth and returns the new ones.
-func (m *market) tick() []quote {
+// tick moves every price by about a thousandth and publishes the new ones. It does
+// so before anybody can take a snapshot that has them: what is published
+// afterwards is in none that was taken before.
+func (m *market) tick(publish func(quote)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	quotes := make([]quote, len(m.stocks))
 	for i := range m.stocks {
 		s := &m.stocks[i]
 		last := s.Prices[len(s.Prices)-1]
 		price := max(1_00, last+cents(float64(last)*rand.NormFloat64()/1000))
 		s.Prices = append(s.Prices, price)
 		s.Prices = s.Prices[max(0, len(s.Prices)-history):]
-		quotes[i] = quote{Symbol: s.Symbol, Price: price}
+		s.Moves++
+		publish(quote{Symbol: s.Symbol, Price: price, Moves: s.Moves})
 	}
-	return quotes
 }
 
 // price returns what a share costs now, and whether there is such a stock.

@@ -2,6 +2,7 @@ package validation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/go-playground/validator/v10"
@@ -14,6 +15,11 @@ import (
 type order struct {
 	Symbol string `json:"symbol" validate:"required,uppercase"`
 	Shares int    `json:"shares" validate:"min=1,max=500"`
+	Legs   []leg  `json:"legs" validate:"dive"`
+}
+
+type leg struct {
+	Limit float64 `json:"limit" validate:"gt=0"`
 }
 
 // An endpoint is given valid orders only. headrace.Config has the same field for
@@ -27,13 +33,18 @@ func Example() {
 	handler.Handle(router, "/trade", func(_ context.Context, o order) (string, error) {
 		return fmt.Sprintf("%d of %s", o.Shares, o.Symbol), nil
 	})
-	for _, payload := range []string{`{"symbol": "MILL", "shares": 3}`, `{"symbol": "mill", "shares": 501}`} {
+	for _, payload := range []string{
+		`{"symbol": "MILL", "shares": 3}`,
+		`{"symbol": "mill", "shares": 501}`,
+		`{"symbol": "MILL", "shares": 3, "legs": [{"limit": 2}, {"limit": -1}]}`,
+	} {
 		err := router.Handle(context.Background(), message.Raw{Destination: "/app/trade", Payload: []byte(payload)})
-		if err != nil {
-			fmt.Println(message.Public(err).Message)
+		if wrong, ok := errors.AsType[*handler.InputError](err); ok {
+			fmt.Printf("%s (field %s)\n", message.Public(err).Message, wrong.Field)
 		}
 	}
 	// Output:
 	// /topic/trade 3 of MILL
-	// symbol: uppercase, shares: max 500
+	// symbol: uppercase, shares: max 500 (field symbol)
+	// legs[1].limit: gt 0 (field legs[1].limit)
 }

@@ -16,7 +16,8 @@ import (
 
 // Check returns a function for headrace.Config.Validate. It looks at structs, and
 // tells clients which fields are wrong, by their names in JSON, and which rules
-// they break. The function for the names of fields is v's from then on.
+// they break; handler.InputError.Field is the first of them. The function for the
+// names of fields is v's from then on.
 func Check(v *validator.Validate) func(payload any) error {
 	v.RegisterTagNameFunc(func(f reflect.StructField) string {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -36,8 +37,19 @@ func Check(v *validator.Validate) func(payload any) error {
 		}
 		var all []string
 		for _, e := range broken {
-			all = append(all, e.Field()+": "+strings.TrimSpace(e.Tag()+" "+e.Param()))
+			all = append(all, path(e)+": "+strings.TrimSpace(e.Tag()+" "+e.Param()))
 		}
-		return message.Errorf(message.CodeInvalid, "%s", strings.Join(all, ", ")).WithCause(err)
+		return message.Errorf(message.CodeInvalid, "%s", strings.Join(all, ", ")).WithCause(cause{broken})
 	}
+}
+
+// cause says which field is wrong, as the router asks for it.
+type cause struct{ validator.ValidationErrors }
+
+func (c cause) Field() string { return path(c.ValidationErrors[0]) }
+
+// path returns the names on the way to a field, behind that of the payload's type.
+func path(e validator.FieldError) string {
+	_, below, _ := strings.Cut(e.Namespace(), ".")
+	return below
 }

@@ -34,12 +34,12 @@ var below = []string{"message/...", "channel", "handler", "interceptor/...", "br
 var rooms = []room{
 	{path: "message", floor: 0},
 	{path: "message/destination", floor: 0, imports: []string{"message"}},
-	{path: "message/codec", floor: 0, imports: []string{"message"}},
+	{path: "message/codec", floor: 0, imports: []string{"message", "internal/typename"}},
 	{path: "message/codec/...", floor: 0, imports: []string{"message", "message/codec"}, modules: []string{"google.golang.org/protobuf"}},
 
 	{path: "channel", floor: 1, imports: []string{"message", "internal/detach"}},
 
-	{path: "handler", floor: 2, imports: []string{"message/...", "channel", "internal/detach"}},
+	{path: "handler", floor: 2, imports: []string{"message/...", "channel", "internal/detach", "internal/typename"}},
 	{path: "interceptor", floor: 2, imports: []string{"message/...", "channel"}, modules: []string{"golang.org/x/time/rate"}},
 	{path: "interceptor/telemetry", floor: 2, imports: []string{"message/...", "channel", "interceptor"}, modules: []string{otel}},
 	{path: "interceptor/jwt", floor: 2, imports: []string{"message/...", "interceptor"}, modules: []string{"github.com/golang-jwt/jwt"}},
@@ -64,6 +64,7 @@ var rooms = []room{
 
 	// What several rooms share and no user sees.
 	{path: "internal/detach", floor: 0},
+	{path: "internal/typename", floor: -1}, // a room of floor 0 stands on it
 
 	// At the side: what only tests and benchmarks import, and these checks.
 	{path: "messagetest", floor: 2, imports: below, http: true},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/headrace/headrace/internal/typename"
 	"github.com/headrace/headrace/message"
 )
 
@@ -46,7 +47,7 @@ func setBinary(p reflect.Value, payload []byte) error {
 		v.Set(reflect.New(v.Type().Elem()))
 		return setBinary(v, payload)
 	default:
-		return message.Errorf(message.CodeInvalid, "%s cannot be read as type %s", typeBytes, typeName(v.Type()))
+		return message.Errorf(message.CodeInvalid, "%s cannot be read as type %s", typeBytes, typename.Of(v.Type()))
 	}
 }
 

@@ -136,7 +136,7 @@ func TestEncodeErrors(t *testing.T) {
 		{"unknown content type", "image/png", 1, message.Error{Code: message.CodeInvalid, Message: `content type "image/png" is not supported`}},
 		{"malformed content type", "text/plain; =", "a", message.Error{Code: message.CodeInvalid, Message: `content type "text/plain; =" is malformed`}},
 		{"no JSON", "", make(chan int), message.Error{Code: message.CodeInternal, Message: "cannot write type chan as application/json"}},
-		{"no text", "text/plain", Trade{}, message.Error{Code: message.CodeInternal, Message: "cannot write type codec_test.Trade as text/plain"}},
+		{"no text", "text/plain", Trade{}, message.Error{Code: message.CodeInternal, Message: "cannot write type Trade as text/plain"}},
 		{"nil is no text", "text/plain", nil, message.Error{Code: message.CodeInternal, Message: "cannot write type nil as text/plain"}},
 		{"not UTF-8", "", "\xff", message.Error{Code: message.CodeInternal, Message: "cannot write type string as text/plain"}},
 		{"no bytes", "application/octet-stream", 1, message.Error{Code: message.CodeInternal, Message: "cannot write type int as application/octet-stream"}},

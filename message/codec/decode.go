@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 
+	"github.com/headrace/headrace/internal/typename"
 	"github.com/headrace/headrace/message"
 )
 
@@ -63,12 +64,11 @@ func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
 	if done, err := take(s, contentType, payload, v); done {
 		return err
 	}
-	t := reflect.TypeOf(v).Elem()
 	if contentType == "" {
 		if s.isStrict() {
-			return message.Errorf(message.CodeInvalid, "payload has no content type, want one for type %s", typeName(t))
+			return message.Errorf(message.CodeInvalid, "payload has no content type, want one for type %s", pointee(v))
 		}
-		contentType = defaultType(t)
+		contentType = defaultType(reflect.TypeOf(v).Elem())
 	}
 	c, mediaType, err := s.find(contentType)
 	if err != nil {
@@ -78,10 +78,13 @@ func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
 		if _, authored := errors.AsType[*message.Error](err); authored {
 			return err
 		}
-		return message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, typeName(t)).WithCause(err)
+		return message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, pointee(v)).WithCause(err)
 	}
 	return nil
 }
+
+// pointee names the type of what v points to.
+func pointee(v any) string { return typename.Of(reflect.TypeOf(v).Elem()) }
 
 // defaultType is the content type of a Go type when nobody names one.
 func defaultType(t reflect.Type) string {

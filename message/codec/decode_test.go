@@ -67,7 +67,7 @@ func TestDecode(t *testing.T) {
 
 func TestDecodeErrors(t *testing.T) {
 	strict := codec.NewSet(codec.JSON{Strict: true})
-	const trade = "payload is not valid JSON for type codec_test.Trade"
+	const trade = "payload is not valid JSON for type Trade"
 	for _, tt := range []struct {
 		name        string
 		set         *codec.Set
@@ -81,22 +81,22 @@ func TestDecodeErrors(t *testing.T) {
 		{"pointer field", nil, as[Trade], "", `{"note":1}`, trade + `: field "note": want string, got number`},
 		{"bytes field", nil, as[Trade], "", `{"seal":1}`, trade + `: field "seal": want base64 string, got number`},
 		{"other value", nil, as[Trade], "", `[]`, trade + `: want object, got array`},
-		{"want array", nil, as[[]Leg], "", `{}`, `payload is not valid JSON for type []codec_test.Leg: want array, got object`},
+		{"want array", nil, as[[]Leg], "", `{}`, `payload is not valid JSON for type []Leg: want array, got object`},
 		{"long number", nil, as[int], "", strings.Repeat("9", 500), `payload is not valid JSON for type int: want int, got number ` + strings.Repeat("9", 33)},
 		{"syntax", nil, as[Trade], "", `{"a" 1}`, trade + `: invalid character '1' after object key at byte 6`},
 		{"cut off", nil, as[Trade], "", `{"a":`, trade + `: unexpected end of JSON input at byte 5`},
 		{"trailing", nil, as[Trade], "", `{} {}`, trade + `: invalid character '{' after top-level value at byte 4`},
 		{"blank", nil, as[Trade], "", ` `, trade + `: unexpected end of JSON input at byte 1`},
-		{"empty", nil, as[Trade], "", ``, `payload is empty, want JSON for type codec_test.Trade`},
+		{"empty", nil, as[Trade], "", ``, `payload is empty, want JSON for type Trade`},
 		{"empty number", nil, as[int], "application/json", ``, `payload is empty, want JSON for type int`},
 		{"empty string", nil, as[string], "", ``, `payload is empty, want text for type string`},
-		{"empty text", nil, as[Symbol], "text/plain", ``, `payload is empty, want text for type codec_test.Symbol`},
+		{"empty text", nil, as[Symbol], "text/plain", ``, `payload is empty, want text for type Symbol`},
 		{"base64", nil, as[Trade], "", `{"seal":"%"}`, trade},
-		{"generic type", nil, as[Page[Trade]], "", `1`, `payload is not valid JSON for type codec_test.Page: want object, got number`},
+		{"generic type", nil, as[Page[Trade]], "", `1`, `payload is not valid JSON for type Page[Trade]: want object, got number`},
 		{"type without a name", nil, as[struct{ Password string }], "", `1`, `payload is not valid JSON for type struct: want object, got number`},
 		{"pointer type", nil, as[*Trade], "", `1`, trade + `: want object, got number`},
 		{"authored by the type", nil, as[Even], "", `1`, `want an even number`},
-		{"not authored by the type", nil, as[Closed], "", `1`, `payload is not valid JSON for type codec_test.Closed`},
+		{"not authored by the type", nil, as[Closed], "", `1`, `payload is not valid JSON for type Closed`},
 		{"deep", nil, as[any], "", strings.Repeat("[", 10_001), `payload is not valid JSON for type interface: invalid character '[' exceeded max depth at byte 10001`},
 
 		{"strict: unknown field", strict, as[Trade], "", `{"colour":1}`, trade + `: unknown field "colour"`},
@@ -106,17 +106,17 @@ func TestDecodeErrors(t *testing.T) {
 		{"strict: blank", strict, as[Trade], "", ` `, trade + `: unexpected end of JSON input`},
 		{"strict: field", strict, as[Trade], "", `{"shares":"many"}`, trade + `: field "shares": want int, got string`},
 
-		{"no content type", strict.Strict(), as[Trade], "", `{}`, `payload has no content type, want one for type codec_test.Trade`},
+		{"no content type", strict.Strict(), as[Trade], "", `{}`, `payload has no content type, want one for type Trade`},
 		{"no content type for text", (*codec.Set)(nil).Strict(), as[string], "", `a`, `payload has no content type, want one for type string`},
 		{"no content type: still the codecs of the set", strict.Strict(), as[Trade], "application/json", `{"colour":1}`, trade + `: unknown field "colour"`},
 
-		{"text into struct", nil, as[Trade], "text/plain", `{}`, `text cannot be read as type codec_test.Trade`},
+		{"text into struct", nil, as[Trade], "text/plain", `{}`, `text cannot be read as type Trade`},
 		{"not UTF-8", nil, as[string], "", "a\xff", `payload is not UTF-8 text`},
 		{"not UTF-8 either", nil, as[Symbol], "text/plain", "a\xff", `payload is not UTF-8 text`},
 		{"charset", nil, as[string], "text/plain;charset=ISO-8859-1", "a", `charset "iso-8859-1" is not supported, want utf-8`},
-		{"bad text", nil, as[time.Time], "text/plain", "soon", `payload is not valid text/plain for type time.Time`},
-		{"bytes into struct", nil, as[Trade], "application/octet-stream", "a", `application/octet-stream cannot be read as type codec_test.Trade`},
-		{"bad bytes", nil, as[netip.Addr], "application/octet-stream", "a", `payload is not valid application/octet-stream for type netip.Addr`},
+		{"bad text", nil, as[time.Time], "text/plain", "soon", `payload is not valid text/plain for type Time`},
+		{"bytes into struct", nil, as[Trade], "application/octet-stream", "a", `application/octet-stream cannot be read as type Trade`},
+		{"bad bytes", nil, as[netip.Addr], "application/octet-stream", "a", `payload is not valid application/octet-stream for type Addr`},
 		{"unknown content type", nil, as[Trade], "image/png", "", `content type "image/png" is not supported`},
 		{"no subtype", nil, as[Trade], "json", "{}", `content type "json" is not supported`},
 		{"empty suffix", nil, as[Trade], "application/+json", "{}", `content type "application/+json" is not supported`},

@@ -3,6 +3,7 @@ package codec
 import (
 	"reflect"
 
+	"github.com/headrace/headrace/internal/typename"
 	"github.com/headrace/headrace/message"
 )
 
@@ -33,7 +34,7 @@ func Encode(s *Set, contentType string, v any) (payload []byte, writtenAs string
 	}
 	payload, err = c.Marshal(v)
 	if err != nil {
-		return nil, "", message.Errorf(message.CodeInternal, "cannot write type %s as %.80s", typeName(reflect.TypeOf(v)), mediaType).WithCause(err)
+		return nil, "", message.Errorf(message.CodeInternal, "cannot write type %s as %.80s", typename.Of(reflect.TypeOf(v)), mediaType).WithCause(err)
 	}
 	return payload, contentType, nil
 }

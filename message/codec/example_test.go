@@ -15,7 +15,7 @@ func ExampleDecode() {
 	fmt.Println(message.Public(err).Message)
 	// Output:
 	// ACME 5 <nil>
-	// payload is not valid JSON for type codec_test.Trade: field "shares": want int, got string
+	// payload is not valid JSON for type Trade: field "shares": want int, got string
 }
 
 func ExampleEncode() {
@@ -34,7 +34,7 @@ func ExampleNewSet() {
 	_, err := codec.Decode[Leg](set, "application/json", []byte(`{"prize":7}`))
 	fmt.Println(message.Public(err).Message)
 	// Output:
-	// payload is not valid JSON for type codec_test.Leg: unknown field "prize"
+	// payload is not valid JSON for type Leg: unknown field "prize"
 }
 
 func ExampleSet_Strict() {
@@ -42,5 +42,5 @@ func ExampleSet_Strict() {
 	_, err := codec.Decode[Leg](builtIn.Strict(), "", []byte(`{"price":7}`))
 	fmt.Println(message.Public(err).Message)
 	// Output:
-	// payload has no content type, want one for type codec_test.Leg
+	// payload has no content type, want one for type Leg
 }

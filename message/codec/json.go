@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/headrace/headrace/message"
@@ -28,23 +29,22 @@ func (JSON) Marshal(v any) ([]byte, error) { return json.Marshal(v) }
 
 // Unmarshal implements [Codec]. Its errors are authored and name the field.
 func (c JSON) Unmarshal(payload []byte, v any) error {
-	t := reflect.TypeOf(v).Elem()
 	if len(payload) == 0 {
-		return empty(t, "JSON")
+		return empty(v, "JSON")
 	}
 	if err := c.unmarshal(payload, v); err != nil {
-		return explain(err, t)
+		return explain(err, pointee(v))
 	}
 	return nil
 }
 
-// empty is what becomes of an empty payload: nothing, if that is what a pointer
-// is for.
-func empty(t reflect.Type, wanted string) error {
-	if t.Kind() == reflect.Pointer {
+// empty is what becomes of an empty payload: nothing, if v points to a pointer,
+// which is there for that.
+func empty(v any, wanted string) error {
+	if reflect.TypeOf(v).Elem().Kind() == reflect.Pointer {
 		return nil
 	}
-	return message.Errorf(message.CodeInvalid, "payload is empty, want %s for type %s", wanted, typeName(t))
+	return message.Errorf(message.CodeInvalid, "payload is empty, want %s for type %s", wanted, pointee(v))
 }
 
 func (c JSON) unmarshal(payload []byte, v any) error {
@@ -64,18 +64,34 @@ func (c JSON) unmarshal(payload []byte, v any) error {
 
 var errTrailing = errors.New("data after the JSON value")
 
-// unknownField begins the only error of encoding/json for [JSON.Strict]; it has
-// no type to be told by.
-const unknownField = "json: unknown field "
+// unknownField is the only error of encoding/json for [JSON.Strict]. There it
+// has no type; here it says, as those of validators do, which field it is about.
+type unknownField struct {
+	error
+	name string
+}
 
-// explain words err for the client. What a custom UnmarshalJSON says is shown
-// if it was authored for it and kept as the cause otherwise.
-func explain(err error, t reflect.Type) error {
+func (e unknownField) Field() string { return e.name }
+func (e unknownField) Unwrap() error { return e.error }
+
+func asUnknownField(err error) (e unknownField, ok bool) {
+	quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field ")
+	if !ok {
+		return e, false
+	}
+	name, bad := strconv.Unquote(quoted)
+	return unknownField{err, name}, bad == nil
+}
+
+// explain words err for the client, who wanted the type of this name. What a
+// custom UnmarshalJSON says is shown if it was authored for it and kept as the
+// cause otherwise.
+func explain(err error, wanted string) error {
 	if _, authored := errors.AsType[*message.Error](err); authored {
 		return err
 	}
 	wrong := func(format string, args ...any) error {
-		args = append([]any{typeName(t)}, args...)
+		args = append([]any{wanted}, args...)
 		return message.Errorf(message.CodeInvalid, "payload is not valid JSON for type %s"+format, args...).WithCause(err)
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -92,8 +108,10 @@ func explain(err error, t reflect.Type) error {
 		return wrong(": %s", err.Error())
 	case err == io.ErrUnexpectedEOF, err == io.EOF:
 		return wrong(": unexpected end of JSON input")
-	case strings.HasPrefix(err.Error(), unknownField):
-		return wrong(": unknown field %.80s", err.Error()[len(unknownField):])
+	}
+	if e, ok := asUnknownField(err); ok {
+		err = e
+		return wrong(": unknown field %.80s", strconv.Quote(e.name))
 	}
 	return wrong("")
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"unicode/utf8"
 
+	"github.com/headrace/headrace/internal/typename"
 	"github.com/headrace/headrace/message"
 )
 
@@ -48,7 +49,7 @@ func marshalText(v any) ([]byte, error) {
 // Unmarshal implements [Codec].
 func (Text) Unmarshal(payload []byte, v any) error {
 	if len(payload) == 0 {
-		return empty(reflect.TypeOf(v).Elem(), "text")
+		return empty(v, "text")
 	}
 	s, err := text(payload)
 	if err != nil {
@@ -71,7 +72,7 @@ func setText(p reflect.Value, s string) error {
 		v.Set(reflect.New(v.Type().Elem()))
 		return setText(v, s)
 	default:
-		return message.Errorf(message.CodeInvalid, "text cannot be read as type %s", typeName(v.Type()))
+		return message.Errorf(message.CodeInvalid, "text cannot be read as type %s", typename.Of(v.Type()))
 	}
 }
 

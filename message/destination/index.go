@@ -89,8 +89,8 @@ func (ix *Index[V]) place(p Pattern) *node[V] {
 		case deep:
 			n = n.makeDeep(s)
 		default:
-			if s.prefix != "" {
-				n = ix.makeChild(n, bucket, s.prefix[:min(len(s.prefix), maxPrefix)], true)
+			if prefix := s.prefix(); prefix != "" {
+				n = ix.makeChild(n, bucket, prefix[:min(len(prefix), maxPrefix)], true)
 			}
 			n = n.makeWild(s)
 		}

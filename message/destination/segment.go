@@ -17,14 +17,19 @@ const (
 	deep          // "**"
 )
 
-// segment matches one segment of a destination, or, for deep, any number.
+// segment matches one segment of a destination, or, for deep, any number. It is
+// kept small: a look-up among many patterns waits for the memory they are in.
 type segment struct {
 	kind   kind
-	text   string         // canonical: without the names of variables
-	prefix string         // the literal text that glob and expr begin with
-	tokens []token        // nil for literal and deep
-	re     *regexp.Regexp // of expr
-	groups []int          // of expr: the capture group of each token, 0 if it captures nothing
+	text   string      // canonical: without the names of variables
+	tokens []token     // nil for literal and deep
+	expr   *expression // of expr
+}
+
+// expression is one regular expression for all tokens of a segment.
+type expression struct {
+	*regexp.Regexp
+	groups []int // the capture group of each token, 0 if it captures nothing
 }
 
 type tokenKind uint8
@@ -81,18 +86,23 @@ func newSegment(tokens []token) (segment, error) {
 	case len(tokens) == 1 && tokens[0].kind == tokenAny:
 		s.kind = variable
 	}
-	if tokens[0].kind == tokenText {
-		s.prefix = tokens[0].text
-	}
 	return s, nil
+}
+
+// prefix returns the literal text that a segment with wildcards begins with.
+func (s *segment) prefix() string {
+	if s.tokens[0].kind == tokenText {
+		return s.tokens[0].text
+	}
+	return ""
 }
 
 // compile makes one regular expression of all tokens. Parse has checked those that
 // it is made of.
-func (s *segment) compile() (err error) {
+func (s *segment) compile() error {
 	var b strings.Builder
 	b.WriteString(`\A`)
-	s.groups = make([]int, len(s.tokens))
+	groups := make([]int, len(s.tokens))
 	group := 1
 	for i, t := range s.tokens {
 		switch {
@@ -104,16 +114,17 @@ func (s *segment) compile() (err error) {
 			b.WriteString(`(?s:.*)`)
 		case t.kind == tokenAny:
 			b.WriteString(`((?s:.*))`)
-			s.groups[i] = group
+			groups[i] = group
 			group++
 		default:
 			b.WriteString("(" + t.text + ")")
-			s.groups[i] = group
+			groups[i] = group
 			group += 1 + t.groups
 		}
 	}
 	b.WriteString(`\z`)
-	s.re, err = regexp.Compile(b.String())
+	re, err := regexp.Compile(b.String())
+	s.expr = &expression{re, groups}
 	return err
 }
 
@@ -145,7 +156,7 @@ func (s *segment) matchGlob(text string, vars Vars) bool {
 	for t >= 0 || end > 0 {
 		ok := false
 		if t >= 0 {
-			switch tok := s.tokens[t]; tok.kind {
+			switch tok := &s.tokens[t]; tok.kind {
 			case tokenText:
 				if ok = strings.HasSuffix(text[:end], tok.text); ok {
 					end -= len(tok.text)
@@ -177,13 +188,13 @@ func (s *segment) matchGlob(text string, vars Vars) bool {
 func (s *segment) matchExpr(text string, vars Vars) bool {
 	if vars == nil || len(s.tokens) == 1 {
 		s.tokens[0].capture(vars, text)
-		return s.re.MatchString(text)
+		return s.expr.MatchString(text)
 	}
-	found := s.re.FindStringSubmatchIndex(text)
+	found := s.expr.FindStringSubmatchIndex(text)
 	if found == nil {
 		return false
 	}
-	for i, g := range s.groups {
+	for i, g := range s.expr.groups {
 		if g > 0 {
 			s.tokens[i].capture(vars, text[found[2*g]:found[2*g+1]])
 		}
@@ -191,7 +202,7 @@ func (s *segment) matchExpr(text string, vars Vars) bool {
 	return true
 }
 
-func (t token) capture(vars Vars, text string) {
+func (t *token) capture(vars Vars, text string) {
 	if vars != nil && t.variable > 0 {
 		vars[t.variable-1].Value = text
 	}

@@ -1,0 +1,124 @@
+package broker
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/headrace/headrace/message"
+)
+
+// ackMode says how a subscription's deliveries are settled.
+type ackMode uint8
+
+const (
+	ackAuto       ackMode = iota // by being sent
+	ackCumulative                // each with all before it
+	ackIndividual                // each for itself
+)
+
+// ackModeOf reads the mode that a subscription asks for.
+func ackModeOf(m message.Raw) (ackMode, error) {
+	switch mode := m.Header.Get(message.HeaderAckMode); mode {
+	case "", "auto":
+		return ackAuto, nil
+	case "client":
+		return ackCumulative, nil
+	case "client-individual":
+		return ackIndividual, nil
+	default:
+		return 0, message.Errorf(message.CodeInvalid, "there is no ack mode %.40q: want auto, client or client-individual", mode)
+	}
+}
+
+// ErrUnknownAck is the error of a KindAck or KindNack that settles nothing which
+// was delivered to its session and is unsettled.
+var ErrUnknownAck error = message.Errorf(message.CodeNotFound, "there is nothing to acknowledge by this id")
+
+// unsettled are the deliveries to one session that are to be acknowledged. Its
+// lock is taken within that of a queue, never the other way round.
+type unsettled struct {
+	mu      sync.Mutex
+	last    uint64
+	open    map[uint64]delivered
+	expired [64]uint64 // the last ones whose deadline has passed
+	oldest  int        // of these
+}
+
+type delivered struct {
+	letter *letter
+	to     *consumer
+}
+
+// add notes a delivery and returns its id.
+func (u *unsettled) add(l *letter, to *consumer) uint64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.open == nil {
+		u.open = make(map[uint64]delivered)
+	}
+	u.last++
+	u.open[u.last] = delivered{l, to}
+	return u.last
+}
+
+// remove forgets a delivery.
+func (u *unsettled) remove(ack uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.open, ack)
+}
+
+// expire forgets a delivery whose deadline has passed. The client may not know.
+func (u *unsettled) expire(ack uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.open, ack)
+	u.expired[u.oldest] = ack
+	u.oldest = (u.oldest + 1) % len(u.expired)
+}
+
+// consumers returns to whom something is under way.
+func (u *unsettled) consumers() map[*consumer]struct{} {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all := make(map[*consumer]struct{})
+	for _, d := range u.open {
+		all[d.to] = struct{}{}
+	}
+	return all
+}
+
+// find returns the delivery that m settles: by its id, or, where the client knows
+// no ids, by the message's, and the subscription if m names one.
+func (u *unsettled) find(m message.Raw) (d delivered, ack uint64, late bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if id, ok := m.Header.Lookup(message.HeaderAck); ok {
+		ack, _ = strconv.ParseUint(id, 36, 64) // no delivery has 0
+		for _, e := range u.expired {
+			late = late || e == ack && ack != 0
+		}
+		return u.open[ack], ack, late
+	}
+	id := m.Header.Get(message.HeaderMessageID)
+	for ack, d := range u.open {
+		if d.letter.m.Header.Get(message.HeaderMessageID) == id && (m.Subscription == "" || m.Subscription == d.to.id) {
+			return d, ack, false
+		}
+	}
+	return delivered{}, 0, false
+}
+
+// settle does what a KindAck or KindNack asks for. One that comes after the
+// deadline is no error: the message is on its way to somebody else.
+func (u *unsettled) settle(m message.Raw) error {
+	d, ack, late := u.find(m)
+	if d.letter == nil {
+		if late {
+			return nil
+		}
+		return ErrUnknownAck
+	}
+	d.letter.queue.settle(d.letter, ack, m.Kind == message.KindAck)
+	return nil
+}

@@ -1,0 +1,199 @@
+package broker
+
+import (
+	"context"
+	"sync"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// client is a connected session and what it subscribed to.
+type client struct {
+	mu            sync.Mutex
+	gone          bool
+	subscriptions map[string]entry
+	unsettled     *unsettled // nil until a subscription acknowledges
+}
+
+// entry is a subscription of a client. It is in the index, or served by a queue, or
+// both: one that acknowledges what it gets from a topic.
+type entry struct {
+	destination string
+	index       *destination.Entry[subscription]
+	consumer    *consumer
+	queue       *queue
+}
+
+// acks returns what the client has to settle, or nil if it never had.
+func (c *client) acks() *unsettled {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unsettled
+}
+
+func (c *client) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.subscriptions)
+}
+
+func (b *Memory) connect(ctx context.Context, m message.Raw) error {
+	b.mu.Lock()
+	_, known := b.clients[m.Session]
+	if !known {
+		b.clients[m.Session] = &client{subscriptions: make(map[string]entry)}
+	}
+	b.mu.Unlock()
+	if known {
+		return errConnected
+	}
+	if err := b.delivery.outgoing(ctx, message.Raw{Kind: message.KindConnected, Session: m.Session}); err != nil {
+		b.forget(m.Session)
+		return err
+	}
+	b.delivery.tell(ctx, Event{Kind: Connected, Session: m.Session})
+	return nil
+}
+
+func (b *Memory) client(s *message.Session) *client {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.clients[s]
+}
+
+func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
+	mode, err := ackModeOf(m)
+	if err != nil {
+		return err
+	}
+	if m.Header.Get(message.HeaderSelector) != "" {
+		return errSelector
+	}
+	pattern, err := b.parse(m.Destination)
+	if err != nil {
+		return err
+	}
+	c := b.client(m.Session)
+	if c == nil {
+		return errNotConnected
+	}
+	q, err := b.keep(c, m, pattern, mode)
+	if err != nil {
+		return err
+	}
+	m.Done.Reached(message.Stored)
+	b.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
+	if q != nil {
+		q.run() // something may wait for it
+	}
+	return nil
+}
+
+// keep adds a subscription unless the client is gone: its lock is what keeps a
+// late SUBSCRIBE from leaving anything behind. It returns the queue that serves the
+// subscription, or nil.
+func (b *Memory) keep(c *client, m message.Raw, pattern destination.Pattern, mode ackMode) (*queue, error) {
+	if m.Subscription == "" {
+		return nil, errNoID
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone {
+		return nil, errNotConnected
+	}
+	if _, ok := c.subscriptions[m.Subscription]; ok {
+		return nil, errDuplicate
+	}
+	if limit := b.config.MaxSubscriptions; limit >= 0 && len(c.subscriptions) >= limit {
+		return nil, errTooMany(limit)
+	}
+	e := entry{destination: m.Destination}
+	s := subscription{session: m.Session, id: m.Subscription}
+	rule := b.rules.of(m.Destination)
+	if mode != ackAuto || rule.Mode == Queue {
+		e.consumer = c.consumer(s, mode)
+	}
+	var err error
+	switch {
+	case rule.Mode == Queue:
+		e.queue, err = b.store.serve(m.Destination, rule, e.consumer)
+	case mode != ackAuto:
+		e.queue, err = b.store.single(rule, e.consumer)
+		s.queue = e.queue
+	}
+	if err != nil {
+		return nil, err
+	}
+	if rule.Mode != Queue {
+		e.index = b.index.Add(pattern, s)
+	}
+	c.subscriptions[m.Subscription] = e
+	return e.queue, nil
+}
+
+// consumer returns what a queue serves. The lock is held.
+func (c *client) consumer(s subscription, mode ackMode) *consumer {
+	if mode != ackAuto && c.unsettled == nil {
+		c.unsettled = new(unsettled)
+	}
+	return &consumer{subscription: s, mode: mode, unsettled: c.unsettled}
+}
+
+// unsubscribe ends a subscription; one that is not there is no error, for it may
+// be another broker's. What was delivered to it may still be settled.
+func (b *Memory) unsubscribe(ctx context.Context, m message.Raw) {
+	c := b.client(m.Session)
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	e, ok := c.subscriptions[m.Subscription]
+	delete(c.subscriptions, m.Subscription)
+	c.mu.Unlock()
+	if ok {
+		b.remove(e, false)
+		b.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
+	}
+}
+
+// remove takes a subscription out of the index and out of its queue.
+func (b *Memory) remove(e entry, lost bool) {
+	if e.index != nil {
+		b.index.Remove(e.index)
+	}
+	if e.queue != nil {
+		e.queue.detach(e.consumer, lost)
+	}
+}
+
+func (b *Memory) disconnect(ctx context.Context, s *message.Session) {
+	if b.forget(s) {
+		b.delivery.tell(ctx, Event{Kind: Disconnected, Session: s, Reason: s.Reason()})
+	}
+}
+
+// forget reports whether the session was connected. What it had not settled goes to
+// others.
+func (b *Memory) forget(s *message.Session) bool {
+	b.mu.Lock()
+	c := b.clients[s]
+	delete(b.clients, s)
+	b.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	c.mu.Lock()
+	all, unsettled := c.subscriptions, c.unsettled
+	c.gone, c.subscriptions = true, nil
+	c.mu.Unlock()
+	for _, e := range all {
+		b.remove(e, true)
+	}
+	if unsettled != nil {
+		for left := range unsettled.consumers() { // of subscriptions that ended before
+			left.queue.detach(left, true)
+		}
+	}
+	return true
+}

@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/headrace/headrace/message"
+)
+
+// letter is a message in a [queue]. It is in one list at a time. All that changes
+// is under the queue's lock.
+type letter struct {
+	queue *queue
+	ctx   context.Context
+	m     message.Raw // without session, subscription and ack; Done is nil or told when it is settled
+	size  int         // about how much memory it takes
+	seq   uint64      // its place in the queue
+
+	deliveries int       // so far
+	refusals   int       // of these
+	ack        uint64    // what its delivery is settled by; 0: it is not under way
+	to         *consumer // that it is under way to
+	due        time.Time // when the delivery has to be settled, or the next one may be made
+
+	list       *letters
+	prev, next *letter
+}
+
+// letters is a list of them.
+type letters struct {
+	first, last *letter
+	n           int
+}
+
+// push appends l.
+func (ls *letters) push(l *letter) { ls.after(ls.last, l) }
+
+// insert puts l behind the last one that does not come after it.
+func (ls *letters) insert(l *letter, before func(a, b *letter) bool) {
+	at := ls.last
+	for at != nil && before(l, at) {
+		at = at.prev
+	}
+	ls.after(at, l)
+}
+
+func bySeq(a, b *letter) bool { return a.seq < b.seq }
+func byDue(a, b *letter) bool { return a.due.Before(b.due) }
+
+// after puts l behind at, which is nil for the beginning.
+func (ls *letters) after(at, l *letter) {
+	l.list, l.prev = ls, at
+	if at == nil {
+		l.next, ls.first = ls.first, l
+	} else {
+		l.next, at.next = at.next, l
+	}
+	if l.next == nil {
+		ls.last = l
+	} else {
+		l.next.prev = l
+	}
+	ls.n++
+}
+
+// leave takes l out of its list, if it is in one.
+func (l *letter) leave() {
+	ls := l.list
+	if ls == nil {
+		return
+	}
+	if l.prev == nil {
+		ls.first = l.next
+	} else {
+		l.prev.next = l.next
+	}
+	if l.next == nil {
+		ls.last = l.prev
+	} else {
+		l.next.prev = l.prev
+	}
+	l.list, l.prev, l.next = nil, nil, nil
+	ls.n--
+}
+
+// letterBytes is what a letter takes beside its message, about.
+const letterBytes = 384
+
+// sizeOf is about how much memory a message takes.
+func sizeOf(m *message.Raw) int {
+	n := letterBytes + len(m.Destination) + len(m.Payload)
+	for name, value := range m.Header.All() {
+		n += 32 + len(name) + len(value)
+	}
+	return n
+}

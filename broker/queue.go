@@ -1,0 +1,282 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// queue holds messages until they are settled: those of a destination whose
+// consumers compete, or those of one subscription to a topic that acknowledges.
+//
+// One goroutine at a time delivers, without the lock, so that each consumer is
+// sent what it gets in order: whoever finds another one at it has added what there
+// is to do, and leaves. Messages that were delivered before have lower numbers than
+// all others, because new ones are delivered in their order.
+type queue struct {
+	store  *store
+	rule   *Rule
+	single bool                       // of one subscription, and gone with it
+	entry  *destination.Entry[*queue] // nil if single
+
+	mu        sync.Mutex
+	dead      bool        // it holds nothing and never will again
+	consumers []*consumer // that are served in turn
+	turn      int         // whose it is
+	leaving   []*consumer // that unsubscribed and have something to settle
+	ready     letters     // never delivered
+	again     letters     // to be delivered again
+	later     letters     // the same, when they are due
+	doomed    []*letter   // dead letters that are to be sent
+	n, bytes  int         // all that is not settled
+	last      uint64      // number that was given out
+	running   bool        // somebody delivers
+	timer     *time.Timer // nil: none is set
+	wake      time.Time   // when it fires
+}
+
+// consumer is a subscription that is served by a queue. What changes is under the
+// queue's lock.
+type consumer struct {
+	subscription
+	mode      ackMode
+	unsettled *unsettled // the session's; nil for ackAuto
+	left      bool       // it is served no more
+	under     letters    // way to it, in the order in which they were sent
+	rest      time.Time  // nothing is sent to it before
+}
+
+// errGone says that a queue is dead: there may be another one.
+var errGone error = message.Errorf(message.CodeUnavailable, "the queue is gone")
+
+// add stores a message at the end. Whoever adds calls run then.
+func (q *queue) add(ctx context.Context, m message.Raw) error {
+	l := &letter{queue: q, ctx: detached(ctx), m: m, size: sizeOf(&m)}
+	q.mu.Lock()
+	defer q.unlock() // one that was made for what it has no room for goes
+	bounds := &q.rule.Backlog
+	switch {
+	case q.dead:
+		return errGone
+	case q.n >= bounds.Messages || q.bytes+l.size > bounds.Bytes:
+		return errBacklog
+	case !q.store.reserve(l.size):
+		return errStore
+	}
+	q.last++
+	l.seq = q.last
+	q.n++
+	q.bytes += l.size
+	q.ready.push(l)
+	return nil
+}
+
+// detached keeps the values of the sender's context for a delivery that may come
+// after its end.
+func detached(ctx context.Context) context.Context {
+	if ctx.Done() == nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
+// attach makes c one of those who are served.
+func (q *queue) attach(c *consumer) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.dead {
+		return errGone
+	}
+	c.queue = q
+	q.consumers = append(q.consumers, c)
+	return nil
+}
+
+// detach serves c no more. What is under way to it may still be settled, unless it
+// is lost: then the next ones get it, in its order.
+func (q *queue) detach(c *consumer, lost bool) {
+	q.mu.Lock()
+	if i := slices.Index(q.consumers, c); i >= 0 {
+		q.consumers = slices.Delete(q.consumers, i, i+1)
+		if i < q.turn {
+			q.turn--
+		}
+	}
+	c.left = true
+	for l := c.under.first; lost && l != nil; l = c.under.first {
+		q.takeBack(l)
+		if q.single {
+			q.drop(l, dropGone)
+			continue
+		}
+		q.again.insert(l, bySeq)
+	}
+	if q.single {
+		q.discard(dropGone)
+	}
+	q.leaving = slices.DeleteFunc(q.leaving, func(o *consumer) bool { return o == c })
+	if c.under.n > 0 {
+		q.leaving = append(q.leaving, c)
+	}
+	q.unlock()
+	q.run()
+}
+
+// run delivers what can be delivered, unless somebody does.
+func (q *queue) run() {
+	q.mu.Lock()
+	defer q.unlock()
+	if q.running || q.dead {
+		return
+	}
+	q.running = true
+	defer func() { q.running = false }() // also when an interceptor ends the goroutine
+	for l, c := q.next(); l != nil; l, c = q.next() {
+		q.delivered(l, c, q.deliver(l, c))
+	}
+}
+
+// next takes out what is to be delivered, and to whom, or returns nil.
+func (q *queue) next() (*letter, *consumer) {
+	l := q.again.first
+	if l == nil {
+		l = q.ready.first
+	}
+	if l == nil || q.dead {
+		return nil, nil
+	}
+	c := q.choose()
+	if c == nil {
+		return nil, nil
+	}
+	l.leave()
+	l.deliveries++
+	l.to = c
+	if c.mode != ackAuto {
+		l.ack = c.unsettled.add(l, c)
+		c.under.push(l)
+		if limit := q.rule.Acks.Deadline; limit > 0 {
+			l.due = time.Now().Add(limit)
+			q.wakeAt(l.due)
+		}
+	}
+	return l, c
+}
+
+// pause is how long a queue waits for a client that has much to read still.
+const pause = 10 * time.Millisecond
+
+// choose returns the consumer whose turn it is among those who have room.
+func (q *queue) choose() *consumer {
+	for i := range q.consumers {
+		at := (q.turn + i) % len(q.consumers)
+		switch c := q.consumers[at]; {
+		case c.mode != ackAuto && c.under.n >= q.rule.Acks.Prefetch:
+		case !c.rest.IsZero() && time.Now().Before(c.rest):
+			q.wakeAt(c.rest)
+		case c.session.Busy():
+			q.wakeAt(time.Now().Add(pause))
+		default:
+			q.turn = at + 1
+			return c
+		}
+	}
+	return nil
+}
+
+// deliver sends l to c. It gives the lock away meanwhile.
+func (q *queue) deliver(l *letter, c *consumer) error {
+	m, ctx := c.message(l), l.ctx
+	q.mu.Unlock()
+	defer q.mu.Lock()
+	return q.store.delivery.to(ctx, m)
+}
+
+// delivered does what follows from the outcome of a delivery.
+func (q *queue) delivered(l *letter, c *consumer, err error) {
+	switch {
+	case l.to != c || l.list != nil && l.list != &c.under:
+		return // it was settled meanwhile, or taken back
+	case err == nil && c.mode != ackAuto:
+		return
+	case err == nil:
+		q.settled(l, nil)
+		return
+	}
+	q.takeBack(l)
+	switch {
+	case isDrop(err):
+		q.drop(l, dropVetoed)
+	case isUnreachable(err): // most likely it has gone, and that will be told
+		c.rest = time.Now().Add(q.rule.Acks.Backoff)
+		l.deliveries--
+		q.again.insert(l, bySeq)
+	default:
+		q.refuse(l)
+	}
+}
+
+// takeBack ends a delivery.
+func (q *queue) takeBack(l *letter) {
+	c := l.to
+	l.leave()
+	if l.ack != 0 {
+		c.unsettled.remove(l.ack)
+	}
+	l.ack, l.to = 0, nil
+	if c.left && c.under.n == 0 {
+		q.leaving = slices.DeleteFunc(q.leaving, func(o *consumer) bool { return o == c })
+	}
+}
+
+// settle ends the delivery of l by this id, and of what its consumer was sent
+// before if that is how it acknowledges.
+func (q *queue) settle(l *letter, ack uint64, ok bool) {
+	q.mu.Lock()
+	if l.ack != ack || l.to == nil {
+		q.mu.Unlock() // its deadline passed right now
+		return
+	}
+	first := l
+	if l.to.mode == ackCumulative {
+		first = l.to.under.first
+	}
+	for last := false; !last; {
+		x := first
+		first, last = x.next, x == l
+		q.takeBack(x)
+		if ok {
+			q.settled(x, nil)
+		} else {
+			q.refuse(x)
+		}
+	}
+	q.unlock()
+	q.run()
+}
+
+// settled ends a letter. It is in no list.
+func (q *queue) settled(l *letter, err error) {
+	q.n--
+	q.bytes -= l.size
+	q.store.release(l.size)
+	l.m.Done.Release(err)
+}
+
+// unlock ends what began with the lock: dead letters are sent, and a queue that is
+// of no use any more goes.
+func (q *queue) unlock() {
+	doomed := q.doomed
+	q.doomed = nil
+	if q.n == 0 && len(q.consumers) == 0 && !q.running && !q.dead {
+		q.end()
+	}
+	q.mu.Unlock()
+	for _, l := range doomed {
+		q.store.bury(l)
+	}
+}

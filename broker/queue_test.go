@@ -1,0 +1,610 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/message"
+)
+
+// queues is a broker whose /queue competes, in a bubble of virtual time.
+func queues(t *testing.T, rule broker.Rule, f func(t *testing.T, o ops, b *broker.Memory)) {
+	t.Helper()
+	rule.Prefix, rule.Mode = "/queue", broker.Queue
+	withRules(t, []broker.Rule{rule}, f)
+}
+
+func withRules(t *testing.T, rules []broker.Rule, f func(t *testing.T, o ops, b *broker.Memory)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.NewMemory(outbound, broker.Config{Rules: rules, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		f(t, ops{t, b}, b)
+		b.Close()
+	})
+}
+
+// consume subscribes to /queue/a with an ack mode.
+func (o ops) consume(c *client, id, mode string) {
+	o.t.Helper()
+	o.must(o.subscribeAs(c, id, "/queue/a", mode))
+}
+
+func (o ops) subscribeAs(c *client, id, dest, mode string) error {
+	h := message.Header{}
+	if mode != "" {
+		h = h.With(message.HeaderAckMode, mode)
+	}
+	return o.do(message.Raw{Kind: message.KindSubscribe, Session: c.Session, Subscription: id, Destination: dest, Header: h})
+}
+
+func (o ops) sendAll(dest string, payloads ...string) {
+	o.t.Helper()
+	for _, p := range payloads {
+		o.must(o.send(dest, p))
+	}
+}
+
+// acknowledge settles what c was delivered with this payload, the last time.
+func (o ops) acknowledge(k message.Kind, c *client, payload string) error {
+	o.t.Helper()
+	ack := c.ackOf(payload)
+	if ack == "" {
+		o.t.Fatalf("%q was not delivered with an ack", payload)
+	}
+	return o.do(message.Raw{Kind: k, Session: c.Session, Header: message.Header{}.With(message.HeaderAck, ack)})
+}
+
+func (o ops) ack(c *client, payload string) {
+	o.t.Helper()
+	o.must(o.acknowledge(message.KindAck, c, payload))
+}
+func (o ops) nack(c *client, payload string) {
+	o.t.Helper()
+	o.must(o.acknowledge(message.KindNack, c, payload))
+}
+
+func (c *client) ackOf(payload string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range slices.Backward(c.all) {
+		if m.Kind == message.KindData && string(m.Payload) == payload {
+			return m.Header.Get(message.HeaderAck)
+		}
+	}
+	return ""
+}
+
+// wantGot compares what was delivered since the last look, in its order: the
+// payloads, with the count of deliveries where there is one.
+func wantGot(t *testing.T, c *client, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	got := []string{}
+	for _, m := range c.got {
+		if m.Kind == message.KindData {
+			line := string(m.Payload)
+			if n := m.Header.Get(message.HeaderDeliveries); n != "" {
+				line += " x" + n
+			}
+			got = append(got, line)
+		}
+	}
+	c.got = nil
+	if !slices.Equal(got, want) && len(got)+len(want) > 0 {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func (o ops) newClient() *client {
+	o.t.Helper()
+	c := newClient("")
+	o.connect(c)
+	return c
+}
+
+func TestQueueGivesEachMessageToOne(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y, z := o.newClient(), o.newClient(), o.newClient()
+		o.consume(x, "1", "")
+		o.consume(y, "1", "client")
+		o.consume(y, "2", "client-individual")
+		o.must(o.subscribeAs(z, "1", "/queue/b", ""))
+		o.sendAll("/queue/a", "1", "2", "3", "4", "5", "6")
+		wantGot(t, x, "1", "4")
+		wantGot(t, y, "2", "3", "5", "6")
+		wantGot(t, z)
+	})
+}
+
+// Consumers that have room are served in turn, whatever the others do.
+func TestQueueIsFair(t *testing.T) {
+	queues(t, broker.Rule{Acks: broker.Acks{Prefetch: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.consume(y, "1", "client-individual")
+		o.sendAll("/queue/a", "1", "2", "3", "4")
+		wantGot(t, x, "1")
+		wantGot(t, y, "2")
+		o.ack(y, "2")
+		wantGot(t, y, "3")
+		o.ack(y, "3")
+		wantGot(t, y, "4")
+		wantGot(t, x)
+		o.ack(x, "1")
+		o.ack(y, "4")
+		o.sendAll("/queue/a", "5", "6")
+		wantGot(t, x, "5")
+		wantGot(t, y, "6")
+	})
+}
+
+func TestQueueKeepsABacklog(t *testing.T) {
+	queues(t, broker.Rule{Backlog: broker.Backlog{Messages: 3}}, func(t *testing.T, o ops, b *broker.Memory) {
+		o.sendAll("/queue/a", "1", "2", "3")
+		wantCode(t, o.send("/queue/a", "4"), message.CodeFull)
+		o.sendAll("/queue/b", "other")
+		c := o.newClient()
+		o.consume(c, "1", "")
+		wantGot(t, c, "1", "2", "3")
+		o.sendAll("/queue/a", "5")
+		wantGot(t, c, "5")
+		o.must(o.unsubscribe(c, "1"))
+		o.sendAll("/queue/a", "6")
+		wantGot(t, c)
+		o.consume(c, "2", "")
+		wantGot(t, c, "6")
+		if s := b.Stats(); s.Queues != 2 || s.Bytes == 0 {
+			t.Errorf("stats %+v", s)
+		}
+		o.must(o.disconnect(c))
+		if s := b.Stats(); s.Queues != 1 {
+			t.Errorf("%d queues, want that of /queue/b: one that is empty and without consumers goes", s.Queues)
+		}
+	})
+}
+
+// What is not settled counts in the backlog: memory is bounded whatever consumers do.
+func TestQueueBoundsBytes(t *testing.T) {
+	payload := strings.Repeat("x", 1000)
+	queues(t, broker.Rule{Backlog: broker.Backlog{Bytes: 10_000}}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "client")
+		n := 0
+		for o.send("/queue/a", payload) == nil {
+			n++
+		}
+		if n < 5 || n > 9 {
+			t.Errorf("%d messages of 1,000 bytes in 10,000", n)
+		}
+		if held := b.Stats().Bytes; held > 10_000 {
+			t.Errorf("%d bytes are held", held)
+		}
+		o.must(o.disconnect(c))
+	})
+}
+
+func TestBrokerBoundsBytes(t *testing.T) {
+	b := broker.NewMemory(outbound, broker.Config{MaxBytes: 5_000, Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
+	defer b.Close()
+	o := ops{t, b}
+	n := 0
+	for o.send(fmt.Sprintf("/queue/%d", n), "x") == nil {
+		n++
+	}
+	if n < 5 || n > 15 || b.Stats().Queues != n {
+		t.Errorf("%d messages in 5,000 bytes, %d queues", n, b.Stats().Queues)
+	}
+	wantCode(t, o.send("/queue/more", "x"), message.CodeFull)
+	c := o.newClient()
+	o.must(o.subscribe(c, "1", "/queue/0"))
+	o.must(o.send("/queue/more", "x"))
+}
+
+func TestAcknowledgeIndividually(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.sendAll("/queue/a", "1", "2", "3")
+		o.ack(x, "2")
+		o.consume(y, "1", "")
+		o.must(o.disconnect(x))
+		wantGot(t, y, "1 x2", "3 x2")
+	})
+}
+
+func TestAcknowledgeCumulatively(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client")
+		o.sendAll("/queue/a", "1", "2", "3", "4")
+		o.ack(x, "3")
+		wantCode(t, o.acknowledge(message.KindAck, x, "2"), message.CodeNotFound)
+		o.consume(y, "1", "")
+		o.must(o.disconnect(x))
+		wantGot(t, y, "4 x2")
+	})
+}
+
+// What a session had not settled goes to the next one in its order, before what was
+// never delivered, whatever the subscription it was delivered to.
+func TestLostSessionsMessagesKeepTheirOrder(t *testing.T) {
+	queues(t, broker.Rule{Acks: broker.Acks{Prefetch: 4}}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.consume(x, "2", "client-individual")
+		o.sendAll("/queue/a", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
+		o.ack(x, "4")
+		wantGot(t, x, "1", "2", "3", "4", "5", "6", "7", "8", "9")
+		o.must(o.disconnect(x))
+		o.consume(y, "1", "")
+		wantGot(t, y, "1 x2", "2 x2", "3 x2", "5 x2", "6 x2", "7 x2", "8 x2", "9 x2", "10")
+	})
+}
+
+// After UNSUBSCRIBE what was delivered may still be settled; what is not goes on
+// when the session ends, or at its deadline.
+func TestUnsubscribeLeavesDeliveriesToSettle(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.sendAll("/queue/a", "1", "2", "3")
+		o.must(o.unsubscribe(x, "1"))
+		o.ack(x, "2")
+		o.consume(y, "1", "")
+		o.sendAll("/queue/a", "4")
+		wantGot(t, y, "4")
+		o.nack(x, "1")
+		time.Sleep(time.Second)
+		wantGot(t, y, "1 x2")
+		o.must(o.disconnect(x))
+		wantGot(t, y, "3 x2")
+	})
+}
+
+func TestNackBacksOff(t *testing.T) {
+	acks := broker.Acks{MaxDeliveries: 5, Backoff: time.Second, MaxBackoff: 3 * time.Second, Deadline: -1}
+	queues(t, broker.Rule{Acks: acks}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "client-individual")
+		o.sendAll("/queue/a", "bad")
+		wantGot(t, c, "bad")
+		for i, wait := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
+			o.nack(c, "bad")
+			o.sendAll("/queue/a", "good") // the others do not wait for it
+			wantGot(t, c, "good")
+			o.ack(c, "good")
+			time.Sleep(wait - time.Nanosecond)
+			wantGot(t, c)
+			time.Sleep(time.Nanosecond)
+			wantGot(t, c, fmt.Sprintf("bad x%d", i+2))
+		}
+		o.nack(c, "bad")
+		time.Sleep(time.Hour)
+		wantGot(t, c)
+		if s := b.Stats(); s.Redelivered != 4 || s.DeadLetters != 1 || s.Dropped["dead"] != 1 || s.Bytes != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestNackCumulatively(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "client")
+		o.sendAll("/queue/a", "1", "2", "3")
+		wantGot(t, c, "1", "2", "3")
+		o.nack(c, "2")
+		time.Sleep(time.Second)
+		wantGot(t, c, "1 x2", "2 x2")
+		o.ack(c, "2")
+		time.Sleep(time.Hour)
+		if s := b.Stats(); s.Bytes != 0 {
+			t.Errorf("stats %+v, want all settled", s)
+		}
+	})
+}
+
+func TestDeadLetters(t *testing.T) {
+	rule := broker.Rule{Acks: broker.Acks{MaxDeliveries: 2, DeadLetter: "/queue/dead"}}
+	queues(t, rule, func(t *testing.T, o ops, b *broker.Memory) {
+		c, undertaker := o.newClient(), o.newClient()
+		o.consume(c, "1", "client-individual")
+		o.must(o.subscribeAs(undertaker, "1", "/queue/dead", "client-individual"))
+		o.must(o.do(message.Raw{Destination: "/queue/a", Payload: []byte("x"), Header: message.Header{}.With("color", "red")}))
+		o.nack(c, "x")
+		time.Sleep(time.Minute)
+		o.nack(c, "x")
+		synctest.Wait()
+		letter := undertaker.all[len(undertaker.all)-1]
+		for name, want := range map[string]string{message.HeaderDeadFrom: "/queue/a", message.HeaderDeliveries: "2", "color": "red"} {
+			if got := letter.Header.Get(name); got != want {
+				t.Errorf("the dead letter's %s is %q, want %q", name, got, want)
+			}
+		}
+		if letter.Header.Get(message.HeaderMessageID) == c.all[1].Header.Get(message.HeaderMessageID) {
+			t.Error("the dead letter has the id of the message")
+		}
+		wantGot(t, undertaker, "x x2")
+		o.nack(undertaker, "x") // nobody takes the dead letters of dead letters
+		time.Sleep(time.Minute)
+		o.nack(undertaker, "x")
+		time.Sleep(time.Minute)
+		if s := b.Stats(); s.DeadLetters != 2 || s.Dropped["dead"] != 1 || s.Bytes != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestDeadline(t *testing.T) {
+	queues(t, broker.Rule{Acks: broker.Acks{Deadline: 10 * time.Second}}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.sendAll("/queue/a", "1")
+		time.Sleep(5 * time.Second)
+		o.sendAll("/queue/a", "2")
+		o.must(o.unsubscribe(x, "1"))
+		o.consume(y, "1", "client-individual")
+		time.Sleep(5*time.Second - time.Nanosecond)
+		wantGot(t, y)
+		time.Sleep(time.Nanosecond + time.Second) // and the backoff
+		wantGot(t, y, "1 x2")
+		o.ack(x, "1") // late: it is no error, and settles nothing
+		o.ack(x, "2")
+		o.ack(y, "1")
+		wantCode(t, o.acknowledge(message.KindAck, y, "1"), message.CodeNotFound)
+		time.Sleep(time.Hour)
+		wantGot(t, y)
+		if s := b.Stats(); s.Expired != 1 || s.Redelivered != 1 || s.Bytes != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// TestAcksAreTheSessionsOwn: nobody settles what another session was delivered.
+func TestAcksAreTheSessionsOwn(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y, thief := o.newClient(), o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.must(o.subscribeAs(thief, "1", "/queue/b", "client-individual"))
+		o.sendAll("/queue/a", "1")
+		ack := message.Raw{Kind: message.KindAck, Session: thief.Session, Header: message.Header{}.With(message.HeaderAck, x.ackOf("1"))}
+		if err := o.do(ack); !errors.Is(err, broker.ErrUnknownAck) {
+			t.Errorf("error %v, want ErrUnknownAck", err)
+		}
+		id := x.all[1].Header.Get(message.HeaderMessageID)
+		ack.Header = message.Header{}.With(message.HeaderMessageID, id)
+		wantCode(t, o.do(ack), message.CodeNotFound)
+		o.must(o.disconnect(x))
+		o.consume(y, "1", "")
+		wantGot(t, y, "1 x2")
+	})
+}
+
+// TestAckByMessageID is how clients acknowledge that know no ack ids.
+func TestAckByMessageID(t *testing.T) {
+	withRules(t, nil, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.must(o.subscribeAs(c, "1", "/topic/a", "client-individual"))
+		o.must(o.subscribeAs(c, "2", "/topic/a", "client-individual"))
+		o.sendAll("/topic/a", "x")
+		id := c.all[1].Header.Get(message.HeaderMessageID)
+		ack := message.Raw{Kind: message.KindAck, Session: c.Session, Subscription: "2", Header: message.Header{}.With(message.HeaderMessageID, id)}
+		o.must(o.do(ack))
+		wantCode(t, o.do(ack), message.CodeNotFound)
+		ack.Subscription = "" // whichever is left
+		o.must(o.do(ack))
+		wantCode(t, o.do(ack), message.CodeNotFound)
+		if n := b.Stats().Bytes; n != 0 {
+			t.Errorf("%d bytes are unsettled", n)
+		}
+	})
+}
+
+// A topic gives each of its subscriptions everything, those that acknowledge too.
+func TestTopicWithAcks(t *testing.T) {
+	rules := []broker.Rule{{Acks: broker.Acks{Prefetch: 2}}}
+	withRules(t, rules, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.must(o.subscribeAs(x, "1", "/topic/*", "client-individual"))
+		o.must(o.subscribeAs(y, "1", "/topic/a", ""))
+		o.sendAll("/topic/a", "1", "2", "3")
+		wantGot(t, x, "1", "2")
+		wantGot(t, y, "1", "2", "3")
+		o.nack(x, "1")
+		wantGot(t, x, "3")
+		o.ack(x, "2")
+		time.Sleep(time.Second)
+		wantGot(t, x, "1 x2")
+		o.sendAll("/topic/a", "4")
+		o.must(o.unsubscribe(x, "1"))
+		o.ack(x, "3")
+		o.nack(x, "1") // there is nobody to deliver it to again
+		time.Sleep(time.Hour)
+		wantGot(t, x)
+		if s := b.Stats(); s.Queues != 0 || s.Bytes != 0 || s.Dropped["gone"] != 2 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// A subscription that acknowledges, and does not, is cut when too much waits for it.
+func TestTopicCutsWhoDoesNotAcknowledge(t *testing.T) {
+	withRules(t, []broker.Rule{{Backlog: broker.Backlog{Messages: 10}}}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.must(o.subscribeAs(x, "1", "/topic/a", "client"))
+		o.must(o.subscribeAs(y, "1", "/topic/a", ""))
+		for i := range 11 {
+			o.sendAll("/topic/a", fmt.Sprint(i))
+		}
+		<-x.Done()
+		wantCode(t, x.Reason(), message.CodeFull)
+		if n := len(y.take()); n != 11 {
+			t.Errorf("the other one got %d of 11", n)
+		}
+		o.must(o.disconnect(x))
+		if s := b.Stats(); s.Dropped["full"] != 1 || s.Dropped["gone"] != 10 || s.Bytes != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+func TestQueueOfAnAutoConsumerWaitsForTheClient(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "")
+		c.waiting.Store(1 << 20)
+		o.sendAll("/queue/a", "1", "2")
+		time.Sleep(time.Minute)
+		wantGot(t, c)
+		c.waiting.Store(0)
+		time.Sleep(10 * time.Millisecond)
+		wantGot(t, c, "1", "2")
+	})
+}
+
+// What the way out does with a delivery.
+func TestQueueAndOutbound(t *testing.T) {
+	for _, tc := range []struct {
+		name, mode string
+		err        error
+		x, y       []string // what comes to the first, who is refused, and to the second
+		drops      uint64
+	}{
+		{"a veto drops", "", message.ErrDropped, nil, nil, 1},
+		{"a veto drops", "client", message.ErrDropped, nil, nil, 1},
+		{"a refusal is one of the delivery", "", errors.New("not you"), nil, []string{"1 x2"}, 0},
+		{"a refusal is one of the delivery", "client-individual", errors.New("not you"), nil, []string{"1 x2"}, 0},
+		{"a client out of reach costs nothing", "", message.Errorf(message.CodeUnavailable, "gone"), nil, []string{"1"}, 0},
+		{"a client out of reach costs nothing", "client", message.Errorf(message.CodeFull, "slow"), nil, []string{"1"}, 0},
+		{"a panic is an error", "", nil, nil, []string{"1 x2"}, 0},
+	} {
+		t.Run(tc.name+" "+tc.mode, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x, y := newClient(""), newClient("")
+				out := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+					if m.Session == x.Session && m.Kind == message.KindData {
+						if tc.err == nil {
+							panic("no")
+						}
+						return tc.err
+					}
+					return m.Session.Deliver(ctx, m)
+				})
+				b := broker.NewMemory(out, broker.Config{
+					Rules:  []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}},
+					Logger: slog.New(slog.DiscardHandler),
+				})
+				defer b.Close()
+				o := ops{t, b}
+				o.connect(x)
+				o.connect(y)
+				o.consume(x, "1", tc.mode)
+				o.consume(y, "1", tc.mode)
+				o.sendAll("/queue/a", "1")
+				time.Sleep(time.Second)
+				wantGot(t, x, tc.x...)
+				wantGot(t, y, tc.y...)
+				if s := b.Stats(); s.Dropped["vetoed"] != tc.drops || s.Dropped["dead"] != 0 {
+					t.Errorf("stats %+v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestReceiptsOfAQueue(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		receipts message.Level
+		end      func(o ops, c *client)
+		at       string // when it is told
+		err      message.Code
+	}{
+		{"stored", 0, func(ops, *client) {}, "sent", ""},
+		{"handled by an ack", message.Handled, func(o ops, c *client) { o.ack(c, "x") }, "end", ""},
+		{"handled by a nack", message.Handled, func(o ops, c *client) { o.nack(c, "x") }, "end", message.CodeTimeout},
+		{"handled, closed", message.Handled, func(o ops, c *client) { o.b.(*broker.Memory).Close() }, "end", message.CodeUnavailable},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			queues(t, broker.Rule{Receipts: tc.receipts, Acks: broker.Acks{MaxDeliveries: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+				c := o.newClient()
+				o.consume(c, "1", "client")
+				told := []error{}
+				m := message.Raw{Destination: "/queue/a", Payload: []byte("x")}
+				m.Done = message.NewCompletion(message.Handled, func(err error) { told = append(told, err) })
+				err := o.do(m)
+				m.Done.Release(err)
+				if (len(told) == 1) != (tc.at == "sent") {
+					t.Errorf("told %v when it is stored", told)
+				}
+				tc.end(o, c)
+				synctest.Wait()
+				if len(told) != 1 {
+					t.Fatalf("told %v", told)
+				}
+				if tc.err != "" {
+					wantCode(t, told[0], tc.err)
+				} else if told[0] != nil {
+					t.Errorf("told %v", told[0])
+				}
+			})
+		})
+	}
+	queues(t, broker.Rule{Receipts: message.Handled, Backlog: broker.Backlog{Messages: -1}}, func(t *testing.T, o ops, b *broker.Memory) {
+		told := []error{}
+		m := message.Raw{Destination: "/queue/a"}
+		m.Done = message.NewCompletion(message.Handled, func(err error) { told = append(told, err) })
+		m.Done.Release(o.do(m))
+		if len(told) != 1 {
+			t.Fatalf("told %v", told)
+		}
+		wantCode(t, told[0], message.CodeFull)
+	})
+}
+
+func TestMemoryRefusesWhatItDoesNotDo(t *testing.T) {
+	rules := []broker.Rule{{Prefix: "/queue/", Mode: broker.Queue}, {Prefix: "/topic/secret", NoPatterns: true}}
+	withRules(t, rules, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		wantCode(t, o.subscribeAs(c, "1", "/topic/a", "sometimes"), message.CodeInvalid)
+		wantCode(t, o.do(message.Raw{Kind: message.KindSubscribe, Session: c.Session, Subscription: "1", Destination: "/topic/a",
+			Header: message.Header{}.With(message.HeaderSelector, "a = 1")}), message.CodeInvalid)
+		wantCode(t, o.do(message.Raw{Destination: "/topic/a", Header: message.Header{}.With(message.HeaderTransaction, "t")}), message.CodeInvalid)
+		for _, dest := range []string{"/queue/*", "/queue/a/**", "/queue/{x}", "/topic/secret/*", "/topic/**", "/**", "/*/secret", "/topic/s?cret/a", "/topic/{x}/a"} {
+			wantCode(t, o.subscribeAs(c, "1", dest, ""), message.CodeDenied)
+		}
+		wantCode(t, o.send("/queue/*", "x"), message.CodeInvalid)
+		for i, dest := range []string{"/topic/secret", "/topic/secret/a", "/topic/public/*", "/topic/secrets/*", "/topic/?/**"} {
+			o.must(o.subscribeAs(c, fmt.Sprint(i), dest, ""))
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "client")
+		o.sendAll("/queue/a", "1")
+		o.sendAll("/queue/b", "2")
+		b.Close()
+		b.Close()
+		wantCode(t, o.send("/queue/a", "x"), message.CodeUnavailable)
+		wantCode(t, o.send("/topic/a", "x"), message.CodeUnavailable)
+		wantCode(t, o.subscribe(c, "2", "/topic/a"), message.CodeUnavailable)
+		o.must(o.disconnect(c))
+		if s := b.Stats(); s.Dropped["closed"] != 2 || s.Bytes != 0 || s.Queues != 0 || s.Sessions != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}

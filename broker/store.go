@@ -1,0 +1,226 @@
+package broker
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// store is what the queues of a broker share.
+type store struct {
+	delivery *delivery
+	limit    int64              // of bytes
+	letters  message.RawHandler // takes dead letters
+	sep      destination.Separator
+	queues   *destination.Index[*queue]
+	timers   sync.WaitGroup
+
+	mu     sync.Mutex
+	all    map[*queue]struct{}
+	closed bool
+
+	bytes       atomic.Int64
+	redelivered atomic.Uint64
+	expired     atomic.Uint64
+	deadLetters atomic.Uint64
+	dropped     [dropReasons]atomic.Uint64
+}
+
+// dropReason says why a message was given up.
+type dropReason uint8
+
+const (
+	dropDead   dropReason = iota // it was refused too often, and there is no place for dead letters
+	dropGone                     // the subscription that it waited for has ended
+	dropVetoed                   // an interceptor of the way out dropped it
+	dropFull                     // it found no room at a subscription, whose session was ended
+	dropClosed                   // the broker was closed
+	dropReasons
+)
+
+var dropNames = [dropReasons]string{"dead", "gone", "vetoed", "full", "closed"}
+
+// errDropped says the same to those who wait for the message to be settled.
+var errDropped = [dropReasons]error{
+	dropDead:   errDead,
+	dropGone:   message.Errorf(message.CodeUnavailable, "the subscription has ended"),
+	dropVetoed: message.ErrDropped,
+	dropFull:   errBacklog,
+	dropClosed: errClosed,
+}
+
+var (
+	errBacklog error = message.Errorf(message.CodeFull, "the backlog of the destination is full")
+	errStore   error = message.Errorf(message.CodeFull, "the broker is full")
+	errDead    error = message.Errorf(message.CodeTimeout, "nobody acknowledged the message")
+	errClosed  error = message.Errorf(message.CodeUnavailable, "the broker is closed")
+)
+
+func (s *store) init(d *delivery, sep destination.Separator, limit int64, letters message.RawHandler) {
+	s.delivery, s.sep, s.limit, s.letters = d, sep, limit, letters
+	s.queues = destination.NewIndex[*queue](sep)
+	s.all = make(map[*queue]struct{})
+}
+
+func (s *store) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
+func (s *store) drops() map[string]uint64 {
+	drops := make(map[string]uint64)
+	for why := range s.dropped {
+		if n := s.dropped[why].Load(); n > 0 {
+			drops[dropNames[why]] = n
+		}
+	}
+	return drops
+}
+
+// reserve takes room for n bytes, if there is.
+func (s *store) reserve(n int) bool {
+	if s.bytes.Add(int64(n)) <= s.limit {
+		return true
+	}
+	s.bytes.Add(-int64(n))
+	return false
+}
+
+func (s *store) release(n int) { s.bytes.Add(-int64(n)) }
+
+// single makes a queue for one subscription to a topic.
+func (s *store) single(rule *Rule, c *consumer) (*queue, error) {
+	q := &queue{store: s, rule: rule, single: true}
+	c.queue = q
+	q.consumers = []*consumer{c}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	s.all[q] = struct{}{}
+	return q, nil
+}
+
+// queue returns the queue of a destination, which is exact, making it if it is
+// missing. It may be dead when it is used: then there is another one.
+func (s *store) queue(dest string, rule *Rule) (*queue, error) {
+	for q := range s.queues.Match(dest) {
+		return q, nil
+	}
+	p, err := destination.Parse(dest, s.sep)
+	if err != nil || !p.Exact() {
+		return nil, message.Errorf(message.CodeInvalid, "a queue has no wildcards: %.200q", dest)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	for q := range s.queues.Match(dest) {
+		return q, nil
+	}
+	q := &queue{store: s, rule: rule}
+	q.entry = s.queues.Add(p, q)
+	s.all[q] = struct{}{}
+	return q, nil
+}
+
+// put stores a message in the queue of its destination.
+func (s *store) put(ctx context.Context, m message.Raw, rule *Rule) (*queue, error) {
+	for {
+		q, err := s.queue(m.Destination, rule)
+		if err == nil {
+			err = q.add(ctx, m)
+		}
+		if err != errGone {
+			return q, err
+		}
+	}
+}
+
+// serve lets a queue serve a consumer.
+func (s *store) serve(dest string, rule *Rule, c *consumer) (*queue, error) {
+	for {
+		q, err := s.queue(dest, rule)
+		if err == nil {
+			err = q.attach(c)
+		}
+		if err != errGone {
+			return q, err
+		}
+	}
+}
+
+// post stores a message for one subscription to a topic. A client for which too
+// much waits is cut, as one that does not read is.
+func (s *store) post(ctx context.Context, m message.Raw, to subscription) {
+	switch err := to.queue.add(ctx, m); err {
+	case nil:
+		to.queue.run()
+	case errGone:
+	default:
+		s.dropped[dropFull].Add(1)
+		to.session.Close(err)
+	}
+}
+
+// forget is told of a queue that is dead.
+func (s *store) forget(q *queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.all, q)
+	if q.entry != nil {
+		s.queues.Remove(q.entry)
+	}
+}
+
+// close ends all queues.
+func (s *store) close() {
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*queue, 0, len(s.all))
+	for q := range s.all {
+		all = append(all, q)
+	}
+	s.mu.Unlock()
+	for _, q := range all {
+		q.close()
+	}
+	s.timers.Wait()
+}
+
+// message returns what c is sent of l.
+func (c *consumer) message(l *letter) message.Raw {
+	m := l.m
+	m.Session, m.Subscription, m.Done = c.session, c.id, nil
+	if l.ack != 0 {
+		m.Header = m.Header.With(message.HeaderAck, strconv.FormatUint(l.ack, 36))
+	}
+	if l.deliveries > 1 {
+		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))
+	}
+	return m
+}
+
+// bury sends a dead letter where those go.
+func (s *store) bury(l *letter) {
+	ctx, dest := l.ctx, l.queue.rule.Acks.DeadLetter
+	err := errDead
+	if dest != "" && dest != l.m.Destination {
+		m := message.Raw{Destination: dest, Payload: l.m.Payload, Header: l.m.Header.
+			With(message.HeaderDeadFrom, l.m.Destination).
+			With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))}
+		if err = protect(ctx, s.letters, m); err == nil {
+			return
+		}
+	}
+	s.dropped[dropDead].Add(1)
+	s.delivery.log().WarnContext(ctx, "dead letter dropped", "destination", l.m.Destination, "deliveries", l.deliveries,
+		"message", l.m.Header.Get(message.HeaderMessageID), "error", err)
+}

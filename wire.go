@@ -1,0 +1,72 @@
+package headrace
+
+import (
+	"context"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+)
+
+// wire connects the parts of a node.
+func (n *Node) wire() {
+	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
+	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
+	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
+	end := message.RawHandler(message.HandlerFunc[[]byte](deliver))
+	if gate := n.split.config.Gate; gate != nil {
+		end = gate(end)
+	}
+	n.Outbound.Subscribe(end)
+}
+
+// deliver is the end of Outbound.
+func deliver(ctx context.Context, m message.Raw) error {
+	if m.Session == nil {
+		return message.Errorf(message.CodeInvalid, "the message has no session to deliver to")
+	}
+	return m.Session.Deliver(ctx, m)
+}
+
+func (c Config) broker(events message.Handler[broker.Event]) broker.Config {
+	return broker.Config{
+		Separator:        c.Separator,
+		MaxSubscriptions: c.MaxSubscriptions,
+		MaxPatternCost:   c.MaxPatternCost,
+		MaxDestination:   c.MaxDestination,
+		MaxBytes:         c.MaxStored,
+		Rules:            c.Rules,
+		Events:           events,
+		Logger:           c.Logger,
+	}
+}
+
+func (c Config) users(events message.Handler[broker.Event]) broker.UsersConfig {
+	return broker.UsersConfig{
+		Prefix:           c.UserPrefix,
+		MaxSubscriptions: c.MaxSubscriptions,
+		Events:           events,
+		Logger:           c.Logger,
+	}
+}
+
+func (c Config) router(outbound message.RawHandler) handler.Config {
+	return handler.Config{
+		Prefix:      c.AppPrefix,
+		ReplyPrefix: c.BrokerPrefixes[0],
+		UserPrefix:  c.UserPrefix,
+		Separator:   c.Separator,
+		Codecs:      c.Codecs,
+		Validate:    c.Validate,
+		Outbound:    outbound,
+		Logger:      c.Logger,
+	}
+}
+
+func (c Config) template() handler.TemplateConfig {
+	return handler.TemplateConfig{
+		UserPrefix: c.UserPrefix,
+		ReplyTo:    c.AppPrefix + answers,
+		Codecs:     c.Codecs,
+	}
+}
