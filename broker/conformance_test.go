@@ -1,11 +1,9 @@
 package broker_test
 
 import (
-	"context"
-	"io"
 	"log/slog"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
@@ -13,27 +11,16 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	messagetest.Broker(t, topics{}.Features(), func(t *testing.T, outbound message.RawHandler) broker.Broker {
-		return &topics{Memory: broker.NewMemory(outbound, broker.Config{Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})}
-	})
-}
-
-type topics struct {
-	*broker.Memory
-	closed atomic.Bool
-}
-
-func (topics) Features() broker.Features { return broker.Features{Patterns: true, Ordered: true} }
-func (b *topics) Close()                 { b.closed.Store(true) }
-
-func (b *topics) Handle(ctx context.Context, m message.Raw) error {
-	switch h := m.Header; {
-	case b.closed.Load():
-		return message.Errorf(message.CodeUnavailable, "closed")
-	case h.Get(message.HeaderSelector) != "", h.Get(message.HeaderAckMode) != "", h.Get(message.HeaderOffset) != "":
-		if m.Kind == message.KindSubscribe {
-			return message.Errorf(message.CodeInvalid, "unsupported")
-		}
+	acks := broker.Acks{MaxDeliveries: 10, Backoff: 10 * time.Millisecond, MaxBackoff: 20 * time.Millisecond, DeadLetter: "/topic/dead"}
+	config := broker.Config{
+		Rules: []broker.Rule{
+			{Prefix: "/topic", Acks: acks},
+			{Prefix: "/queue", Mode: broker.Queue, Acks: acks},
+		},
+		Logger: slog.New(slog.DiscardHandler),
 	}
-	return b.Memory.Handle(ctx, m)
+	features := broker.Features{Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true}
+	messagetest.Broker(t, features, func(t *testing.T, outbound message.RawHandler) broker.Broker {
+		return broker.NewMemory(outbound, config)
+	})
 }

@@ -156,7 +156,7 @@ func subscribeWhilePublish(s *trial) {
 			sent.Add(1)
 		}
 	})
-	for range 2 {
+	for range 100 { // all get some
 		s.publish(s.topic("news"), strconv.Itoa(end))
 		end++
 	}

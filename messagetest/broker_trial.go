@@ -98,10 +98,14 @@ func (s *trial) must(err error) {
 func (s *trial) do(m message.Raw, level message.Level) error {
 	outcome := make(chan error, 1)
 	m.Done = message.NewCompletion(level, func(err error) { outcome <- err })
-	m.Done.Release(s.Handle(context.Background(), m))
+	err := s.Handle(context.Background(), m)
+	m.Done.Release(err)
 	select {
-	case err := <-outcome:
-		return err
+	case told := <-outcome:
+		if told == nil && err != nil {
+			return fmt.Errorf("the completion of %s to %q is told that all is well, before Handle returns %q", m.Kind, m.Destination, err)
+		}
+		return told
 	case <-time.After(patience):
 		return fmt.Errorf("nobody told for %v what became of %s to %q", patience, m.Kind, m.Destination)
 	}
@@ -264,16 +268,16 @@ type delivery struct {
 // each.
 func (s *trial) collect(n int, parties []party, each func(delivery)) {
 	s.t.Helper()
-	s.eventually(fmt.Sprintf("%d messages came", n), func() bool {
+	s.eventually("all messages came", func() bool {
 		for to, p := range parties {
-			for m, ok := p.sink.pop(); ok; m, ok = p.sink.pop() {
+			for ; n > 0; n-- {
+				m, ok := p.sink.pop()
+				if !ok {
+					break
+				}
 				each(delivery{m, to})
-				n--
 			}
 		}
-		return n <= 0
+		return n == 0
 	})
-	if n < 0 {
-		s.t.Errorf("%d messages more than there are", -n)
-	}
 }
