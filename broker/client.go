@@ -17,12 +17,14 @@ type client struct {
 }
 
 // entry is a subscription of a client. It is in the index, or served by a queue, or
-// both: one that acknowledges what it gets from a topic.
+// both: one that acknowledges what it gets from a topic. It is small, because there
+// are many.
 type entry struct {
 	destination string
 	index       *destination.Entry[subscription]
 	consumer    *consumer
 	queue       *queue
+	join        *join // until a subscription to a topic that keeps messages has begun
 }
 
 // acks returns what the client has to settle, or nil if it never had.
@@ -78,58 +80,90 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 	if c == nil {
 		return errNotConnected
 	}
-	q, err := b.keep(c, m, pattern, mode)
+	rule := b.rules.of(m.Destination)
+	j := &join{client: c, pattern: pattern, to: subscription{session: m.Session, id: m.Subscription}}
+	if err := j.readResume(m.Header); err != nil {
+		return err
+	}
+	e, err := b.keep(j, m, rule, mode)
 	if err != nil {
 		return err
 	}
-	m.Done.Reached(message.Stored)
-	b.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
-	if q != nil {
-		q.run() // something may wait for it
+	if e.join != nil {
+		return b.beginLater(ctx, m, rule, e)
+	}
+	if j.resume {
+		b.hand(ctx, j.answer(false), j.to) // nothing is kept, or not for patterns
+	}
+	b.subscribed(ctx, m)
+	if e.queue != nil {
+		e.queue.run() // something may wait for it
 	}
 	return nil
 }
 
+// subscribed tells that a subscription is stored.
+func (b *Memory) subscribed(ctx context.Context, m message.Raw) {
+	m.Done.Reached(message.Stored)
+	b.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
+}
+
+// beginLater lets a subscription begin behind what its topic has under way.
+func (b *Memory) beginLater(ctx context.Context, m message.Raw, rule *Rule, e entry) error {
+	m.Done.Hold()
+	e.join.begun = func(err error) {
+		if err == nil {
+			b.subscribed(ctx, m)
+		}
+		m.Done.Release(err)
+	}
+	err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.begin(ctx, e.join) })
+	if err != nil {
+		m.Done.Release(nil) // the error is told by who is given it
+	}
+	return err
+}
+
 // keep adds a subscription unless the client is gone: its lock is what keeps a
-// late SUBSCRIBE from leaving anything behind. It returns the queue that serves the
-// subscription, or nil.
-func (b *Memory) keep(c *client, m message.Raw, pattern destination.Pattern, mode ackMode) (*queue, error) {
+// late SUBSCRIBE from leaving anything behind.
+func (b *Memory) keep(j *join, m message.Raw, rule *Rule, mode ackMode) (e entry, err error) {
+	c := j.client
 	if m.Subscription == "" {
-		return nil, errNoID
+		return e, errNoID
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone {
-		return nil, errNotConnected
+		return e, errNotConnected
 	}
 	if _, ok := c.subscriptions[m.Subscription]; ok {
-		return nil, errDuplicate
+		return e, errDuplicate
 	}
 	if limit := b.config.MaxSubscriptions; limit >= 0 && len(c.subscriptions) >= limit {
-		return nil, errTooMany(limit)
+		return e, errTooMany(limit)
 	}
-	e := entry{destination: m.Destination}
-	s := subscription{session: m.Session, id: m.Subscription}
-	rule := b.rules.of(m.Destination)
+	e.destination = m.Destination
 	if mode != ackAuto || rule.Mode == Queue {
-		e.consumer = c.consumer(s, mode)
+		e.consumer = c.consumer(j.to, mode)
 	}
-	var err error
 	switch {
 	case rule.Mode == Queue:
 		e.queue, err = b.store.serve(m.Destination, rule, e.consumer)
 	case mode != ackAuto:
 		e.queue, err = b.store.single(rule, e.consumer)
-		s.queue = e.queue
+		j.to.queue = e.queue
 	}
-	if err != nil {
-		return nil, err
-	}
-	if rule.Mode != Queue {
-		e.index = b.index.Add(pattern, s)
+	switch {
+	case err != nil:
+		return e, err
+	case rule.Mode == Queue:
+	case rule.keeps() && j.pattern.Exact():
+		e.join = j
+	default:
+		e.index = b.index.Add(j.pattern, j.to)
 	}
 	c.subscriptions[m.Subscription] = e
-	return e.queue, nil
+	return e, nil
 }
 
 // consumer returns what a queue serves. The lock is held.

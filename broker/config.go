@@ -91,6 +91,7 @@ var (
 	errNoID         = message.Errorf(message.CodeInvalid, "the subscription has no id")
 	errSelector     = message.Errorf(message.CodeInvalid, "selectors are not supported")
 	errTransaction  = message.Errorf(message.CodeInvalid, "the broker does not know the transaction")
+	errEnded        = message.Errorf(message.CodeUnavailable, "the subscription has ended")
 	errDuplicate    = message.Errorf(message.CodeConflict, "the session has a subscription of this id already")
 )
 

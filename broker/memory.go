@@ -23,6 +23,7 @@ type Memory struct {
 	rules    rules
 	delivery delivery
 	store    store
+	lanes    lanes
 	index    *destination.Index[subscription]
 	closed   atomic.Bool
 
@@ -51,6 +52,7 @@ func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	}
 	b.delivery.init(outbound, config.Events, config.Logger)
 	b.store.init(&b.delivery, config.Separator, config.MaxBytes, config.DeadLetters)
+	b.lanes.init(config.Separator)
 	if config.DeadLetters == nil {
 		b.store.letters = b
 	}
@@ -68,6 +70,7 @@ func (b *Memory) Receipts(dest string) message.Level {
 func (b *Memory) Features() Features {
 	return Features{
 		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true,
+		History: true, Retain: true,
 	}
 }
 
@@ -107,8 +110,16 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 		return errTransaction
 	}
 	rule := b.rules.of(m.Destination)
-	if rule.Mode == Queue {
+	switch {
+	case rule.Mode == Queue:
 		return b.enqueue(ctx, m, rule)
+	case rule.keeps():
+		b.delivery.published.Add(1)
+		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, m) })
+		if err == nil {
+			m.Done.Reached(message.Stored)
+		}
+		return err
 	}
 	b.fanOut(ctx, b.delivery.prepare(m))
 	m.Done.Reached(message.Stored)
@@ -118,13 +129,18 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 // fanOut delivers to all who match.
 func (b *Memory) fanOut(ctx context.Context, out message.Raw) {
 	for s := range b.index.Match(out.Destination) {
-		if s.queue != nil {
-			b.store.post(ctx, out, s)
-			continue
-		}
-		out.Session, out.Subscription = s.session, s.id
-		_ = b.delivery.to(ctx, out) // it is counted
+		b.hand(ctx, out, s)
 	}
+}
+
+// hand sends a message of a topic to one subscription.
+func (b *Memory) hand(ctx context.Context, out message.Raw, to subscription) {
+	if to.queue != nil {
+		b.store.post(ctx, out, to)
+		return
+	}
+	out.Session, out.Subscription = to.session, to.id
+	_ = b.delivery.to(ctx, out) // it is counted
 }
 
 // enqueue stores a message for one of the consumers of its destination.
@@ -171,6 +187,7 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 func (b *Memory) Close() {
 	b.closed.Store(true)
 	before := b.store.dropped[dropClosed].Load()
+	b.lanes.close()
 	b.store.close()
 	if lost := b.store.dropped[dropClosed].Load() - before; lost > 0 {
 		b.delivery.log().Warn("broker closed with messages that waited", "messages", lost)
@@ -186,8 +203,10 @@ type MemoryStats struct {
 	// Queues is how many queues there are, those of subscriptions to topics that
 	// acknowledge among them.
 	Queues int
-	// Bytes is about how much memory the messages take that wait or are not
-	// settled.
+	// Topics is how many topics there are whose messages are kept.
+	Topics int
+	// Bytes is about how much memory the messages take that wait, are not settled
+	// or are kept.
 	Bytes int64
 	// Published counts messages that were sent to the broker.
 	Published uint64
@@ -221,6 +240,7 @@ func (b *Memory) Stats() MemoryStats {
 		Sessions:      sessions,
 		Subscriptions: subscriptions,
 		Queues:        b.store.len(),
+		Topics:        b.lanes.index.Len(),
 		Bytes:         b.store.bytes.Load(),
 		Published:     b.delivery.published.Load(),
 		Delivered:     b.delivery.delivered.Load(),

@@ -27,7 +27,8 @@ func TestLateSubscribe(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := message.Raw{Kind: message.KindSubscribe, Session: s, Subscription: "1", Destination: "/topic/a"}
-	if _, err := b.keep(found, late, destination.MustParse("/topic/a", destination.Slash), ackAuto); !errors.Is(err, errNotConnected) {
+	j := &join{client: found, pattern: destination.MustParse("/topic/a", destination.Slash)}
+	if _, err := b.keep(j, late, defaultRule, ackAuto); !errors.Is(err, errNotConnected) {
 		t.Errorf("error %v", err)
 	}
 	if n := b.index.Len(); n != 0 {

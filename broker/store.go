@@ -199,11 +199,16 @@ func (s *store) close() {
 func (c *consumer) message(l *letter) message.Raw {
 	m := l.m
 	m.Session, m.Subscription, m.Done = c.session, c.id, nil
+	var fields [2]message.Field
+	more := fields[:0]
 	if l.ack != 0 {
-		m.Header = m.Header.With(message.HeaderAck, strconv.FormatUint(l.ack, 36))
+		more = append(more, message.Field{Name: message.HeaderAck, Value: strconv.FormatUint(l.ack, 36)})
 	}
 	if l.deliveries > 1 {
-		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))
+		more = append(more, message.Field{Name: message.HeaderDeliveries, Value: strconv.Itoa(l.deliveries)})
+	}
+	if len(more) > 0 {
+		m.Header = m.Header.WithAll(more...)
 	}
 	return m
 }

@@ -75,6 +75,18 @@ func (h Header) With(name, value string) Header {
 	return NewHeader(fields...)
 }
 
+// WithAll is [Header.With] for several fields at once, whose names differ. It makes
+// one copy.
+func (h Header) WithAll(fields ...Field) Header {
+	out := make([]Field, 0, len(h.fields)+len(fields))
+	for _, f := range h.fields {
+		if !slices.ContainsFunc(fields, func(o Field) bool { return o.Name == f.Name }) {
+			out = append(out, f)
+		}
+	}
+	return NewHeader(append(out, fields...)...)
+}
+
 // Without returns a copy that has no field of these names. It returns h itself
 // when there is nothing to take away.
 func (h Header) Without(names ...string) Header {

@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -182,5 +183,16 @@ func TestNewHeaderRoom(t *testing.T) {
 	x, y := h.With("x", "1"), h.With("y", "2")
 	if !slices.Equal(list(x), fields("a", "1", "x", "1")) || !slices.Equal(list(y), fields("a", "1", "y", "2")) {
 		t.Errorf("x = %v, y = %v", list(x), list(y))
+	}
+}
+
+func TestHeaderWithAll(t *testing.T) {
+	h := message.NewHeader(message.Field{Name: "a", Value: "1"}, message.Field{Name: "b", Value: "2"}, message.Field{Name: "a", Value: "3"})
+	got := h.WithAll(message.Field{Name: "a", Value: "4"}, message.Field{Name: "c", Value: "5"})
+	if want := message.NewHeader(message.Field{Name: "b", Value: "2"}, message.Field{Name: "a", Value: "4"}, message.Field{Name: "c", Value: "5"}); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if h.Get("a") != "1" || h.Len() != 3 {
+		t.Errorf("the header itself changed: %v", h)
 	}
 }

@@ -1,0 +1,163 @@
+package broker
+
+import (
+	"context"
+	"strconv"
+	"sync"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// lanes are the topics of a broker that keep messages.
+type lanes struct {
+	index *destination.Index[*lane]
+
+	mu     sync.Mutex
+	all    map[*lane]struct{}
+	closed bool
+}
+
+func (ls *lanes) init(sep destination.Separator) {
+	ls.index = destination.NewIndex[*lane](sep)
+	ls.all = make(map[*lane]struct{})
+}
+
+// of returns the lane of a destination, making it if it is missing. It may be dead
+// when it is used: then there is another one.
+func (ls *lanes) of(b *Memory, dest string, rule *Rule) (*lane, error) {
+	for l := range ls.index.Match(dest) {
+		return l, nil
+	}
+	p, err := destination.Parse(dest, b.config.Separator)
+	if err != nil || !p.Exact() {
+		return nil, message.Errorf(message.CodeInvalid, "a destination with a history has no wildcards: %.200q", dest)
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.closed {
+		return nil, errClosed
+	}
+	for l := range ls.index.Match(dest) {
+		return l, nil
+	}
+	l := newLane(b, rule)
+	l.entry = ls.index.Add(p, l)
+	ls.all[l] = struct{}{}
+	return l, nil
+}
+
+func (ls *lanes) forget(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.all, l)
+	ls.index.Remove(l.entry)
+}
+
+func (ls *lanes) close() {
+	ls.mu.Lock()
+	ls.closed = true
+	all := make([]*lane, 0, len(ls.all))
+	for l := range ls.all {
+		all = append(all, l)
+	}
+	ls.mu.Unlock()
+	for _, l := range all {
+		l.close()
+	}
+}
+
+// in does something in the lane of a destination.
+func (ls *lanes) in(b *Memory, dest string, rule *Rule, do func(*lane) error) error {
+	for {
+		l, err := ls.of(b, dest, rule)
+		if err == nil {
+			err = do(l)
+		}
+		if err != errGone {
+			return err
+		}
+	}
+}
+
+// keeps reports whether topics of the rule keep messages.
+func (r *Rule) keeps() bool { return r.Retain || r.History.Messages > 0 }
+
+// ages reports whether messages are given up because of their age.
+func (r *Rule) ages() bool { return r.History.Messages > 0 && r.History.Age > 0 }
+
+// join is a subscription to a lane that begins.
+type join struct {
+	client  *client
+	to      subscription
+	pattern destination.Pattern
+	begun   func(error)
+
+	resume bool   // it asks what it missed
+	epoch  string // in which the client was
+	offset uint64 // of the last message that it has
+}
+
+// readResume reads whether a subscription asks to resume, and where.
+func (j *join) readResume(h message.Header) error {
+	var err error
+	text, ok := h.Lookup(message.HeaderOffset)
+	if !ok {
+		return nil
+	}
+	j.resume, j.epoch = true, h.Get(message.HeaderEpoch)
+	if j.offset, err = strconv.ParseUint(text, 10, 64); err != nil {
+		return message.Errorf(message.CodeInvalid, "%s is no offset: %.40q", message.HeaderOffset, text)
+	}
+	return nil
+}
+
+// replay returns what a subscription gets that begins now: if it asks to resume, an
+// empty message that says whether it can and where it is, and then what it missed;
+// if not, the last message, where that is retained. The lane's lock is held.
+func (l *lane) replay(j *join) []message.Raw {
+	if !j.resume {
+		if n := len(l.kept); l.rule.Retain && n > 0 {
+			return []message.Raw{l.kept[n-1].m}
+		}
+		return nil
+	}
+	missed := l.last - j.offset
+	can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(len(l.kept))
+	out := []message.Raw{j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+		message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last, 10)})}
+	if can {
+		for _, r := range l.kept[len(l.kept)-int(missed):] {
+			out = append(out, r.m)
+		}
+	} else if n := len(l.kept); l.rule.Retain && n > 0 {
+		out = append(out, l.kept[n-1].m)
+	}
+	return out
+}
+
+// answer tells a subscription whether it could resume.
+func (j *join) answer(can bool, fields ...message.Field) message.Raw {
+	fields = append(fields, message.Field{Name: message.HeaderRecovered, Value: strconv.FormatBool(can)})
+	return message.Raw{Destination: j.pattern.String(), Header: message.NewHeader(fields...)}
+}
+
+// run begins a subscription with what it gets first, unless it has ended.
+func (j *join) run(ctx context.Context, b *Memory, first []message.Raw) {
+	c := j.client
+	c.mu.Lock()
+	e, ok := c.subscriptions[j.to.id]
+	if ok = ok && e.join == j; ok {
+		e.index, e.join = b.index.Add(j.pattern, j.to), nil
+		c.subscriptions[j.to.id] = e
+	}
+	c.mu.Unlock()
+	if !ok {
+		j.begun(errEnded)
+		return
+	}
+	for _, m := range first {
+		b.hand(ctx, m, j.to)
+	}
+	j.begun(nil)
+}

@@ -1,0 +1,234 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// lane is a topic that keeps its last messages. It numbers them, and delivers them
+// in that order: one goroutine at a time goes through the steps, without the lock.
+type lane struct {
+	broker *Memory
+	rule   *Rule
+	entry  *destination.Entry[*lane]
+	epoch  string
+
+	mu      sync.Mutex
+	room    sync.Cond // steps became fewer
+	dead    bool      // it keeps nothing and never will again
+	last    uint64    // offset that was given out
+	kept    []record  // the last ones, without a gap
+	bytes   int       // of these
+	steps   []step
+	done    int  // of the steps
+	running bool // somebody goes through them
+	timer   *time.Timer
+}
+
+// record is a message that is kept.
+type record struct {
+	m    message.Raw
+	at   time.Time
+	size int
+}
+
+// step is a message to deliver, or a subscription to begin.
+type step struct {
+	ctx   context.Context
+	m     message.Raw
+	join  *join
+	first []message.Raw // that the subscription gets
+}
+
+// maxSteps is how many steps may wait for the one who goes through them. Who finds
+// more waits until there are fewer.
+const maxSteps = 1024
+
+func newLane(b *Memory, rule *Rule) *lane {
+	l := &lane{broker: b, rule: rule, epoch: strings.ToLower(rand.Text()[:12])}
+	l.room.L = &l.mu
+	return l
+}
+
+// publish numbers a message, keeps and delivers it.
+func (l *lane) publish(ctx context.Context, m message.Raw) error {
+	l.mu.Lock()
+	l.awaitRoom()
+	if l.dead {
+		l.mu.Unlock()
+		return errGone
+	}
+	l.last++
+	m = l.numbered(m)
+	l.keep(m)
+	l.watch()
+	l.take(step{ctx: ctx, m: m})
+	return nil
+}
+
+// begin adds a subscription behind what was published before.
+func (l *lane) begin(ctx context.Context, j *join) error {
+	l.mu.Lock()
+	l.awaitRoom()
+	if l.dead {
+		l.mu.Unlock()
+		return errGone
+	}
+	l.giveUp(l.old())
+	l.watch()
+	l.take(step{ctx: ctx, join: j, first: l.replay(j)}) // now: what is numbered later comes later
+	return nil
+}
+
+func (l *lane) awaitRoom() {
+	for l.running && len(l.steps)-l.done >= maxSteps {
+		l.room.Wait()
+	}
+}
+
+// numbered returns m as it is delivered.
+func (l *lane) numbered(m message.Raw) message.Raw {
+	var buf [40]byte
+	id := string(strconv.AppendUint(append(append(buf[:0], l.epoch...), '-'), l.last, 10))
+	return message.Raw{Destination: m.Destination, Payload: m.Payload, Header: m.Header.WithAll(
+		message.Field{Name: message.HeaderMessageID, Value: id},
+		message.Field{Name: message.HeaderOffset, Value: id[len(l.epoch)+1:]},
+		message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+	)}
+}
+
+// take goes through the steps, with s as the last, unless somebody does. It gives
+// the lock away.
+func (l *lane) take(s step) {
+	defer l.mu.Unlock()
+	if l.running {
+		s.ctx = detached(s.ctx)
+		l.steps = append(l.steps, s)
+		return
+	}
+	l.steps = append(l.steps, s)
+	l.running = true
+	defer func() { l.running = false }() // also when an interceptor ends the goroutine
+	for l.done < len(l.steps) {
+		s := l.steps[l.done]
+		l.steps[l.done] = step{}
+		l.done++
+		if l.done == len(l.steps) {
+			l.steps, l.done = l.steps[:0], 0
+		}
+		l.room.Signal()
+		l.do(s)
+	}
+}
+
+// do does a step. It gives the lock away meanwhile.
+func (l *lane) do(s step) {
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	if s.join != nil {
+		s.join.run(s.ctx, l.broker, s.first)
+		return
+	}
+	l.broker.fanOut(s.ctx, s.m)
+}
+
+// keep adds a message to those that are kept, and gives up the oldest ones as the
+// rule says. A message that the broker has no room for ends what was kept, because
+// there must be no gap.
+func (l *lane) keep(m message.Raw) {
+	r := record{m: m, size: sizeOf(&m), at: time.Now()}
+	bounds := &l.rule.History
+	for len(l.kept) > 0 && (len(l.kept) >= max(bounds.Messages, 1) || l.bytes+r.size > bounds.Bytes) {
+		l.giveUp(1)
+	}
+	if r.size > bounds.Bytes || !l.broker.store.reserve(r.size) {
+		l.giveUp(len(l.kept))
+		return
+	}
+	l.kept = append(l.kept, r)
+	l.bytes += r.size
+}
+
+// giveUp forgets the n oldest messages.
+func (l *lane) giveUp(n int) {
+	for i := range n {
+		l.bytes -= l.kept[i].size
+		l.broker.store.release(l.kept[i].size)
+		l.kept[i] = record{}
+	}
+	l.kept = l.kept[n:]
+}
+
+func (l *lane) wakeIn(d time.Duration) {
+	l.broker.store.timers.Add(1)
+	l.timer = time.AfterFunc(d, l.tick)
+}
+
+// idle is how long a lane stays that keeps nothing.
+const idle = time.Minute
+
+// tick gives up what is too old, and ends a lane that keeps nothing.
+func (l *lane) tick() {
+	defer l.broker.store.timers.Done()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return
+	}
+	l.timer = nil
+	l.giveUp(l.old())
+	if len(l.kept) == 0 && !l.running {
+		l.end()
+		return
+	}
+	l.watch()
+}
+
+// old returns how many messages are too old.
+func (l *lane) old() (n int) {
+	most := len(l.kept)
+	if l.rule.Retain {
+		most-- // the last one stays
+	}
+	for n < most && l.rule.ages() && time.Since(l.kept[n].at) >= l.rule.History.Age {
+		n++
+	}
+	return n
+}
+
+// watch sets the timer for what is to be given up next.
+func (l *lane) watch() {
+	switch {
+	case l.timer != nil:
+	case len(l.kept) == 0:
+		l.wakeIn(idle)
+	case l.rule.ages() && (len(l.kept) > 1 || !l.rule.Retain):
+		l.wakeIn(time.Until(l.kept[0].at.Add(l.rule.History.Age)))
+	}
+}
+
+// end makes a lane dead. The lock is held.
+func (l *lane) end() {
+	l.dead = true
+	l.giveUp(len(l.kept))
+	if l.timer != nil && l.timer.Stop() {
+		l.broker.store.timers.Done()
+	}
+	l.timer = nil
+	l.broker.lanes.forget(l)
+}
+
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.dead {
+		l.end()
+	}
+}
