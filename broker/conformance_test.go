@@ -16,10 +16,15 @@ func TestConformance(t *testing.T) {
 		Rules: []broker.Rule{
 			{Prefix: "/topic", Acks: acks},
 			{Prefix: "/queue", Mode: broker.Queue, Acks: acks},
+			{Prefix: "/history", History: broker.History{Messages: 500}},
+			{Prefix: "/retain", Retain: true},
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	}
-	features := broker.Features{Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true}
+	features := broker.Features{
+		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true,
+		History: true, Retain: true,
+	}
 	messagetest.Broker(t, features, func(t *testing.T, outbound message.RawHandler) broker.Broker {
 		return broker.NewMemory(outbound, config)
 	})

@@ -113,7 +113,7 @@ func (j *join) readResume(h message.Header) error {
 }
 
 // replay returns what a subscription gets that begins now: if it asks to resume, an
-// empty message that says whether it can and where it is, and then what it missed;
+// empty message that says whether it can and where it goes on, and then what it missed;
 // if not, the last message, where that is retained. The lane's lock is held.
 func (l *lane) replay(j *join) []message.Raw {
 	if !j.resume {
@@ -124,8 +124,12 @@ func (l *lane) replay(j *join) []message.Raw {
 	}
 	missed := l.last - j.offset
 	can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(len(l.kept))
+	at := l.last
+	if can { // who loses his session before the rest comes goes on from where he was
+		at = j.offset
+	}
 	out := []message.Raw{j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
-		message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last, 10)})}
+		message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)})}
 	if can {
 		for _, r := range l.kept[len(l.kept)-int(missed):] {
 			out = append(out, r.m)

@@ -93,6 +93,7 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 		{f.DeadLetters, map[string]func(*trial){"DeadLetters": deadLetters}},
 		{f.History, map[string]func(*trial){
 			"Resume":             resumes,
+			"ResumeTwice":        resumeTwice,
 			"ResumeWithoutGap":   resumeWithoutGap,
 			"ResumeIsImpossible": resumeIsImpossible,
 			"ResumeWhilePublish": resumeWhilePublish,

@@ -170,11 +170,18 @@ func undeclared(s *trial) {
 		{s.features.Acks, "acknowledgements one by one", subscription(nil, "1", s.topic("news"), message.HeaderAckMode, "client-individual")},
 		{s.features.Acks, "an acknowledgement", message.Raw{Kind: message.KindAck, Header: header(message.HeaderAck, "1")}},
 		{s.features.Acks, "a refusal", message.Raw{Kind: message.KindNack, Header: header(message.HeaderAck, "1")}},
-		{s.features.History, "a history", subscription(nil, "1", s.topic("news"), message.HeaderOffset, "1", message.HeaderEpoch, "x")},
 	} {
 		if !tt.declared {
 			tt.m.Session = s.join().Session()
 			s.refuse(tt.what, tt.m)
 		}
+	}
+	if s.features.History {
+		return
+	}
+	p := s.join()
+	err := s.do(subscription(p.Session(), "1", s.topic("news"), message.HeaderOffset, "1", message.HeaderEpoch, "x"), message.Stored)
+	if err == nil && p.next().Header.Get(message.HeaderRecovered) != "false" { // the answer comes by itself
+		s.t.Errorf("a resumption is neither refused nor answered with %s false", message.HeaderRecovered)
 	}
 }

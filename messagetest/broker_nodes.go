@@ -32,7 +32,8 @@ func nodesTopic(s *trial) {
 	here.want("end")
 }
 
-// nodesQueue publishes to one queue with consumers at two nodes.
+// nodesQueue publishes to one queue with consumers at two nodes. When one has left,
+// the other is served alone.
 func nodesQueue(s *trial) {
 	const publishers, each = 20, 50
 	other := s.start()
@@ -41,6 +42,9 @@ func nodesQueue(s *trial) {
 	y := s.tally()
 	s.collect(publishers*each, parties, func(m delivery) { y.add(m.to, m.Payload) })
 	s.endOf(parties)
+	parties[0].leave()
+	s.publish(s.queue("work"), "moved")
+	parties[1].want("moved")
 }
 
 // survives closes the broker on a queue with a backlog, and makes it anew.

@@ -12,17 +12,18 @@ const historyMessages = 500
 func (s *trial) history() string { return "/history/" + s.name }
 
 // resumed begins a session that subscribes where last was delivered. The first
-// that comes is an empty message which says whether it can go on there.
-func (s *trial) resumed(last message.Raw, recovered string) party {
+// that comes is an empty message which says whether it can go on there, and where it
+// is.
+func (s *trial) resumed(last message.Raw, recovered string) (p party, answer message.Raw) {
 	s.t.Helper()
-	p := s.join()
+	p = s.join()
 	p.Subscribe(s.history(), position(last)...)
-	m := p.next()
-	if got := m.Header.Get(message.HeaderRecovered); got != recovered || len(m.Payload) > 0 {
+	answer = p.next()
+	if got := answer.Header.Get(message.HeaderRecovered); got != recovered || len(answer.Payload) > 0 {
 		s.t.Errorf("%.80q with %q as %s is the first delivery to a subscription that resumes, want an empty one with %q",
-			m.Payload, got, message.HeaderRecovered, recovered)
+			answer.Payload, got, message.HeaderRecovered, recovered)
 	}
-	return p
+	return p, answer
 }
 
 // position is what a client remembers of the last message that it has.
@@ -42,7 +43,7 @@ func resumes(s *trial) {
 	got := p.want(texts(0, 5)...)
 	p.leave()
 	s.fill(s.history(), 5, 5+missed)
-	next := s.resumed(got[4], "true")
+	next, _ := s.resumed(got[4], "true")
 	s.fill(s.history(), 5+missed, 10+missed)
 	got = append(got, next.want(texts(5, 10+missed)...)...)
 	ids := make(map[string]bool)
@@ -66,6 +67,22 @@ func resumes(s *trial) {
 	}
 }
 
+// resumeTwice loses its session again as soon as it is told that it can go on: that
+// answer is a position too.
+func resumeTwice(s *trial) {
+	p := s.consumer(s.history(), "")
+	s.fill(s.history(), 0, 2)
+	last := p.want("0", "1")[1]
+	p.leave()
+	s.fill(s.history(), 2, 5)
+	for range 2 {
+		p, last = s.resumed(last, "true")
+		p.leave()
+	}
+	p, _ = s.resumed(last, "true")
+	p.want("2", "3", "4")
+}
+
 // resumeWithoutGap comes back when nothing was missed, and subscribes anew without
 // a position.
 func resumeWithoutGap(s *trial) {
@@ -73,14 +90,15 @@ func resumeWithoutGap(s *trial) {
 	s.fill(s.history(), 0, 2)
 	last := p.want("0", "1")[1]
 	p.leave()
-	next, anew := s.resumed(last, "true"), s.consumer(s.history(), "")
+	next, _ := s.resumed(last, "true")
+	anew := s.consumer(s.history(), "")
 	s.fill(s.history(), 2, 4)
 	next.want("2", "3")
 	anew.want("2", "3")
 }
 
 // resumeIsImpossible asks for another epoch, for more than is kept and for what
-// never was: each is told, and goes on with what is new.
+// never was: each is told, and goes on with what is new, from where the answer is.
 func resumeIsImpossible(s *trial) {
 	p := s.consumer(s.history(), "")
 	s.fill(s.history(), 0, 2)
@@ -91,9 +109,11 @@ func resumeIsImpossible(s *trial) {
 	future.Header = future.Header.With(message.HeaderOffset, "1000000")
 	s.fill(s.history(), 2, 2+historyMessages+100)
 	for _, from := range []message.Raw{stranger, future, got[0]} {
-		next := s.resumed(from, "false")
+		next, answer := s.resumed(from, "false")
 		s.publish(s.history(), "end")
 		next.want("end")
+		again, _ := s.resumed(answer, "true")
+		again.want("end")
 	}
 }
 
@@ -109,7 +129,7 @@ func resumeWhilePublish(s *trial) {
 	for i := range n {
 		if i%(n/losses) == n/losses/2 {
 			p.leave()
-			p = s.resumed(last, "true")
+			p, _ = s.resumed(last, "true")
 		}
 		last = p.want(strconv.Itoa(i))[0]
 	}
