@@ -92,6 +92,7 @@ type join struct {
 	to      subscription
 	pattern destination.Pattern
 	begun   func(error)
+	first   []message.Raw // what the subscription gets when it begins
 
 	resume bool   // it asks what it missed
 	epoch  string // in which the client was
@@ -112,32 +113,29 @@ func (j *join) readResume(h message.Header) error {
 	return nil
 }
 
-// replay returns what a subscription gets that begins now: if it asks to resume, an
-// empty message that says whether it can and where it goes on, and then what it missed;
-// if not, the last message, where that is retained. The lane's lock is held.
-func (l *lane) replay(j *join) []message.Raw {
-	if !j.resume {
-		if n := len(l.kept); l.rule.Retain && n > 0 {
-			return []message.Raw{l.kept[n-1].m}
+// replay notes what a subscription gets that begins now: if it asks to resume, an
+// empty message that says whether it can and after which offset it goes on, and then
+// what it missed; if not, the last message, where that is retained. The lane's lock
+// is held.
+func (l *lane) replay(j *join) {
+	n := l.kept.n
+	first := n // of what it gets
+	if l.rule.Retain && n > 0 {
+		first--
+	}
+	j.first = nil // another lane may have died
+	if j.resume {
+		missed := l.last - j.offset
+		can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(n)
+		if can {
+			first = n - int(missed)
 		}
-		return nil
+		j.first = append(j.first, j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last-uint64(n-first), 10)}))
 	}
-	missed := l.last - j.offset
-	can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(len(l.kept))
-	at := l.last
-	if can { // who loses his session before the rest comes goes on from where he was
-		at = j.offset
+	for ; first < n; first++ {
+		j.first = append(j.first, l.kept.at(first).m)
 	}
-	out := []message.Raw{j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
-		message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)})}
-	if can {
-		for _, r := range l.kept[len(l.kept)-int(missed):] {
-			out = append(out, r.m)
-		}
-	} else if n := len(l.kept); l.rule.Retain && n > 0 {
-		out = append(out, l.kept[n-1].m)
-	}
-	return out
 }
 
 // answer tells a subscription whether it could resume.
@@ -147,7 +145,7 @@ func (j *join) answer(can bool, fields ...message.Field) message.Raw {
 }
 
 // run begins a subscription with what it gets first, unless it has ended.
-func (j *join) run(ctx context.Context, b *Memory, first []message.Raw) {
+func (j *join) run(ctx context.Context, b *Memory) {
 	c := j.client
 	c.mu.Lock()
 	e, ok := c.subscriptions[j.to.id]
@@ -160,7 +158,7 @@ func (j *join) run(ctx context.Context, b *Memory, first []message.Raw) {
 		j.begun(errEnded)
 		return
 	}
-	for _, m := range first {
+	for _, m := range j.first {
 		b.hand(ctx, m, j.to)
 	}
 	j.begun(nil)

@@ -24,7 +24,7 @@ type lane struct {
 	room    sync.Cond // steps became fewer
 	dead    bool      // it keeps nothing and never will again
 	last    uint64    // offset that was given out
-	kept    []record  // the last ones, without a gap
+	kept    records   // the last ones, without a gap
 	bytes   int       // of these
 	steps   []step
 	done    int  // of the steps
@@ -32,19 +32,11 @@ type lane struct {
 	timer   *time.Timer
 }
 
-// record is a message that is kept.
-type record struct {
-	m    message.Raw
-	at   time.Time
-	size int
-}
-
 // step is a message to deliver, or a subscription to begin.
 type step struct {
-	ctx   context.Context
-	m     message.Raw
-	join  *join
-	first []message.Raw // that the subscription gets
+	ctx  context.Context
+	r    *record
+	join *join
 }
 
 // maxSteps is how many steps may wait for the one who goes through them. Who finds
@@ -66,10 +58,10 @@ func (l *lane) publish(ctx context.Context, m message.Raw) error {
 		return errGone
 	}
 	l.last++
-	m = l.numbered(m)
-	l.keep(m)
+	r := &record{m: l.numbered(&m), at: time.Now()}
+	l.keep(r)
 	l.watch()
-	l.take(step{ctx: ctx, m: m})
+	l.take(step{ctx: ctx, r: r})
 	return nil
 }
 
@@ -83,7 +75,8 @@ func (l *lane) begin(ctx context.Context, j *join) error {
 	}
 	l.giveUp(l.old())
 	l.watch()
-	l.take(step{ctx: ctx, join: j, first: l.replay(j)}) // now: what is numbered later comes later
+	l.replay(j) // now: what is numbered later comes later
+	l.take(step{ctx: ctx, join: j})
 	return nil
 }
 
@@ -94,7 +87,7 @@ func (l *lane) awaitRoom() {
 }
 
 // numbered returns m as it is delivered.
-func (l *lane) numbered(m message.Raw) message.Raw {
+func (l *lane) numbered(m *message.Raw) message.Raw {
 	var buf [40]byte
 	id := string(strconv.AppendUint(append(append(buf[:0], l.epoch...), '-'), l.last, 10))
 	return message.Raw{Destination: m.Destination, Payload: m.Payload, Header: m.Header.WithAll(
@@ -113,9 +106,9 @@ func (l *lane) take(s step) {
 		l.steps = append(l.steps, s)
 		return
 	}
-	l.steps = append(l.steps, s)
 	l.running = true
 	defer func() { l.running = false }() // also when an interceptor ends the goroutine
+	l.do(s)
 	for l.done < len(l.steps) {
 		s := l.steps[l.done]
 		l.steps[l.done] = step{}
@@ -133,37 +126,36 @@ func (l *lane) do(s step) {
 	l.mu.Unlock()
 	defer l.mu.Lock()
 	if s.join != nil {
-		s.join.run(s.ctx, l.broker, s.first)
+		s.join.run(s.ctx, l.broker)
 		return
 	}
-	l.broker.fanOut(s.ctx, s.m)
+	l.broker.fanOut(s.ctx, s.r.m)
 }
 
 // keep adds a message to those that are kept, and gives up the oldest ones as the
 // rule says. A message that the broker has no room for ends what was kept, because
 // there must be no gap.
-func (l *lane) keep(m message.Raw) {
-	r := record{m: m, size: sizeOf(&m), at: time.Now()}
+func (l *lane) keep(r *record) {
+	r.size = sizeOf(&r.m)
 	bounds := &l.rule.History
-	for len(l.kept) > 0 && (len(l.kept) >= max(bounds.Messages, 1) || l.bytes+r.size > bounds.Bytes) {
+	for l.kept.n > 0 && (l.kept.n >= max(bounds.Messages, 1) || l.bytes+r.size > bounds.Bytes) {
 		l.giveUp(1)
 	}
 	if r.size > bounds.Bytes || !l.broker.store.reserve(r.size) {
-		l.giveUp(len(l.kept))
+		l.giveUp(l.kept.n)
 		return
 	}
-	l.kept = append(l.kept, r)
+	l.kept.push(r)
 	l.bytes += r.size
 }
 
 // giveUp forgets the n oldest messages.
 func (l *lane) giveUp(n int) {
-	for i := range n {
-		l.bytes -= l.kept[i].size
-		l.broker.store.release(l.kept[i].size)
-		l.kept[i] = record{}
+	for range n {
+		size := l.kept.pop().size
+		l.bytes -= size
+		l.broker.store.release(size)
 	}
-	l.kept = l.kept[n:]
 }
 
 func (l *lane) wakeIn(d time.Duration) {
@@ -184,7 +176,7 @@ func (l *lane) tick() {
 	}
 	l.timer = nil
 	l.giveUp(l.old())
-	if len(l.kept) == 0 && !l.running {
+	if l.kept.n == 0 && !l.running {
 		l.end()
 		return
 	}
@@ -193,11 +185,11 @@ func (l *lane) tick() {
 
 // old returns how many messages are too old.
 func (l *lane) old() (n int) {
-	most := len(l.kept)
+	most := l.kept.n
 	if l.rule.Retain {
 		most-- // the last one stays
 	}
-	for n < most && l.rule.ages() && time.Since(l.kept[n].at) >= l.rule.History.Age {
+	for n < most && l.rule.ages() && time.Since(l.kept.at(n).at) >= l.rule.History.Age {
 		n++
 	}
 	return n
@@ -207,17 +199,17 @@ func (l *lane) old() (n int) {
 func (l *lane) watch() {
 	switch {
 	case l.timer != nil:
-	case len(l.kept) == 0:
+	case l.kept.n == 0:
 		l.wakeIn(idle)
-	case l.rule.ages() && (len(l.kept) > 1 || !l.rule.Retain):
-		l.wakeIn(time.Until(l.kept[0].at.Add(l.rule.History.Age)))
+	case l.rule.ages() && (l.kept.n > 1 || !l.rule.Retain):
+		l.wakeIn(time.Until(l.kept.at(0).at.Add(l.rule.History.Age)))
 	}
 }
 
 // end makes a lane dead. The lock is held.
 func (l *lane) end() {
 	l.dead = true
-	l.giveUp(len(l.kept))
+	l.giveUp(l.kept.n)
 	if l.timer != nil && l.timer.Stop() {
 		l.broker.store.timers.Done()
 	}
