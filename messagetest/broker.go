@@ -83,12 +83,14 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 			"UnknownAcks": unknownAcks,
 		}},
 		{f.Acks && f.Queues, map[string]func(*trial){
-			"CumulativeAcks":   cumulativeAcks,
-			"CumulativeNacks":  cumulativeNacks,
 			"Prefetch":         prefetch,
 			"LostConsumer":     lostConsumer,
 			"ForeignAcks":      foreignAcks,
 			"FailingConsumers": failingConsumers,
+		}},
+		{f.Acks && f.Queues && f.Ordered, map[string]func(*trial){
+			"CumulativeAcks":  cumulativeAcks,
+			"CumulativeNacks": cumulativeNacks,
 		}},
 		{f.DeadLetters, map[string]func(*trial){"DeadLetters": deadLetters}},
 		{f.History, map[string]func(*trial){

@@ -209,9 +209,9 @@ func lostConsumer(s *trial) {
 	p.leave()
 	next := s.consumer(s.queue("work"), individually)
 	s.fill(s.queue("work"), 20, 30)
-	want := append([]string{"1", "2", "3", "6", "7", "8", "9"}, texts(10, 30)...)
-	for i, m := range next.want(want...) {
-		if i < 7 {
+	again := []string{"1", "2", "3", "6", "7", "8", "9"}
+	for _, m := range next.want(append(again, texts(10, 30)...)...) {
+		if slices.Contains(again, string(m.Payload)) {
 			s.wantTimes(m, 2)
 		}
 		s.must(next.ack(m))

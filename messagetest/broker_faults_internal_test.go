@@ -3,7 +3,6 @@ package messagetest
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,91 +11,91 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
-var brokerFaults = map[string]fault{
-	// What it delivers.
+// deliveryFaults are in what a broker delivers.
+var deliveryFaults = map[string]fault{
 	"loses a delivery in 50": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if b.n.Add(1)%50 == 0 {
+		outbound: with(message.KindData, func(p passing) error {
+			if p.calls.Add(1)%50 == 0 {
 				return nil
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"PublishSubscribe", "ConcurrentPublishers", "ConcurrentTopics", "SubscribeWhilePublish", "MessageIDs",
 			"ManySubscriptions", "Isolation", "ReceiptOfSubscription", "QueueIsFair", "QueueOfManyConsumers", "QueueAfterAConsumerLeft",
 			"Backlog", "Acks", "Nacks", "Prefetch", "FailingConsumers"},
 	},
 	"doubles a delivery in 20": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if b.n.Add(1)%20 == 0 {
-				_ = next.Handle(ctx, m)
+		outbound: with(message.KindData, func(p passing) error {
+			if p.calls.Add(1)%20 == 0 {
+				_ = p.on()
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"PublishSubscribe", "ConcurrentPublishers", "ConcurrentTopics", "SubscribeWhilePublish", "MessageIDs",
 			"Isolation", "QueueIsFair", "QueueOfManyConsumers", "QueueAfterAConsumerLeft", "Backlog", "Acks", "Prefetch"},
 	},
 	"holds a delivery in 20 back": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			if b.held == nil && b.n.Add(1)%20 == 0 {
-				b.held = &m
+		outbound: with(message.KindData, func(p passing) error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.held == nil && p.calls.Add(1)%20 == 0 {
+				p.held = &p.Raw
 				return nil
 			}
-			err := next.Handle(ctx, m)
-			if b.held != nil && b.held.Session == m.Session {
-				_ = next.Handle(ctx, *b.held)
-				b.held = nil
+			err := p.on()
+			if p.held != nil && p.held.Session == p.Session {
+				_ = p.next.Handle(p.ctx, *p.held)
+				p.held = nil
 			}
 			return err
 		}),
 		fails: []string{"PublishSubscribe", "ConcurrentTopics", "Isolation", "QueueAfterAConsumerLeft", "Backlog", "Acks"},
 	},
 	"delivers to a second consumer": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if strings.HasPrefix(m.Destination, "/queue") {
-				b.mu.Lock()
-				b.names[m.Session] = m.Subscription
-				second, id := m, ""
-				for second.Session, id = range b.names {
-					if second.Session != m.Session {
+		outbound: with(message.KindData, func(p passing) error {
+			if strings.HasPrefix(p.Destination, "/queue") {
+				p.mu.Lock()
+				p.ids[p.Session] = p.Subscription
+				second, id := p.Raw, ""
+				for second.Session, id = range p.ids {
+					if second.Session != p.Session {
 						break
 					}
 				}
 				second.Subscription = id
-				b.mu.Unlock()
-				if second.Session != m.Session && b.n.Add(1)%20 == 0 {
-					_ = next.Handle(ctx, second)
+				p.mu.Unlock()
+				if second.Session != p.Session && p.calls.Add(1)%20 == 0 {
+					_ = p.next.Handle(p.ctx, second)
 				}
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"QueueIsFair", "QueueOfManyConsumers", "Prefetch"},
 	},
 	"prefers a consumer": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			b.mu.Lock()
-			if b.last == nil {
-				b.last = m.Session
+		outbound: with(message.KindData, func(p passing) error {
+			p.mu.Lock()
+			if p.last == nil {
+				p.last = p.Session
 			}
-			if b.n.Add(1)%10 != 0 {
-				m.Session = b.last
+			if p.calls.Add(1)%10 != 0 {
+				p.Session = p.last
 			}
-			b.mu.Unlock()
-			return next.Handle(ctx, m)
+			p.mu.Unlock()
+			return p.on()
 		}),
 		fails: []string{"QueueIsFair"},
 	},
 	"has no ids": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.Without(message.HeaderMessageID) }),
+		outbound: without(message.HeaderMessageID),
 		fails:    []string{"MessageIDs"},
 	},
 	"has one id for all": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.With(message.HeaderMessageID, "1") }),
+		outbound: having(message.HeaderMessageID, "1"),
 		fails:    []string{"MessageIDs"},
 	},
 	"takes the sender's ids": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.With(message.HeaderMessageID, "forged") }),
+		outbound: having(message.HeaderMessageID, "forged"),
 		fails:    []string{"MessageIDs"},
 	},
 	"cuts payloads": {
@@ -108,11 +107,11 @@ var brokerFaults = map[string]fault{
 		fails:    []string{"Contents"},
 	},
 	"loses headers": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.Without("empty") }),
+		outbound: without("empty"),
 		fails:    []string{"Contents"},
 	},
 	"wants acknowledgements of all": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.With(message.HeaderAck, "1") }),
+		outbound: having(message.HeaderAck, "1"),
 		fails:    []string{"Contents"},
 	},
 	"mixes subscriptions up": {
@@ -124,118 +123,120 @@ var brokerFaults = map[string]fault{
 		fails:    []string{"Patterns", "PublishSubscribe"},
 	},
 	"answers twice": {
-		outbound: of(message.KindConnected, func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			_ = next.Handle(ctx, m)
-			return next.Handle(ctx, m)
+		outbound: with(message.KindConnected, func(p passing) error {
+			_ = p.on()
+			return p.on()
 		}),
 		fails: []string{"Connect"},
 	},
 	"does not answer": {
-		outbound: swallowed(message.KindConnected),
+		outbound: ignored(message.KindConnected),
 		fails:    []string{"Connect"},
 	},
 	"tells the publisher of others' trouble": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) (err error) {
+		outbound: with(message.KindData, func(p passing) (err error) {
 			defer func() {
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				b.err = cmp.Or(b.err, err)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.err = cmp.Or(p.err, err)
 			}()
 			defer message.Recover(&err)
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
-		inbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if err := next.Handle(ctx, m); err != nil {
+		inbound: with(message.KindData, func(p passing) error {
+			if err := p.on(); err != nil {
 				return err
 			}
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return b.err
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.err
 		}),
 		fails: []string{"Isolation"},
 	},
 	"stops at the first trouble": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) (err error) {
+		outbound: with(message.KindData, func(p passing) (err error) {
 			defer message.Recover(&err)
-			if b.n.Load() > 0 {
+			if p.calls.Load() > 0 {
 				return nil
 			}
-			b.n.Add(1)
-			err = next.Handle(ctx, m)
+			p.calls.Add(1)
+			err = p.on()
 			if err == nil {
-				b.n.Add(-1)
+				p.calls.Add(-1)
 			}
 			return err
 		}),
 		fails: []string{"Isolation"},
 	},
+}
 
-	// What it takes.
+// sessionFaults are in what a broker takes, and how it ends.
+var sessionFaults = map[string]fault{
 	"does not unsubscribe": {
-		inbound: swallowed(message.KindUnsubscribe),
+		inbound: ignored(message.KindUnsubscribe),
 		fails:   []string{"Unsubscribe", "ReceiptOfSubscription", "QueueAfterAConsumerLeft"},
 	},
 	"does not forget sessions": {
-		inbound: swallowed(message.KindDisconnect),
+		inbound: ignored(message.KindDisconnect),
 		fails:   []string{"Disconnect", "LostConsumer", "CumulativeAcks", "ForeignAcks"},
 	},
 	"forgets sessions late": {
-		inbound: of(message.KindDisconnect, func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			time.AfterFunc(10*time.Millisecond, func() { _ = next.Handle(ctx, m) })
+		inbound: with(message.KindDisconnect, func(p passing) error {
+			time.AfterFunc(10*time.Millisecond, func() { _ = p.on() })
 			return nil
 		}),
 		fails: []string{"Disconnect"},
 	},
 	"takes late subscriptions": {
-		inbound: of(message.KindSubscribe, func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if err := next.Handle(ctx, m); m.Subscription != "late" {
+		inbound: with(message.KindSubscribe, func(p passing) error {
+			if err := p.on(); p.Subscription != "late" {
 				return err
 			}
-			_ = next.Handle(ctx, message.Raw{Kind: message.KindConnect, Session: m.Session})
-			return next.Handle(ctx, m)
+			_ = p.next.Handle(p.ctx, message.Raw{Kind: message.KindConnect, Session: p.Session})
+			return p.on()
 		}),
 		fails: []string{"Disconnect"},
 	},
 	"stores subscriptions late": {
-		inbound: of(message.KindSubscribe, func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			m.Done = nil
-			time.AfterFunc(10*time.Millisecond, func() { _ = next.Handle(ctx, m) })
+		inbound: with(message.KindSubscribe, func(p passing) error {
+			p.Done = nil
+			time.AfterFunc(10*time.Millisecond, func() { _ = p.on() })
 			return nil
 		}),
 		fails: []string{"ReceiptOfSubscription", "PublishSubscribe", "SubscribeWhilePublish", "Refusals"},
 	},
 	"takes two subscriptions of one id": {
-		inbound: of(message.KindSubscribe, func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			_ = next.Handle(ctx, m)
+		inbound: with(message.KindSubscribe, func(p passing) error {
+			_ = p.on()
 			return nil
 		}),
 		fails: []string{"ManySubscriptions", "Connect", "Refusals"},
 	},
 	"tells early": {
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			m.Done.Reached(message.Handled)
-			return next.Handle(ctx, m)
+		inbound: all(func(p passing) error {
+			p.Done.Reached(message.Handled)
+			return p.on()
 		}),
 		fails: []string{"Receipts"},
 	},
 	"releases what it does not hold": {
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			m.Done.Release(nil)
-			return next.Handle(ctx, m)
+		inbound: all(func(p passing) error {
+			p.Done.Release(nil)
+			return p.on()
 		}),
 		fails: []string{"Receipts"},
 	},
 	"tells nothing": {
-		inbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			m.Done.Hold()
-			m.Done = nil
-			return next.Handle(ctx, m)
+		inbound: with(message.KindData, func(p passing) error {
+			p.Done.Hold()
+			p.Done = nil
+			return p.on()
 		}),
 		fails: []string{"Receipts", "PublishSubscribe", "ConcurrentPublishers"},
 	},
 	"tells refusals nothing": {
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if err := next.Handle(ctx, m); err == nil {
+		inbound: all(func(p passing) error {
+			if err := p.on(); err == nil {
 				return nil
 			}
 			return message.ErrDropped.(*message.Error).WithCause(nil)
@@ -243,17 +244,17 @@ var brokerFaults = map[string]fault{
 		fails: []string{"Close", "CloseWhilePublish"},
 	},
 	"takes what it does not know": {
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if m.Kind > message.KindNack || m.Kind == message.KindConnected {
+		inbound: all(func(p passing) error {
+			if p.Kind > message.KindNack || p.Kind == message.KindConnected {
 				return nil
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"Refusals", "Receipts"},
 	},
 	"hides why it refuses": {
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if err := next.Handle(ctx, m); err != nil {
+		inbound: all(func(p passing) error {
+			if err := p.on(); err != nil {
 				return context.Canceled
 			}
 			return nil
@@ -280,38 +281,38 @@ var brokerFaults = map[string]fault{
 		features: broker.Features{Ordered: true},
 		fails:    []string{"Features", "UndeclaredIsNotIgnored"},
 	},
-
-	// How it ends.
 	"does not close": {
-		close: func(b *spy) {},
+		close: func(n *node) {},
 		fails: []string{"Close", "CloseWhilePublish"},
 	},
 	"leaves goroutines": { // more than those of other tests that end meanwhile
-		close: func(b *spy) {
-			b.Broker.Close()
+		close: func(n *node) {
+			n.closed.Store(true)
 			for range 10 {
 				go time.Sleep(2 * patience)
 			}
 		},
 		fails: []string{"Close", "Features"},
 	},
+}
 
-	// Queues, acknowledgements, dead letters.
+// queueFaults are in what is kept, settled and delivered again.
+var queueFaults = map[string]fault{
 	"keeps 1,000 messages": {
-		inbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if b.n.Add(1) > 1000 {
+		inbound: with(message.KindData, func(p passing) error {
+			if p.calls.Add(1) > 1000 {
 				return nil
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"Backlog", "QueueOfManyConsumers"},
 	},
 	"wants no acknowledgements": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.Without(message.HeaderAck) }),
+		outbound: without(message.HeaderAck),
 		fails:    []string{"Acks", "Nacks"},
 	},
 	"ignores acknowledgements": {
-		inbound: swallowed(message.KindAck),
+		inbound: ignored(message.KindAck),
 		fails:   []string{"Acks", "Nacks", "CumulativeAcks", "LostConsumer", "UnknownAcks", "ForeignAcks", "Prefetch", "DeadLetters"},
 	},
 	"takes refusals for acknowledgements": {
@@ -323,7 +324,7 @@ var brokerFaults = map[string]fault{
 		fails:   []string{"Acks", "CumulativeAcks", "LostConsumer"},
 	},
 	"counts no deliveries": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.Without(message.HeaderDeliveries) }),
+		outbound: without(message.HeaderDeliveries),
 		fails:    []string{"Nacks", "CumulativeNacks", "LostConsumer", "ForeignAcks", "DeadLetters"},
 	},
 	"acknowledges nothing cumulatively": {
@@ -335,78 +336,186 @@ var brokerFaults = map[string]fault{
 		fails:   []string{"Acks", "LostConsumer"},
 	},
 	"has no prefetch": {
-		acks:  broker.Acks{Prefetch: 100_000},
+		rule:  func(r *broker.Rule) { r.Acks.Prefetch = 100_000 },
 		fails: []string{"Prefetch"},
 	},
 	"delivers nothing again": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if m.Header.Get(message.HeaderDeliveries) != "" {
+		outbound: with(message.KindData, func(p passing) error {
+			if p.Header.Get(message.HeaderDeliveries) != "" {
 				return nil
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"Nacks", "CumulativeAcks", "CumulativeNacks", "LostConsumer", "ForeignAcks", "FailingConsumers", "DeadLetters"},
 	},
 	"delivers again in any order": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if m.Header.Get(message.HeaderDeliveries) == "" {
-				return next.Handle(ctx, m)
+		outbound: with(message.KindData, func(p passing) error {
+			if p.Header.Get(message.HeaderDeliveries) == "" {
+				return p.on()
 			}
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			if b.held == nil {
-				b.held = &m
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.held == nil {
+				p.held = &p.Raw
 				return nil
 			}
-			_ = next.Handle(ctx, m)
-			err := next.Handle(ctx, *b.held)
-			b.held = nil
+			_ = p.on()
+			err := p.next.Handle(p.ctx, *p.held)
+			p.held = nil
 			return err
 		}),
 		fails: []string{"LostConsumer", "CumulativeAcks", "ForeignAcks"},
 	},
 	"takes acknowledgements of anybody": {
-		outbound: data(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			b.mu.Lock()
-			if ack := m.Header.Get(message.HeaderAck); ack != "" {
-				ack = strconv.FormatInt(b.n.Add(1), 36)
-				b.owners[ack] = m.Session
-			}
-			b.mu.Unlock()
-			return next.Handle(ctx, m)
+		outbound: with(message.KindData, func(p passing) error {
+			p.mu.Lock()
+			p.of[p.Header.Get(message.HeaderAck)] = p.Session
+			p.mu.Unlock()
+			return p.on()
 		}),
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			if m.Kind == message.KindAck || m.Kind == message.KindNack {
-				b.mu.Lock()
-				m.Session = b.owners[m.Header.Get(message.HeaderAck)]
-				b.mu.Unlock()
+		inbound: all(func(p passing) error {
+			if p.Kind == message.KindAck || p.Kind == message.KindNack {
+				p.mu.Lock()
+				p.Session = p.of[p.Header.Get(message.HeaderAck)]
+				p.mu.Unlock()
 			}
-			return next.Handle(ctx, m)
+			return p.on()
 		}),
 		fails: []string{"ForeignAcks"},
 	},
 	"takes unknown acknowledgements": {
-		inbound: around(func(b *spy, ctx context.Context, m message.Raw, next message.RawHandler) error {
-			err := next.Handle(ctx, m)
-			if slices.Contains([]message.Kind{message.KindAck, message.KindNack}, m.Kind) {
-				return nil
+		inbound: all(func(p passing) error {
+			if err := p.on(); p.Kind != message.KindAck && p.Kind != message.KindNack {
+				return err
 			}
-			return err
+			return nil
 		}),
 		fails: []string{"UnknownAcks", "ForeignAcks"},
 	},
 	"buries nothing": {
-		acks:  broker.Acks{MaxDeliveries: -1},
+		rule:  func(r *broker.Rule) { r.Acks.MaxDeliveries = -1 },
 		fails: []string{"DeadLetters"},
 	},
 	"buries at once": {
-		acks:  broker.Acks{MaxDeliveries: 1},
+		rule:  func(r *broker.Rule) { r.Acks.MaxDeliveries = 1 },
 		fails: []string{"DeadLetters", "Nacks", "FailingConsumers"},
 	},
 	"buries without a name": {
-		outbound: changed(message.KindData, func(m *message.Raw) { m.Header = m.Header.Without(message.HeaderDeadFrom) }),
+		outbound: without(message.HeaderDeadFrom),
 		fails:    []string{"DeadLetters"},
 	},
+}
+
+// replayFaults are in what is kept for those who come later.
+var replayFaults = map[string]fault{
+	"resumes nothing": {
+		inbound: changed(message.KindSubscribe, func(m *message.Raw) { m.Header = m.Header.Without(message.HeaderOffset, message.HeaderEpoch) }),
+		fails:   []string{"Resume", "ResumeTwice", "ResumeWithoutGap", "ResumeIsImpossible", "ResumeWhilePublish"},
+	},
+	"looks at no epoch": {
+		inbound: all(func(p passing) error {
+			if p.Header.Get(message.HeaderEpoch) == "another" {
+				p.Header = p.Header.With(message.HeaderEpoch, p.epoch.Load().(string))
+			}
+			return p.on()
+		}),
+		outbound: with(message.KindData, func(p passing) error {
+			if epoch := p.Header.Get(message.HeaderEpoch); epoch != "" {
+				p.epoch.Store(epoch)
+			}
+			return p.on()
+		}),
+		fails: []string{"ResumeIsImpossible"},
+	},
+	"recovers always": {
+		outbound: recovering("true"),
+		fails:    []string{"ResumeIsImpossible"},
+	},
+	"recovers never": {
+		outbound: recovering("false"),
+		fails:    []string{"Resume", "ResumeTwice", "ResumeWithoutGap", "ResumeWhilePublish"},
+	},
+	"replays one too many": {
+		inbound: changed(message.KindSubscribe, func(m *message.Raw) { shift(m, -1) }),
+		fails:   []string{"Resume", "ResumeTwice", "ResumeWithoutGap", "ResumeWhilePublish"},
+	},
+	"replays one too few": {
+		inbound: changed(message.KindSubscribe, func(m *message.Raw) { shift(m, 1) }),
+		fails:   []string{"Resume", "ResumeTwice", "ResumeWithoutGap"},
+	},
+	"answers with the end": {
+		outbound: changed(message.KindData, func(m *message.Raw) {
+			if m.Header.Get(message.HeaderRecovered) == "true" {
+				shift(m, 3)
+			}
+		}),
+		fails: []string{"ResumeTwice"},
+	},
+	"answers with every delivery": {
+		outbound: having(message.HeaderRecovered, "true"),
+		fails:    []string{"Resume"},
+	},
+	"has no offsets": {
+		outbound: without(message.HeaderOffset),
+		fails:    []string{"Resume", "ResumeWhilePublish"},
+	},
+	"has a new epoch for each message": {
+		outbound: with(message.KindData, func(p passing) error {
+			p.Header = p.Header.With(message.HeaderEpoch, strconv.FormatInt(p.calls.Add(1), 10))
+			return p.on()
+		}),
+		fails: []string{"Resume", "ResumeTwice"},
+	},
+	"keeps 100 messages": {
+		rule:  func(r *broker.Rule) { r.History.Messages = min(r.History.Messages, 100) },
+		fails: []string{"Resume"},
+	},
+	"retains nothing": {
+		rule:  func(r *broker.Rule) { r.Retain = false },
+		fails: []string{"Retain"},
+	},
+	"retains the first message": {
+		inbound: with(message.KindData, func(p passing) error {
+			if strings.HasPrefix(p.Destination, "/retain") && p.calls.Add(1) == 2 {
+				return nil
+			}
+			return p.on()
+		}),
+		fails: []string{"Retain"},
+	},
+}
+
+// nodeFaults are in what brokers have in common.
+var nodeFaults = map[string]fault{
+	"has nothing in common": {
+		alone: true,
+		fails: []string{"NodesTopic", "NodesQueue", "Durable"},
+	},
+	"doubles at the other node": {
+		outbound: with(message.KindData, func(p passing) error {
+			if p.calls.Add(1) == 7 {
+				_ = p.on()
+			}
+			return p.on()
+		}),
+		fails: []string{"NodesTopic", "NodesQueue", "Durable"},
+	},
+}
+
+// recovering is a fault that answers all who resume the same.
+func recovering(answer string) func(*node) message.RawInterceptor {
+	return changed(message.KindData, func(m *message.Raw) {
+		if m.Header.Get(message.HeaderRecovered) != "" {
+			m.Header = m.Header.With(message.HeaderRecovered, answer)
+		}
+	})
+}
+
+// shift moves the offset of a message that has one.
+func shift(m *message.Raw, by int) {
+	if at, err := strconv.Atoi(m.Header.Get(message.HeaderOffset)); err == nil {
+		m.Header = m.Header.With(message.HeaderOffset, strconv.Itoa(at+by))
+	}
 }
 
 // modeFrom changes one ack mode to another.

@@ -72,8 +72,8 @@ func backlog(s *trial) {
 	const publishers, each = 20, 500
 	s.publishers(publishers, each, func(int) string { return s.queue("work") })
 	p := s.consumer(s.queue("work"), "")
-	s.publish(s.queue("work"), "end")
 	p.wantStreams(publishers, each)
+	s.publish(s.queue("work"), "end")
 	p.want("end")
 	p.leave()
 	s.publish(s.queue("work"), "1")

@@ -99,9 +99,11 @@ func concurrentPublishers(s *trial) {
 		parties = append(parties, s.consumer(s.topic("news"), ""))
 	}
 	s.publishers(publishers, each, func(int) string { return s.topic("news") })
-	s.publish(s.topic("news"), "end")
 	for _, p := range parties {
 		p.wantStreams(publishers, each)
+	}
+	s.publish(s.topic("news"), "end")
+	for _, p := range parties {
 		p.want("end")
 	}
 }
@@ -120,8 +122,8 @@ func concurrentTopics(s *trial) {
 		for number := range each {
 			want = append(want, stream{i, number}.String())
 		}
-		s.publish(topic(i), "end")
 		p.want(want...)
+		s.publish(topic(i), "end")
 		p.want("end")
 	}
 }
