@@ -41,7 +41,7 @@ func (d *diary) of(id string) (lines []string, reason error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.events {
-		if e.Session.ID() != id {
+		if e.Session == nil || e.Session.ID() != id {
 			continue
 		}
 		switch e.Kind {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/channel"
@@ -75,6 +77,9 @@ type Config struct {
 	// Logger is told of failures that nobody waits for. Zero (nil) means
 	// slog.Default().
 	Logger *slog.Logger
+	// LogStats is how often Serve logs [Stats], in one line of the level Info; the
+	// first comes after 1 min, or LogStats where that is shorter. Zero means never.
+	LogStats time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -124,7 +129,8 @@ type Node struct {
 	// Events tells what sessions do, on the goroutine that does it.
 	Events *channel.DirectChannel[broker.Event]
 
-	split split
+	split    split
+	adapters atomic.Pointer[[]Adapter] // that Serve was given
 }
 
 // New returns a node that is ready for adapters. Shutdown or Close ends it; [Node.Serve]

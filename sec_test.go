@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/message"
 )
 
 // Who sends a request's header octet by octet is not waited for, unless the
@@ -34,5 +35,39 @@ func TestSec_S47_HeaderTimeout(t *testing.T) {
 			t.Errorf("header %v, read %v: %v, want %v", tt.header, tt.read, serving, tt.want)
 		}
 		cancel()
+	}
+}
+
+// What a session subscribed to ends by its own word, or with it: not by that of
+// another session, be it one of the same user, with an id that both have or one
+// that only the other has.
+func TestSec_S21_SubscriptionsOfOthers(t *testing.T) {
+	s := serve(t, setup{stomp: withUsers()})
+	victim := s.connectAs("kim")
+	victim.subscribe("both", "/user/queue/mine")
+	victim.subscribe("topic", "/topic/a")
+	victim.subscribe("alone", "/user/queue/other")
+	arrives := func(after string) {
+		t.Helper()
+		for dest, subscription := range map[string]string{"/user/kim/queue/mine": "both", "/topic/a": "topic", "/user/kim/queue/other": "alone"} {
+			victim.send(sendFrame(dest, "", after))
+			victim.wantMessage(subscription, after)
+		}
+		victim.sync() // and nothing twice
+	}
+	for _, user := range []string{"mallory", "kim", ""} {
+		other := s.connectAs(user)
+		other.subscribe("both", "/user/queue/unrelated")
+		other.subscribe("topic", "/topic/unrelated")
+		other.send("UNSUBSCRIBE\nid:both\nreceipt:1\n\n\x00", "UNSUBSCRIBE\nid:topic\nreceipt:2\n\n\x00")
+		other.wantReceipt("1")
+		other.wantReceipt("2")
+		arrives("unsubscribed by " + user)
+		other.send("UNSUBSCRIBE\nid:alone\nreceipt:3\n\n\x00")
+		if f := other.want("ERROR"); f.header["code"] != string(message.CodeNotFound) {
+			t.Errorf("a subscription that it has not: %v", f)
+		}
+		other.wantClosed()
+		arrives("left by " + user)
 	}
 }

@@ -66,6 +66,7 @@ func (n *Node) abandon(server *http.Server, adapters []Adapter) {
 
 func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Server, adapters []Adapter) error {
 	defer listener.Close() // the server does so too, but not when it fails early
+	defer n.watch(ctx, adapters)()
 	serving, stop := context.WithCancel(ctx)
 	var failed error
 	var accepting sync.WaitGroup

@@ -77,7 +77,10 @@ func TestEventsOfUserSubscriptions(t *testing.T) {
 			t.Errorf("%s: %v", m.Kind, err)
 		}
 	}
-	want := []string{"1 ", "2 /user/queue/a", "2 /topic/a", "3 /user/queue/a", "3 /topic/a", "4 "}
+	want := []string{
+		"connected ", "subscribe /user/queue/a", "subscribed /user/queue/a", "subscribed /topic/a",
+		"unsubscribed /user/queue/a", "unsubscribed /topic/a", "disconnected ",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}

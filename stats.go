@@ -1,28 +1,145 @@
 package headrace
 
 import (
+	"cmp"
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/channel"
+	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/transport"
 )
 
-// Stats is a snapshot of a [Node].
+// Stats is a snapshot of a [Node]. Inbound is the only channel of a node that has
+// a queue; what went through Outbound is counted by Broker and Users.
 type Stats struct {
 	// Inbound is the channel that takes what clients send.
 	Inbound channel.Stats
+	// Router is the router.
+	Router handler.RouterStats
 	// Broker is the embedded broker.
 	Broker broker.MemoryStats
 	// Users are the users and their sessions.
 	Users broker.UsersStats
 	// Unroutable counts messages whose destination no prefix claims.
 	Unroutable uint64
+	// Adapters are the adapters that Serve was given, in that order, of those
+	// that have a method Stats() transport.AdapterStats. Before Serve it is nil.
+	Adapters []transport.AdapterStats
 }
 
 // Stats returns a snapshot of the node's parts.
 func (n *Node) Stats() Stats {
-	return Stats{
+	s := Stats{
 		Inbound:    n.Inbound.Stats(),
+		Router:     n.Router.Stats(),
 		Broker:     n.Broker.Stats(),
 		Users:      n.Users.Stats(),
 		Unroutable: n.split.unroutable.Load(),
 	}
+	if adapters := n.adapters.Load(); adapters != nil {
+		for _, a := range *adapters {
+			if counting, ok := a.(interface{ Stats() transport.AdapterStats }); ok {
+				s.Adapters = append(s.Adapters, counting.Stats())
+			}
+		}
+	}
+	return s
+}
+
+// firstStats is when the first snapshot is logged, so that whoever starts a server
+// need not wait long.
+const firstStats = time.Minute
+
+// watch makes the adapters known to Stats, and logs it as Config.LogStats says
+// until stop is called, which waits for the goroutine that does.
+func (n *Node) watch(ctx context.Context, adapters []Adapter) (stop func()) {
+	n.adapters.Store(&adapters)
+	every := n.split.config.LogStats
+	if every <= 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var logging sync.WaitGroup
+	logging.Go(func() {
+		next := time.NewTimer(min(firstStats, every))
+		defer next.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-next.C:
+				next.Reset(every)
+				cmp.Or(n.split.config.Logger, slog.Default()).LogAttrs(ctx, slog.LevelInfo, "stats", n.Stats().attrs()...)
+			}
+		}
+	})
+	return func() {
+		close(done)
+		logging.Wait()
+	}
+}
+
+// attrs returns all that s counts, for a log.
+func (s Stats) attrs() []slog.Attr {
+	adapters := make([]slog.Attr, len(s.Adapters))
+	for i, a := range s.Adapters {
+		adapters[i] = slog.Attr{Key: a.Name, Value: adapterValue(a)}
+		for _, o := range s.Adapters[:i] {
+			if o.Name == a.Name { // one key is not used twice
+				adapters[i].Key = a.Name + strconv.Itoa(i)
+			}
+		}
+	}
+	return []slog.Attr{
+		slog.Group("inbound",
+			"underway", s.Inbound.UnderWay,
+			"workers", s.Inbound.Workers,
+			"handled", s.Inbound.Handled,
+			"failed", s.Inbound.Failed,
+			"panicked", s.Inbound.Panicked,
+			"dropped", s.Inbound.Dropped,
+			"rejected", s.Inbound.Rejected,
+			"unroutable", s.Unroutable),
+		slog.Group("router",
+			"routes", s.Router.Routes,
+			"unroutable", s.Router.Unroutable),
+		slog.Group("broker",
+			"sessions", s.Broker.Sessions,
+			"subscriptions", s.Broker.Subscriptions,
+			"published", s.Broker.Published,
+			"delivered", s.Broker.Delivered,
+			"failed", s.Broker.Failed),
+		slog.Group("users",
+			"users", s.Users.Users,
+			"sessions", s.Users.Sessions,
+			"delivered", s.Users.Delivered,
+			"failed", s.Users.Failed,
+			"unresolved", s.Users.Unresolved),
+		{Key: "adapters", Value: slog.GroupValue(adapters...)},
+	}
+}
+
+func adapterValue(a transport.AdapterStats) slog.Value {
+	closed := make([]slog.Attr, 0, len(a.Transport.Closed))
+	for code, count := range a.Transport.Closed {
+		closed = append(closed, slog.Uint64(cmp.Or(string(code), "orderly"), count))
+	}
+	return slog.GroupValue(
+		slog.Int("sessions", a.Sessions),
+		slog.Uint64("refused", a.Refused),
+		slog.Uint64("encodings", a.Encodings),
+		slog.Group("transport",
+			"open", a.Transport.Open,
+			"total", a.Transport.Total,
+			"refused", a.Transport.Refused,
+			slog.Attr{Key: "closed", Value: slog.GroupValue(closed...)},
+			"frames", a.Transport.Frames,
+			"bytes", a.Transport.Bytes,
+			"dropped", a.Transport.Dropped,
+			"queued", a.Transport.QueuedBytes))
 }

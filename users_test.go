@@ -33,6 +33,8 @@ func TestUserDestinations(t *testing.T) {
 		{"reply to the session", func() { kim1.send(sendFrame("/app/session", "", "hello")) }, []*client{kim1}},
 		{"reply to nobody known", func() { anonymous.send(sendFrame("/app/user", "", "hello")) }, []*client{anonymous}},
 		{"by name, from a client", func() { lee.send(sendFrame("/user/kim/queue/mine", "", "hello")) }, []*client{kim1, kim2}},
+		{"by the sender's own name", func() { kim1.send(sendFrame("/user/kim/queue/mine", "", "hello")) }, []*client{kim1, kim2}},
+		{"by the sender's own session id", func() { anonymous.send(sendFrame("/user/"+id+"/queue/mine", "", "hello")) }, []*client{anonymous}},
 		{"by session id, from a client", func() { lee.send(sendFrame("/user/"+id+"/queue/mine", "", "hello")) }, []*client{anonymous}},
 		{"by name, from the program", func() {
 			s.node.Template.SendToUser(t.Context(), "lee", "/queue/mine", "hello")
@@ -83,10 +85,11 @@ func TestUserQueuesCannotBeGuessed(t *testing.T) {
 	for _, dest := range []string{
 		"/user/kim/queue/mine", "/user/" + id + "/queue/mine",
 		"/user/**", "/user/*/queue/mine", "/user/{name}/queue/mine", "/user/queue/*", "/user/queue/min?",
-		"/queue/**", "/queue/mine", "/queue/mine-user" + id, "/topic/**", "/queue/kim/mine",
+		"/queue/**", "/queue/mine", "/queue/mine-user" + id, "/queue/mine-user*", "/topic/**", "/queue/kim/mine",
 		"/**", "/*/**", "/{prefix}/**", "/u*/**", "//user/queue/mine",
-		"/user/../queue/mine", "/user/x/../kim/queue/mine", "/queue/../user/kim/queue/mine",
+		"/user/../queue", "/user/../queue/mine", "/user/x/../kim/queue/mine", "/queue/../user/kim/queue/mine",
 		"/user/%6bim/queue/mine", "/user/kim%2Fqueue%2Fmine", "/user%2Fkim/queue/mine", "/user/kim/queue%2Fmine",
+		"/user%2Fqueue%2Fmine", "/user/%2E%2E/kim/queue/mine", "/user/..%2Fkim/queue/mine", "/queue%2Fmine", "/queue/mine-user%2A",
 		"/user", "/user/", "/user//queue/mine", "/USER/queue/mine",
 	} {
 		t.Run(dest, func(t *testing.T) {
@@ -117,9 +120,13 @@ func TestUserQueuesCannotBeGuessed(t *testing.T) {
 // What is sent to a destination that only looks like another's reaches nobody.
 func TestUserQueuesCannotBeReachedByTricks(t *testing.T) {
 	s := serve(t, setup{stomp: withUsers(), wire: secrets})
-	victim := s.connectAs("kim")
+	victim := s.dialAs("kim")
+	id := victim.login()
 	victim.subscribe("own", "/user/queue/mine")
 	for _, dest := range []string{
+		"/queue/mine-user" + id, "/queue/mine-user*", "/queue/**", "/queue/" + id + "/mine", "/queue/../user/kim/queue/mine",
+		"/user/../queue", "/user/../queue/mine", "/user/..%2Fkim/queue/mine", "/user/%2E%2E/kim/queue/mine",
+		"/user%2Fkim/queue/mine", "/user%2Fkim%2Fqueue%2Fmine", "/user/" + id + "%2Fqueue/mine", "/user/" + id[1:] + "/queue/mine",
 		"/user/queue/mine", "/user/*/queue/mine", "/user/**", "/user/ki?/queue/mine",
 		"/user/x/../kim/queue/mine", "/user/kim/../kim/queue/mine", "/user/kim//queue/mine", "/user//kim/queue/mine",
 		"/user/kim/queue%2Fmine", "/user/kim%2Fqueue/mine", "/user/%/queue/mine", "/user/kim%00/queue/mine",

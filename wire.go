@@ -10,6 +10,7 @@ import (
 
 // wire connects the parts of a node.
 func (n *Node) wire() {
+	n.Events.Subscribe(message.HandlerFunc[broker.Event](n.Users.Observe)) // who is told later finds it done
 	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
 	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))

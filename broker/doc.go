@@ -1,6 +1,7 @@
 // Package broker delivers messages to the sessions that subscribed to their
 // destination. [Memory] is the embedded broker; [Users] resolves destinations
-// of users to their sessions.
+// of users to their sessions; [Transactions] is the stage before them that holds
+// what is sent in a transaction.
 //
 //	inbound ─┬─ /topic, /queue ─► Memory ─┐
 //	         └─ /user ──────────► Users ──┴─► outbound, one message per subscription

@@ -5,23 +5,47 @@ import "github.com/headrace/headrace/message"
 // EventKind says what an [Event] tells.
 type EventKind uint8
 
+// The kinds.
 const (
+	// Connect: the session asks to be taken in. It is told before that is decided.
+	Connect EventKind = iota + 1
 	// Connected: the broker took the session in and answered it.
-	Connected EventKind = iota + 1
+	Connected
+	// Subscribe: the session asks for a subscription. It is told before that is
+	// decided.
+	Subscribe
 	// Subscribed: the subscription is stored.
 	Subscribed
 	// Unsubscribed: the client ended the subscription.
 	Unsubscribed
 	// Disconnected: the session ended; told once.
 	Disconnected
+	// Available: the broker takes messages. It is told when that begins, not
+	// again while it lasts.
+	Available
+	// Unavailable: the broker takes no messages.
+	Unavailable
 )
 
-// Event tells what a session did. Events are handed over on the goroutine that
-// did it: a handler that takes long belongs behind an executor channel.
+var eventNames = [...]string{
+	"", "connect", "connected", "subscribe", "subscribed", "unsubscribed", "disconnected", "available", "unavailable",
+}
+
+// String returns the kind's name in lower case, such as "subscribed".
+func (k EventKind) String() string {
+	if k > 0 && int(k) < len(eventNames) {
+		return eventNames[k]
+	}
+	return "unknown"
+}
+
+// Event tells what a session did, or what became of the broker. Events are handed
+// over on the goroutine that did it: a handler that takes long belongs behind an
+// executor channel.
 type Event struct {
 	// Kind says what happened.
 	Kind EventKind
-	// Session is whose event it is.
+	// Session is whose event it is; nil for one of the broker.
 	Session *message.Session
 	// Destination is what a subscription event is about, as the client wrote it.
 	Destination string

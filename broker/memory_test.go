@@ -224,7 +224,7 @@ func TestMemoryEvents(t *testing.T) {
 	c.Session.Close(io.EOF)
 	o.must(o.disconnect(c))
 	o.must(o.disconnect(c))
-	want := []string{"1  <nil>", "2 1/topic/a <nil>", "3 1/topic/a <nil>", "4  EOF"}
+	want := []string{"connected  <nil>", "subscribed 1/topic/a <nil>", "unsubscribed 1/topic/a <nil>", "disconnected  EOF"}
 	if !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}

@@ -21,6 +21,10 @@ import (
 // matches them.
 //
 // It takes the kinds that [Memory] takes, and answers KindConnect with nothing.
+//
+// Users also knows who is there: sessions, their users, and, as far as
+// [Users.Observe] is told of them, all subscriptions. A session without a
+// principal, or with one whose name is empty, is nobody's.
 type Users struct {
 	config     UsersConfig
 	delivery   delivery
@@ -39,6 +43,7 @@ type userSession struct {
 	user    string
 	byID    map[string]string   // subscription id to destination
 	byDest  map[string][]string // destination without the prefix to subscription ids
+	holds   holdings            // all of its subscriptions, see Observe
 }
 
 // NewUsers returns a resolver of user destinations that delivers to outbound.
@@ -111,9 +116,10 @@ func (u *Users) disconnect(s *message.Session) {
 }
 
 func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
+	u.delivery.tell(ctx, Event{Kind: Subscribe, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
 	dest, ok := strings.CutPrefix(m.Destination, u.config.Prefix)
 	if !ok || len(dest) < 2 || dest[0] != '/' {
-		return message.Errorf(message.CodeInvalid, "%q is not a destination of the user's own: it needs %s/...", m.Destination, u.config.Prefix)
+		return message.Errorf(message.CodeInvalid, "%.200q is not a destination of the user's own: it needs %s/...", m.Destination, u.config.Prefix)
 	}
 	if strings.ContainsAny(dest, "*?{}") {
 		return message.Errorf(message.CodeDenied, "patterns are not allowed in user destinations")
@@ -180,7 +186,7 @@ func (u *Users) send(ctx context.Context, m message.Raw) error {
 	escaped, dest, ok2 := strings.Cut(rest, "/")
 	name, err := url.PathUnescape(escaped)
 	if !ok || !ok2 || err != nil || name == "" || dest == "" {
-		return message.Errorf(message.CodeInvalid, "%q is not a user's destination: it needs %s/{name}/...", m.Destination, u.config.Prefix)
+		return message.Errorf(message.CodeInvalid, "%.200q is not a user's destination: it needs %s/{name}/...", m.Destination, u.config.Prefix)
 	}
 	targets := u.resolve(name, "/"+dest)
 	if len(targets) == 0 {

@@ -28,6 +28,10 @@ func TestUsersDeliver(t *testing.T) {
 	wantLines(t, lee)
 	wantLines(t, nobody)
 
+	o.must(o.send("/user/kim/queue/y", "only where it was asked for"))
+	wantLines(t, kim1, "u /user/queue/y only where it was asked for")
+	wantLines(t, kim2)
+
 	o.must(o.send("/user/"+nobody.ID()+"/queue/x", "2"))
 	o.must(o.send("/user/"+kim2.ID()+"/queue/x", "3"))
 	wantLines(t, kim1)
@@ -41,43 +45,15 @@ func TestUsersDeliver(t *testing.T) {
 	wantLines(t, kim2)
 }
 
-// TestUsersNames: a name reaches the sessions of exactly that user, whatever it
-// holds.
-func TestUsersNames(t *testing.T) {
-	names := []string{"a/b", "a%2Fb", "..", "a b", "queue", "한글", ".*", "*", strings.Repeat("n", 1024), "a", "%"}
+// TestUsersDots: what follows the prefix may be of one segment only, which dots
+// divide.
+func TestUsersDots(t *testing.T) {
 	o := ops{t, broker.NewUsers(outbound, broker.UsersConfig{})}
-	escape := strings.NewReplacer("%", "%25", "/", "%2F").Replace
-	clients := map[string]*client{}
-	for _, n := range names {
-		clients[n] = newClient(n)
-		o.connect(clients[n])
-		o.must(o.subscribe(clients[n], "s", "/user/queue/x"))
-	}
-	for _, n := range names {
-		o.must(o.send("/user/"+escape(n)+"/queue/x", "m"))
-		for other, c := range clients {
-			if other == n {
-				wantLines(t, c, "s /user/queue/x m")
-			} else {
-				wantLines(t, c)
-			}
-		}
-	}
-}
-
-// TestUsersImpostor: whoever names himself like a session does not get what is
-// sent to that session.
-func TestUsersImpostor(t *testing.T) {
-	o := ops{t, broker.NewUsers(outbound, broker.UsersConfig{})}
-	victim := newClient("")
-	impostor := newClient(victim.ID())
-	for _, c := range []*client{impostor, victim} {
-		o.connect(c)
-		o.must(o.subscribe(c, "s", "/user/queue/x"))
-	}
-	o.must(o.send("/user/"+victim.ID()+"/queue/x", "secret"))
-	wantLines(t, victim, "s /user/queue/x secret")
-	wantLines(t, impostor)
+	c := newClient("kim.lee")
+	o.connect(c)
+	o.must(o.subscribe(c, "1", "/user/jms.queue.call"))
+	o.must(o.send("/user/kim.lee/jms.queue.call", "x"))
+	wantLines(t, c, "1 /user/jms.queue.call x")
 }
 
 func TestUsersRefuse(t *testing.T) {
@@ -86,16 +62,23 @@ func TestUsersRefuse(t *testing.T) {
 	c := newClient("kim")
 	wantCode(t, o.subscribe(c, "1", "/user/queue/x"), message.CodeInvalid)
 	o.connect(c)
+	if c.got != nil {
+		t.Errorf("connect was answered with %v", c.got)
+	}
 	wantCode(t, o.subscribe(c, "", "/user/queue/x"), message.CodeInvalid)
 	wantCode(t, o.subscribe(c, "1", "/user/queue/*"), message.CodeDenied)
-	for _, dest := range []string{"/user", "/username/queue/x", "/user.queue.x"} {
+	for _, dest := range []string{"", "/topic/x", "/user", "/user/", "/username/queue/x", "/user.queue.x"} {
 		wantCode(t, o.subscribe(c, "1", dest), message.CodeInvalid)
 	}
 	o.must(o.subscribe(c, "1", "/user/queue/x"))
 	wantCode(t, o.subscribe(c, "1", "/user/queue/y"), message.CodeConflict)
 	wantCode(t, o.subscribe(c, "2", "/user/queue/y"), message.CodeFull)
-	for _, dest := range []string{"/user", "/user/kim", "/user/kim/", "/user//queue/x", "/user/%zz/queue/x"} {
+	for _, dest := range []string{"", "/topic/x", "/user", "/user/kim", "/user/kim/", "/user//queue/x", "/user/%zz/queue/x"} {
 		wantCode(t, o.send(dest, "x"), message.CodeInvalid)
+	}
+	long := o.subscribe(c, "2", "/users/"+strings.Repeat("x", 1000))
+	if long == nil || len(long.Error()) > 300 {
+		t.Errorf("%v quotes all that the client wrote", long)
 	}
 	o.must(o.send("/user/nobody/queue/x", "x"))
 	o.must(o.disconnect(c))
@@ -155,7 +138,12 @@ func TestUsersEvents(t *testing.T) {
 	o.must(o.unsubscribe(c, "1"))
 	o.must(o.unsubscribe(c, "1"))
 	o.must(o.disconnect(c))
-	if want := []string{"2 true 1/user/queue/a", "3 true 1/user/queue/a"}; !slices.Equal(got, want) {
+	want := []string{
+		"subscribe true 1/user/queue/a", "subscribed true 1/user/queue/a",
+		"subscribe true 1/user/queue/a", // which is refused
+		"unsubscribed true 1/user/queue/a",
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}
 }

@@ -74,13 +74,7 @@ func (a *Adapter) Shutdown(ctx context.Context) error { return a.server.Shutdown
 // was given to inbound.
 func (a *Adapter) Close() { a.server.Close() }
 
-// Stats is a snapshot of an adapter's counters.
-type Stats struct {
-	// ExchangeStats counts sessions, refused objects and encoded messages.
-	transport.ExchangeStats
-	// Transport counts connections and bytes.
-	Transport transport.Stats
+// Stats returns a snapshot of the adapter's counters.
+func (a *Adapter) Stats() transport.AdapterStats {
+	return transport.AdapterStats{Name: "json", ExchangeStats: a.exchange.Stats(), Transport: a.server.Stats()}
 }
-
-// Stats returns a snapshot.
-func (a *Adapter) Stats() Stats { return Stats{a.exchange.Stats(), a.server.Stats()} }

@@ -51,7 +51,7 @@ func TryConnect(t testing.TB, inbound message.RawHandler, options ...ClientOptio
 	}
 	c := &Client{t: t, inbound: inbound, sink: newInbox()}
 	c.session = message.NewSession(c.sink, o.info)
-	if err := c.try(message.Raw{Kind: message.KindConnect, Header: message.NewHeader(o.fields...)}); err != nil {
+	if err := c.Try(message.Raw{Kind: message.KindConnect, Header: message.NewHeader(o.fields...)}); err != nil {
 		c.end(nil)
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (c *Client) TrySend(destination string, payload any, header ...message.Fiel
 			m.Header = m.Header.With(message.HeaderContentType, contentType)
 		}
 	}
-	return c.try(m)
+	return c.Try(m)
 }
 
 // Subscribe subscribes and waits until the subscription is stored. It returns
@@ -120,7 +120,7 @@ func (c *Client) TrySubscribe(destination string, header ...message.Field) (id s
 	c.subscriptions++
 	id = "sub-" + strconv.Itoa(c.subscriptions)
 	c.mu.Unlock()
-	err = c.try(message.Raw{
+	err = c.Try(message.Raw{
 		Kind:         message.KindSubscribe,
 		Destination:  destination,
 		Subscription: id,
@@ -133,8 +133,30 @@ func (c *Client) TrySubscribe(destination string, header ...message.Field) (id s
 // more.
 func (c *Client) Unsubscribe(id string) {
 	c.t.Helper()
-	if err := c.try(message.Raw{Kind: message.KindUnsubscribe, Subscription: id}); err != nil {
+	if err := c.Try(message.Raw{Kind: message.KindUnsubscribe, Subscription: id}); err != nil {
 		c.t.Fatalf("unsubscribe %s: %v", id, err)
+	}
+}
+
+// Ack acknowledges a message that [Client.Next] returned, of a subscription with
+// the header "ack", and waits until that is handled. It fails the test if it is
+// refused; see Try.
+func (c *Client) Ack(m message.Raw) {
+	c.t.Helper()
+	c.settle(message.KindAck, m)
+}
+
+// Nack refuses a message as Ack acknowledges one.
+func (c *Client) Nack(m message.Raw) {
+	c.t.Helper()
+	c.settle(message.KindNack, m)
+}
+
+func (c *Client) settle(k message.Kind, m message.Raw) {
+	c.t.Helper()
+	id := message.Field{Name: message.HeaderAck, Value: m.Header.Get(message.HeaderAck)}
+	if err := c.Try(message.Raw{Kind: k, Header: message.NewHeader(id)}); err != nil {
+		c.t.Fatalf("%s %s: %v", k, m.Destination, err)
 	}
 }
 
@@ -201,8 +223,10 @@ func (c *Client) end(reason error) {
 	_ = c.inbound.Handle(context.WithoutCancel(c.session.Context()), message.Raw{Kind: message.KindDisconnect, Session: c.session})
 }
 
-// try sends m and waits until it is handled.
-func (c *Client) try(m message.Raw) error {
+// Try sends a message of any kind and waits until it is handled. The error is what
+// a client would be told: a *[message.Error].
+func (c *Client) Try(m message.Raw) error {
+	c.t.Helper()
 	outcome := make(chan error, 1)
 	m.Session = c.session
 	m.Done = message.NewCompletion(message.Handled, func(err error) { outcome <- err })

@@ -30,6 +30,16 @@ type Stats struct {
 	QueuedBytes int
 }
 
+// AdapterStats is a snapshot of an adapter's counters, over all of its endpoints.
+type AdapterStats struct {
+	// Name says what the adapter speaks, such as "json".
+	Name string
+	// ExchangeStats counts sessions, refused messages and encoded ones.
+	ExchangeStats
+	// Transport counts connections and bytes.
+	Transport Stats
+}
+
 // Stats returns a snapshot of the counters. It locks each connection for a
 // moment.
 func (s *Server) Stats() Stats {
