@@ -18,9 +18,9 @@ type Stats struct {
 	// Limited is how many clients were refused because a limit was reached.
 	Limited Limited
 	// Closed is how many connections ended, by the code of the reason: "" for
-	// an orderly end, message.CodeFull for slow consumers and for who asks for
-	// more than there is room for, CodeTimeout for silent clients, CodeUnavailable for lost connections and for those that
-	// the server ended.
+	// an orderly end, message.CodeFull for slow consumers and for those who ask
+	// for more than they may have, CodeTimeout for silent clients,
+	// CodeUnavailable for lost connections and for those that the server ended.
 	Closed map[message.Code]uint64
 	// Frames is how many frames were written.
 	Frames uint64
