@@ -256,14 +256,11 @@ func (p *xhrPipe) Close() error {
 // admit lets a visitor in, or returns nil if a limit refuses it.
 func (s *crowd) admit(v visitor) (*guest, error) {
 	pipe, err := ways[v.way](s, v)
-	if errors.Is(err, errRefused) {
+	if errors.Is(err, errRefused) || err != nil && v.way == "tcp" { // a stream is cut without a word, perhaps before Dial returns
 		return nil, nil
 	}
-	if err != nil && v.way != "tcp" {
-		return nil, err
-	}
 	if err != nil {
-		return nil, nil // a stream is cut without a word, perhaps before Dial returns
+		return nil, err
 	}
 	g := &guest{v, pipe}
 	connect := "CONNECT\naccept-version:1.2\nhost:h\n"

@@ -21,6 +21,9 @@ import (
 // schemes are those of a site.
 var schemes = []string{"ws", "wss", "tcp", "tls"}
 
+// dawdle takes up to two milliseconds.
+func dawdle() { <-time.After(rand.N(2 * time.Millisecond)) }
+
 // Whoever says goodbye and waits for the answer has lost nothing: all that was
 // sent before is handled, once.
 func TestR02OrderlyClose(t *testing.T) {
@@ -28,6 +31,7 @@ func TestR02OrderlyClose(t *testing.T) {
 	s := here(t, site.Config{})
 	handled := make([]atomic.Int32, clients*each)
 	handler.Consume(s.Node.Router, "/note", func(_ context.Context, i int) error {
+		dawdle() // or it would be done before anybody could tell
 		handled[i].Add(1)
 		return nil
 	})
@@ -42,7 +46,7 @@ func TestR02OrderlyClose(t *testing.T) {
 			t.Errorf("message %d was handled %d times", i, n)
 		}
 	}
-	t.Logf("%d clients: %d messages handled", clients, len(handled))
+	t.Logf("%d clients sent %d messages", clients, len(handled))
 }
 
 // noteAndLeave sends numbers from first on, and DISCONNECT right behind them.
@@ -69,7 +73,7 @@ func noteAndLeave(url string, first, n int) error {
 		}
 		f, err := c.Frame()
 		if err != nil || !strings.Contains(string(f), "receipt-id:"+want+"\n") {
-			return fmt.Errorf("got %q, %w, want the receipt %s", f, err, want)
+			return fmt.Errorf("got %q, %v, want the receipt %s", f, err, want)
 		}
 	}
 	return nil
@@ -83,9 +87,6 @@ func pieces(text string, size int) func(yield func(string) bool) {
 		}
 	}
 }
-
-// dawdle takes up to two milliseconds.
-func dawdle() { <-time.After(rand.N(2 * time.Millisecond)) }
 
 // What a session sends is handled in order, and what is published reaches it in
 // order, however long each message takes on the way in and on the way out.
@@ -149,7 +150,7 @@ func echoInOrder(url, session string, n int) error {
 	for want := range n {
 		f, err := c.Frame()
 		if err != nil || string(load.Body(f)) != strconv.Itoa(want) {
-			return fmt.Errorf("session %s got %q, %w, want %d", session, f, err, want)
+			return fmt.Errorf("session %s got %q, %v, want %d", session, f, err, want)
 		}
 	}
 	return <-sent
