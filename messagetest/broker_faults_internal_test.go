@@ -289,7 +289,7 @@ var sessionFaults = map[string]fault{
 		close: func(n *node) {
 			n.closed.Store(true)
 			for range 10 {
-				go time.Sleep(2 * patience)
+				go func() { <-time.After(2 * patience) }()
 			}
 		},
 		fails: []string{"Close", "Features"},
