@@ -77,15 +77,17 @@ func (u *unsettled) expire(ack uint64) {
 	u.oldest = (u.oldest + 1) % len(u.expired)
 }
 
-// consumers returns to whom something is under way.
-func (u *unsettled) consumers() map[*consumer]struct{} {
+// lose ends what is under way to subscriptions that ended before their session.
+func (u *unsettled) lose() {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	all := make(map[*consumer]struct{})
+	consumers := make(map[*consumer]struct{})
 	for _, d := range u.open {
-		all[d.to] = struct{}{}
+		consumers[d.to] = struct{}{}
 	}
-	return all
+	u.mu.Unlock()
+	for c := range consumers {
+		c.queue.detach(c, true)
+	}
 }
 
 // find returns the delivery that m settles: by its id, or, where the client knows

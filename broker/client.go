@@ -41,6 +41,7 @@ func (c *client) count() int {
 }
 
 func (b *Memory) connect(ctx context.Context, m message.Raw) error {
+	b.delivery.tell(ctx, Event{Kind: Connect, Session: m.Session})
 	b.mu.Lock()
 	_, known := b.clients[m.Session]
 	if !known {
@@ -65,6 +66,7 @@ func (b *Memory) client(s *message.Session) *client {
 }
 
 func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
+	b.delivery.tell(ctx, Event{Kind: Subscribe, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
 	mode, err := ackModeOf(m)
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 		return b.beginLater(ctx, m, rule, e)
 	}
 	if j.resume {
-		b.hand(ctx, j.answer(false), j.to) // nothing is kept, or not for patterns
+		b.store.hand(ctx, j.answer(m.Destination, false), j.to) // nothing is kept, or not for patterns
 	}
 	b.subscribed(ctx, m)
 	if e.queue != nil {
@@ -225,9 +227,7 @@ func (b *Memory) forget(s *message.Session) bool {
 		b.remove(e, true)
 	}
 	if unsettled != nil {
-		for left := range unsettled.consumers() { // of subscriptions that ended before
-			left.queue.detach(left, true)
-		}
+		unsettled.lose()
 	}
 	return true
 }

@@ -130,8 +130,9 @@ func (l *lane) replay(j *join) {
 		if can {
 			first = n - int(missed)
 		}
-		j.first = append(j.first, j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
-			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last-uint64(n-first), 10)}))
+		at := l.last - uint64(n-first) // who loses his session before the rest comes goes on from there
+		j.first = append(j.first, j.answer(j.pattern.String(), can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)}))
 	}
 	for ; first < n; first++ {
 		j.first = append(j.first, l.kept.at(first).m)
@@ -139,9 +140,9 @@ func (l *lane) replay(j *join) {
 }
 
 // answer tells a subscription whether it could resume.
-func (j *join) answer(can bool, fields ...message.Field) message.Raw {
+func (j *join) answer(dest string, can bool, fields ...message.Field) message.Raw {
 	fields = append(fields, message.Field{Name: message.HeaderRecovered, Value: strconv.FormatBool(can)})
-	return message.Raw{Destination: j.pattern.String(), Header: message.NewHeader(fields...)}
+	return message.Raw{Destination: dest, Header: message.NewHeader(fields...)}
 }
 
 // run begins a subscription with what it gets first, unless it has ended.
@@ -159,7 +160,7 @@ func (j *join) run(ctx context.Context, b *Memory) {
 		return
 	}
 	for _, m := range j.first {
-		b.hand(ctx, m, j.to)
+		b.store.hand(ctx, m, j.to)
 	}
 	j.begun(nil)
 }
