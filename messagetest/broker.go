@@ -92,7 +92,7 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 			"CumulativeAcks":  cumulativeAcks,
 			"CumulativeNacks": cumulativeNacks,
 		}},
-		{f.DeadLetters, map[string]func(*trial){"DeadLetters": deadLetters}},
+		{f.DeadLetters && f.Queues, map[string]func(*trial){"DeadLetters": deadLetters}},
 		{f.History, map[string]func(*trial){
 			"Resume":             resumes,
 			"ResumeTwice":        resumeTwice,

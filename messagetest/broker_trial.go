@@ -179,11 +179,16 @@ func (s *trial) join() party {
 	return party{Connect(s.t, s.Broker), s}
 }
 
-// consumer begins a session with one subscription, which acknowledges as mode says.
+// consumer begins a session with one subscription, which acknowledges as mode says;
+// "" says nothing.
 func (s *trial) consumer(destination, mode string) party {
 	s.t.Helper()
 	p := s.join()
-	p.Subscribe(destination, message.Field{Name: message.HeaderAckMode, Value: mode})
+	if mode == "" {
+		p.Subscribe(destination)
+	} else {
+		p.Subscribe(destination, message.Field{Name: message.HeaderAckMode, Value: mode})
+	}
 	return p
 }
 
