@@ -3,6 +3,7 @@ package messagetest
 import (
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 )
@@ -267,6 +268,40 @@ func failingConsumers(s *trial) {
 		p.Ack(m)
 	}
 	s.settled(p)
+}
+
+// failingDeliveries lets the first deliveries to two of three consumers panic and
+// fail: all messages come in the end.
+func failingDeliveries(s *trial) {
+	const n, failures = 100, 10
+	var parties []party
+	var failed [3]atomic.Int64
+	for range failed {
+		parties = append(parties, s.consumer(s.queue("work"), individually))
+	}
+	s.on(func(m message.Raw) error {
+		i := slices.IndexFunc(parties, func(p party) bool { return p.Session() == m.Session })
+		if i > 0 && failed[i].Add(1) <= failures {
+			if i == 1 {
+				panic("the suite breaks a delivery")
+			}
+			return errRefused
+		}
+		return nil
+	})
+	s.fill(s.queue("work"), 0, n)
+	seen := make(map[string]bool)
+	s.collect(n, parties, func(m delivery) {
+		if text := string(m.Payload); seen[text] {
+			s.t.Errorf("%s came twice", text)
+		}
+		seen[string(m.Payload)] = true
+		parties[m.to].Ack(m.Raw)
+	})
+	for _, p := range parties[1:] {
+		p.leave()
+	}
+	s.settled(parties[0])
 }
 
 // deadLetters refuses a message until it is a dead letter. What comes after it is
