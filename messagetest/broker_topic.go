@@ -2,6 +2,7 @@ package messagetest
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -107,6 +108,10 @@ func (s *trial) broadcast(destination string) {
 	for range 3 {
 		parties = append(parties, s.consumer(destination, ""))
 	}
+	s.on(func(message.Raw) error {
+		runtime.Gosched() // in the middle of a publication, for the others
+		return nil
+	})
 	s.publishers(publishers, each, func(int) string { return destination })
 	for _, p := range parties {
 		p.wantStreams(publishers, each)
