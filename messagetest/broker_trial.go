@@ -195,11 +195,16 @@ func (s *trial) consumer(destination, mode string) party {
 // leave ends the session, and waits until the broker knows.
 func (p party) leave() {
 	p.s.t.Helper()
+	p.s.must(p.tryLeave())
+}
+
+// tryLeave is leave from any goroutine.
+func (p party) tryLeave() error {
 	p.mu.Lock()
 	p.gone = true // there is one goodbye
 	p.mu.Unlock()
 	p.session.Close(nil)
-	p.s.must(p.Try(message.Raw{Kind: message.KindDisconnect}))
+	return p.Try(message.Raw{Kind: message.KindDisconnect})
 }
 
 // next returns what comes next.
