@@ -60,7 +60,7 @@ func (q *queue) add(ctx context.Context, m message.Raw) error {
 	defer q.unlock() // one that was made for what it has no room for goes
 	bounds := &q.rule.Backlog
 	switch {
-	case q.dead:
+	case q.dead || q.abandoned():
 		return errGone
 	case q.n >= bounds.Messages || q.bytes+l.size > bounds.Bytes:
 		return errBacklog
@@ -109,11 +109,7 @@ func (q *queue) detach(c *consumer, lost bool) {
 	c.left = true
 	for l := c.under.first; lost && l != nil; l = c.under.first {
 		q.takeBack(l)
-		if q.single {
-			q.drop(l, dropGone)
-			continue
-		}
-		q.again.insert(l, bySeq)
+		q.putBack(l)
 	}
 	if q.single {
 		q.discard(dropGone)
@@ -214,7 +210,7 @@ func (q *queue) delivered(l *letter, c *consumer, err error) {
 	case isUnreachable(err): // most likely it has gone, and that will be told
 		c.rest = time.Now().Add(q.rule.Acks.Backoff)
 		l.deliveries--
-		q.again.insert(l, bySeq)
+		q.putBack(l)
 	default:
 		q.refuse(l)
 	}

@@ -523,6 +523,45 @@ func TestQueueAndOutbound(t *testing.T) {
 	}
 }
 
+// A delivery may fail when there is nobody any more whom the message could go to.
+func TestDeliveryFailsAtTheEnd(t *testing.T) {
+	for _, tc := range []struct {
+		name, dest, mode string
+		end              func(o ops, c *client)
+		reason           string
+	}{
+		{"of the broker", "/queue/a", "", func(o ops, c *client) { o.b.(*broker.Memory).Close() }, "closed"},
+		{"of the subscription", "/topic/a", "client", func(o ops, c *client) { o.must(o.unsubscribe(c, "1")) }, "gone"},
+	} {
+		for _, err := range []error{errors.New("not you"), message.Errorf(message.CodeUnavailable, "gone")} {
+			t.Run(tc.name+", "+err.Error(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var o ops
+					c := newClient("")
+					out := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+						if m.Kind == message.KindConnected {
+							return nil
+						}
+						tc.end(o, c)
+						return err
+					})
+					b := broker.NewMemory(out, broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue, Receipts: message.Handled}}})
+					defer b.Close()
+					o = ops{t, b}
+					o.connect(c)
+					o.must(o.subscribeAs(c, "1", tc.dest, tc.mode))
+					told := 0
+					m := message.Raw{Destination: tc.dest, Done: message.NewCompletion(message.Handled, func(error) { told++ })}
+					m.Done.Release(o.do(m))
+					if s := b.Stats(); s.Bytes != 0 || s.Queues != 0 || s.Dropped[tc.reason] != 1 || told != 1 {
+						t.Errorf("told %d times, stats %+v", told, s)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestReceiptsOfAQueue(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
