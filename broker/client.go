@@ -181,23 +181,36 @@ func (b *Memory) unsubscribe(ctx context.Context, m message.Raw) {
 	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	e, ok := c.subscriptions[m.Subscription]
-	delete(c.subscriptions, m.Subscription)
-	c.mu.Unlock()
-	if ok {
-		b.remove(e, false)
+	if e, ok := c.take(m.Subscription); ok {
+		b.end(c, e)
 		b.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
 	}
 }
 
-// remove takes a subscription out of the index and out of its queue.
-func (b *Memory) remove(e entry, lost bool) {
+// take takes a subscription out of those of the client.
+func (c *client) take(id string) (entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.subscriptions[id]
+	delete(c.subscriptions, id)
+	return e, ok
+}
+
+// end takes a subscription out of the index and out of its queue. The client may be
+// gone by now, and its DISCONNECT has not seen what was delivered meanwhile.
+func (b *Memory) end(c *client, e entry) {
 	if e.index != nil {
 		b.index.Remove(e.index)
 	}
-	if e.queue != nil {
-		e.queue.detach(e.consumer, lost)
+	if e.queue == nil {
+		return
+	}
+	e.queue.detach(false, e.consumer)
+	c.mu.Lock()
+	gone := c.gone
+	c.mu.Unlock()
+	if gone {
+		e.queue.detach(true, e.consumer)
 	}
 }
 
@@ -221,13 +234,22 @@ func (b *Memory) forget(s *message.Session) bool {
 	all, unsettled := c.subscriptions, c.unsettled
 	c.gone, c.subscriptions = true, nil
 	c.mu.Unlock()
+	lost := make(map[*queue][]*consumer)
 	for _, e := range all {
-		b.remove(e, true)
+		if e.index != nil {
+			b.index.Remove(e.index)
+		}
+		if e.queue != nil {
+			lost[e.queue] = append(lost[e.queue], e.consumer)
+		}
 	}
 	if unsettled != nil {
-		for left := range unsettled.consumers() { // of subscriptions that ended before
-			left.queue.detach(left, true)
+		for c := range unsettled.consumers() { // those of subscriptions that ended before, too
+			lost[c.queue] = append(lost[c.queue], c)
 		}
+	}
+	for q, cs := range lost {
+		q.detach(true, cs...)
 	}
 	return true
 }

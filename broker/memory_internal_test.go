@@ -55,6 +55,24 @@ func connected(t *testing.T, rules ...Rule) (b *Memory, s *message.Session, hand
 
 var individually = message.Header{}.With(message.HeaderAckMode, "client-individual")
 
+// TestLateUnsubscribe: an UNSUBSCRIBE that took its subscription before the
+// DISCONNECT, and goes on after it, keeps nothing that was delivered in between.
+func TestLateUnsubscribe(t *testing.T) {
+	b, s, handle := connected(t, Rule{Prefix: "/queue", Mode: Queue, Acks: Acks{Deadline: -1}})
+	handle(message.Raw{Kind: message.KindSubscribe, Session: s, Subscription: "1", Destination: "/queue/a", Header: individually})
+	c := b.client(s)
+	e, _ := c.take("1")
+	handle(message.Raw{Kind: message.KindDisconnect, Session: s})
+	handle(message.Raw{Destination: "/queue/a"})
+	b.end(c, e)
+	next := message.NewSession(nowhere{}, message.SessionInfo{})
+	handle(message.Raw{Kind: message.KindConnect, Session: next})
+	handle(message.Raw{Kind: message.KindSubscribe, Session: next, Subscription: "1", Destination: "/queue/a"})
+	if n := b.Stats().Bytes; n != 0 {
+		t.Errorf("%d bytes wait, and somebody is there who takes them", n)
+	}
+}
+
 // TestLatePublish: a publication that found a subscription before its UNSUBSCRIBE,
 // and goes on after it, leaves nothing, though something is to be settled still.
 func TestLatePublish(t *testing.T) {

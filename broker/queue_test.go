@@ -252,6 +252,37 @@ func TestLostSessionsMessagesKeepTheirOrder(t *testing.T) {
 	})
 }
 
+// So they do when others wait for them already.
+func TestLostSessionsMessagesGoOnTogether(t *testing.T) {
+	queues(t, broker.Rule{Acks: broker.Acks{Prefetch: 2}}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.consume(x, "2", "client")
+		o.consume(x, "3", "client-individual")
+		o.sendAll("/queue/a", "1", "2", "3", "4", "5", "6", "7")
+		o.consume(y, "1", "")
+		wantGot(t, y, "7")
+		o.must(o.disconnect(x))
+		wantGot(t, y, "1 x2", "2 x2", "3 x2", "4 x2", "5 x2", "6 x2")
+	})
+}
+
+// What a session had not settled does not go to its other subscriptions at its end.
+func TestLostSessionGetsNothingMore(t *testing.T) {
+	for range 20 { // its subscriptions end in any order
+		queues(t, broker.Rule{Acks: broker.Acks{Prefetch: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+			x, y := o.newClient(), o.newClient()
+			o.consume(x, "1", "client-individual")
+			o.sendAll("/queue/a", "1")
+			o.consume(x, "2", "")
+			o.must(o.disconnect(x))
+			wantGot(t, x, "1")
+			o.consume(y, "1", "")
+			wantGot(t, y, "1 x2")
+		})
+	}
+}
+
 // After UNSUBSCRIBE what was delivered may still be settled; what is not goes on
 // when the session ends, or at its deadline.
 func TestUnsubscribeLeavesDeliveriesToSettle(t *testing.T) {
