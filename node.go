@@ -124,6 +124,9 @@ type Node struct {
 	Template *handler.Template
 	// Broker delivers what is sent below Config.BrokerPrefixes.
 	Broker *broker.Memory
+	// Transactions holds what clients send in transactions, before any of the others
+	// sees it.
+	Transactions *broker.Transactions
 	// Users delivers what is sent below Config.UserPrefix.
 	Users *broker.Users
 	// Events tells what sessions do, on the goroutine that does it.
@@ -150,12 +153,14 @@ func New(config Config) *Node {
 		Unordered: config.UnorderedInbound,
 		Logger:    config.Logger,
 	})
-	n.Broker = broker.NewMemory(n.Outbound, config.broker(n.Events))
-	n.Users = broker.NewUsers(n.Outbound, config.users(n.Events))
+	n.split = split{config: config, node: n}
+	n.split.events = message.HandlerFunc[broker.Event](n.split.observe)
+	n.Broker = broker.NewMemory(n.Outbound, config.broker(n.split.events))
+	n.Transactions = broker.NewTransactions(broker.TransactionsConfig{})
+	n.Users = broker.NewUsers(n.Outbound, config.users(n.split.events, n.Broker))
 	n.Router = handler.NewRouter(n.BrokerChannel, config.router(n.Outbound))
 	n.Template = handler.NewTemplate(n.BrokerChannel, config.template())
 	handler.Consume(n.Router, answers, n.Template.Answer)
-	n.split = split{config: config, node: n}
 	n.wire()
 	return n
 }
@@ -191,6 +196,7 @@ func checkPrefixes(c Config) {
 func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.Inbound.Shutdown(ctx)
 	n.Broker.Close()
+	n.Users.Stop()
 	return err
 }
 
@@ -199,4 +205,5 @@ func (n *Node) Shutdown(ctx context.Context) error {
 func (n *Node) Close() {
 	n.Inbound.Close()
 	n.Broker.Close()
+	n.Users.Stop()
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 
@@ -15,6 +16,8 @@ import (
 // split sends each message to the part of the node that claims it.
 type split struct {
 	config     Config
+	entry      message.RawHandler // of a client's messages, on the session's turn
+	events     message.Handler[broker.Event]
 	node       *Node
 	unroutable atomic.Uint64
 }
@@ -33,19 +36,48 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 			return errors.Join(err, n.Users.Handle(ctx, message.Raw{Kind: message.KindDisconnect, Session: m.Session}))
 		}
 		return nil
-	case message.KindDisconnect, message.KindUnsubscribe:
+	case message.KindDisconnect:
 		return errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
+	case message.KindUnsubscribe:
+		err := errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
+		if m.Session != nil {
+			if sub, ok := n.Users.Subscription(m.Session.ID(), m.Subscription); ok { // one that the Router answered
+				s.tell(ctx, broker.Unsubscribed, m, sub.Destination)
+			}
+		}
+		return err
 	case message.KindData, message.KindSubscribe:
-		if s.below(m.Destination, s.config.AppPrefix) {
+		if !s.below(m.Destination, s.config.AppPrefix) {
+			return s.publish(ctx, m)
+		}
+		if m.Kind == message.KindData {
 			return n.Router.Handle(ctx, m)
 		}
-		return s.publish(ctx, m)
+		s.tell(ctx, broker.Subscribe, m, m.Destination)
+		err := n.Router.Handle(ctx, m)
+		if err == nil {
+			s.tell(ctx, broker.Subscribed, m, m.Destination)
+		}
+		return err
 	}
 	err := n.Broker.Handle(ctx, m)
 	if errors.Is(err, broker.ErrUnknownAck) {
 		return n.Users.Handle(ctx, m)
 	}
 	return err
+}
+
+// tell hands over an event of a subscription that is no broker's.
+func (s *split) tell(ctx context.Context, k broker.EventKind, m message.Raw, dest string) {
+	e := broker.Event{Kind: k, Session: m.Session, Destination: dest, Subscription: m.Subscription}
+	broker.Tell(ctx, s.events, cmp.Or(s.config.Logger, slog.Default()), e)
+}
+
+// observe is where all events are told: Users learns of them whatever is mounted on
+// Events, and before those who subscribed there.
+func (s *split) observe(ctx context.Context, m message.Message[broker.Event]) error {
+	_ = s.node.Users.Observe(ctx, m) // it never fails
+	return s.node.Events.Handle(ctx, m)
 }
 
 // receipts asks for no more than the config does. It runs on the sender's
@@ -77,7 +109,7 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 		}
 		defer func() {
 			if err != nil {
-				err = errors.Join(err, s.inbound(ctx, m))
+				err = errors.Join(err, s.entry.Handle(ctx, m))
 			}
 		}()
 		defer message.Recover(&err)

@@ -10,6 +10,7 @@ import (
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/channel"
+	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
 )
 
@@ -53,11 +54,12 @@ func TestFailedConnect(t *testing.T) {
 	}
 }
 
-// The events of a session tell of both kinds of subscriptions, and of the session
+// The events of a session tell of all kinds of subscriptions, and of the session
 // once.
 func TestEventsOfUserSubscriptions(t *testing.T) {
 	n := headrace.New(headrace.Config{})
 	defer n.Close()
+	handler.OnSubscribe(n.Router, "/once", func(context.Context, struct{}) (string, error) { return "x", nil })
 	var got []string
 	channel.SubscribeFunc(n.Events, func(_ context.Context, m message.Message[broker.Event]) error {
 		got = append(got, fmt.Sprint(m.Payload.Kind, " ", m.Payload.Destination))
@@ -68,8 +70,11 @@ func TestEventsOfUserSubscriptions(t *testing.T) {
 		{Kind: message.KindConnect},
 		{Kind: message.KindSubscribe, Subscription: "1", Destination: "/user/queue/a"},
 		{Kind: message.KindSubscribe, Subscription: "2", Destination: "/topic/a"},
+		{Kind: message.KindSubscribe, Subscription: "3", Destination: "/app/once"},
 		{Kind: message.KindUnsubscribe, Subscription: "1"},
 		{Kind: message.KindUnsubscribe, Subscription: "2"},
+		{Kind: message.KindUnsubscribe, Subscription: "3"},
+		{Kind: message.KindUnsubscribe, Subscription: "3"},
 		{Kind: message.KindDisconnect},
 	} {
 		m.Session = kim
@@ -78,9 +83,11 @@ func TestEventsOfUserSubscriptions(t *testing.T) {
 		}
 	}
 	want := []string{
-		"connected ", "subscribe /user/queue/a", "subscribed /user/queue/a", "subscribed /topic/a",
-		"unsubscribed /user/queue/a", "unsubscribed /topic/a", "disconnected ",
+		"connect ", "connected ", "subscribe /user/queue/a", "subscribed /user/queue/a", "subscribe /topic/a", "subscribed /topic/a",
+		"subscribe /app/once", "subscribed /app/once", "unsubscribed /user/queue/a", "unsubscribed /topic/a", "unsubscribed /app/once",
+		"disconnected ", "unavailable ",
 	}
+	n.Close()
 	if !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}

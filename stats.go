@@ -25,6 +25,8 @@ type Stats struct {
 	Broker broker.MemoryStats
 	// Users are the users and their sessions.
 	Users broker.UsersStats
+	// Transactions are those of clients.
+	Transactions broker.TransactionsStats
 	// Unroutable counts messages whose destination no prefix claims.
 	Unroutable uint64
 	// Adapters are the adapters that Serve was given, in that order, of those
@@ -35,11 +37,12 @@ type Stats struct {
 // Stats returns a snapshot of the node's parts.
 func (n *Node) Stats() Stats {
 	s := Stats{
-		Inbound:    n.Inbound.Stats(),
-		Router:     n.Router.Stats(),
-		Broker:     n.Broker.Stats(),
-		Users:      n.Users.Stats(),
-		Unroutable: n.split.unroutable.Load(),
+		Inbound:      n.Inbound.Stats(),
+		Router:       n.Router.Stats(),
+		Broker:       n.Broker.Stats(),
+		Users:        n.Users.Stats(),
+		Transactions: n.Transactions.Stats(),
+		Unroutable:   n.split.unroutable.Load(),
 	}
 	if adapters := n.adapters.Load(); adapters != nil {
 		for _, a := range *adapters {
@@ -113,15 +116,42 @@ func (s Stats) attrs() []slog.Attr {
 			"subscriptions", s.Broker.Subscriptions,
 			"published", s.Broker.Published,
 			"delivered", s.Broker.Delivered,
-			"failed", s.Broker.Failed),
+			"failed", s.Broker.Failed,
+			"topics", s.Broker.Topics,
+			queueGroup(s.Broker.QueueStats)),
 		slog.Group("users",
 			"users", s.Users.Users,
 			"sessions", s.Users.Sessions,
 			"delivered", s.Users.Delivered,
 			"failed", s.Users.Failed,
-			"unresolved", s.Users.Unresolved),
+			"unresolved", s.Users.Unresolved,
+			queueGroup(s.Users.QueueStats)),
+		slog.Group("transactions",
+			"open", s.Transactions.Open,
+			"messages", s.Transactions.Messages,
+			"bytes", s.Transactions.Bytes,
+			"committed", s.Transactions.Committed,
+			"partial", s.Transactions.Partial,
+			"refused", s.Transactions.Refused,
+			"aborted", s.Transactions.Aborted,
+			"overflowed", s.Transactions.Overflowed,
+			"abandoned", s.Transactions.Abandoned),
 		{Key: "adapters", Value: slog.GroupValue(adapters...)},
 	}
+}
+
+func queueGroup(q broker.QueueStats) slog.Attr {
+	dropped := make([]slog.Attr, 0, len(q.Dropped))
+	for why, count := range q.Dropped {
+		dropped = append(dropped, slog.Uint64(why, count))
+	}
+	return slog.Group("queues",
+		"queues", q.Queues,
+		"bytes", q.Bytes,
+		"redelivered", q.Redelivered,
+		"expired", q.Expired,
+		"dead", q.DeadLetters,
+		slog.Attr{Key: "dropped", Value: slog.GroupValue(dropped...)})
 }
 
 func adapterValue(a transport.AdapterStats) slog.Value {

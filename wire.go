@@ -10,9 +10,9 @@ import (
 
 // wire connects the parts of a node.
 func (n *Node) wire() {
-	n.Events.Subscribe(message.HandlerFunc[broker.Event](n.Users.Observe)) // who is told later finds it done
 	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
-	n.Inbound.Subscribe(message.HandlerFunc[[]byte](n.split.inbound))
+	n.split.entry = n.Transactions.Intercept(message.HandlerFunc[[]byte](n.split.inbound))
+	n.Inbound.Subscribe(n.split.entry)
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
 	end := message.RawHandler(message.HandlerFunc[[]byte](deliver))
 	if gate := n.split.config.Gate; gate != nil {
@@ -42,10 +42,13 @@ func (c Config) broker(events message.Handler[broker.Event]) broker.Config {
 	}
 }
 
-func (c Config) users(events message.Handler[broker.Event]) broker.UsersConfig {
+func (c Config) users(events message.Handler[broker.Event], letters message.RawHandler) broker.UsersConfig {
 	return broker.UsersConfig{
 		Prefix:           c.UserPrefix,
 		MaxSubscriptions: c.MaxSubscriptions,
+		MaxBytes:         c.MaxStored,
+		Rules:            c.Rules,
+		DeadLetters:      letters,
 		Events:           events,
 		Logger:           c.Logger,
 	}

@@ -41,6 +41,7 @@ func (c *client) count() int {
 }
 
 func (b *Memory) connect(ctx context.Context, m message.Raw) error {
+	b.delivery.tell(ctx, Event{Kind: Connect, Session: m.Session})
 	b.mu.Lock()
 	_, known := b.clients[m.Session]
 	if !known {
@@ -65,6 +66,7 @@ func (b *Memory) client(s *message.Session) *client {
 }
 
 func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
+	b.delivery.tell(ctx, Event{Kind: Subscribe, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
 	mode, err := ackModeOf(m)
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 		return b.beginLater(ctx, m, rule, e)
 	}
 	if j.resume {
-		b.hand(ctx, j.answer(false), j.to) // nothing is kept, or not for patterns
+		b.store.hand(ctx, j.answer(m.Destination, false), j.to) // nothing is kept, or not for patterns
 	}
 	b.subscribed(ctx, m)
 	if e.queue != nil {
@@ -182,7 +184,7 @@ func (b *Memory) unsubscribe(ctx context.Context, m message.Raw) {
 		return
 	}
 	if e, ok := c.take(m.Subscription); ok {
-		b.end(c, e)
+		b.remove(e)
 		b.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
 	}
 }
@@ -196,21 +198,13 @@ func (c *client) take(id string) (entry, bool) {
 	return e, ok
 }
 
-// end takes a subscription out of the index and out of its queue. The client may be
-// gone by now, and its DISCONNECT has not seen what was delivered meanwhile.
-func (b *Memory) end(c *client, e entry) {
+// remove takes a subscription out of the index and out of its queue.
+func (b *Memory) remove(e entry) {
 	if e.index != nil {
 		b.index.Remove(e.index)
 	}
-	if e.queue == nil {
-		return
-	}
-	e.queue.detach(false, e.consumer)
-	c.mu.Lock()
-	gone := c.gone
-	c.mu.Unlock()
-	if gone {
-		e.queue.detach(true, e.consumer)
+	if e.queue != nil {
+		e.queue.detach(false, e.consumer)
 	}
 }
 
@@ -234,22 +228,15 @@ func (b *Memory) forget(s *message.Session) bool {
 	all, unsettled := c.subscriptions, c.unsettled
 	c.gone, c.subscriptions = true, nil
 	c.mu.Unlock()
-	lost := make(map[*queue][]*consumer)
+	var consumers []*consumer
 	for _, e := range all {
 		if e.index != nil {
 			b.index.Remove(e.index)
 		}
 		if e.queue != nil {
-			lost[e.queue] = append(lost[e.queue], e.consumer)
+			consumers = append(consumers, e.consumer)
 		}
 	}
-	if unsettled != nil {
-		for c := range unsettled.consumers() { // those of subscriptions that ended before, too
-			lost[c.queue] = append(lost[c.queue], c)
-		}
-	}
-	for q, cs := range lost {
-		q.detach(true, cs...)
-	}
+	unsettled.lose(consumers)
 	return true
 }

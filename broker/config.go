@@ -50,6 +50,16 @@ type UsersConfig struct {
 	// MaxSubscriptions is how many subscriptions to user destinations one
 	// session may hold. Zero means 128, -1 means any number.
 	MaxSubscriptions int
+	// Rules say how destinations of users are treated, as clients write them: how
+	// deliveries are acknowledged, and what may wait for that. The rest of a Rule
+	// does not apply. Zero (nil) means the defaults of [Acks] and [Backlog].
+	Rules []Rule
+	// MaxBytes bounds the memory that all messages take which are not settled. Zero
+	// means 64 MiB, -1 means any amount.
+	MaxBytes int64
+	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
+	// Zero (nil) means that dead letters are dropped.
+	DeadLetters message.RawHandler
 	// Events is told of subscriptions to user destinations. That sessions come
 	// and go is told by [Memory] alone. Zero (nil) means nobody.
 	Events message.Handler[Event]
@@ -69,10 +79,15 @@ func (c Config) withDefaults() Config {
 	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, defaultSubscriptions)
 	c.MaxPatternCost = cmp.Or(c.MaxPatternCost, defaultPatternCost)
 	c.MaxDestination = cmp.Or(c.MaxDestination, defaultDestination)
-	if c.MaxBytes = cmp.Or(c.MaxBytes, defaultBytes); c.MaxBytes < 0 {
-		c.MaxBytes = math.MaxInt64
-	}
+	c.MaxBytes = bytesOr(c.MaxBytes)
 	return c
+}
+
+func bytesOr(limit int64) int64 {
+	if limit < 0 {
+		return math.MaxInt64
+	}
+	return cmp.Or(limit, defaultBytes)
 }
 
 // withDefaults also takes the separator from the end of the prefix: what follows
@@ -80,6 +95,7 @@ func (c Config) withDefaults() Config {
 func (c UsersConfig) withDefaults() UsersConfig {
 	c.Prefix = strings.TrimRight(cmp.Or(c.Prefix, "/user"), "/.")
 	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, defaultSubscriptions)
+	c.MaxBytes = bytesOr(c.MaxBytes)
 	return c
 }
 

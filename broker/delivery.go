@@ -66,15 +66,19 @@ func (d *delivery) outgoing(ctx context.Context, m message.Raw) error {
 	return err
 }
 
-// tell hands over an event. Nobody has to listen, and what goes wrong with a
-// listener is not the session's.
-func (d *delivery) tell(ctx context.Context, e Event) {
-	if d.events == nil {
+// tell hands over an event.
+func (d *delivery) tell(ctx context.Context, e Event) { Tell(ctx, d.events, d.log(), e) }
+
+// Tell hands an event to a handler, if it is not nil, as brokers do: nobody has to
+// listen, and what goes wrong with a listener is not the session's, so errors are
+// ignored and panics logged.
+func Tell(ctx context.Context, to message.Handler[Event], log *slog.Logger, e Event) {
+	if to == nil {
 		return
 	}
-	err := protect(ctx, d.events, message.Message[Event]{Session: e.Session, Payload: e})
+	err := protect(ctx, to, message.Message[Event]{Session: e.Session, Payload: e})
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
-		d.log().ErrorContext(ctx, "event handler panicked", "session", e.Session.ID(), "error", p, "stack", string(p.Stack))
+		log.ErrorContext(ctx, "event handler panicked", "event", e.Kind, "destination", e.Destination, "error", p, "stack", string(p.Stack))
 	}
 }
 

@@ -114,8 +114,9 @@ func (j *join) readResume(h message.Header) error {
 }
 
 // replay notes what a subscription gets that begins now: if it asks to resume, an
-// empty message that says whether it can and where it is, and then what it missed;
-// if not, the last message, where that is retained. The lane's lock is held.
+// empty message that says whether it can and after which offset it goes on, and then
+// what it missed; if not, the last message, where that is retained. The lane's lock
+// is held.
 func (l *lane) replay(j *join) {
 	n := l.kept.n
 	first := n // of what it gets
@@ -129,8 +130,9 @@ func (l *lane) replay(j *join) {
 		if can {
 			first = n - int(missed)
 		}
-		j.first = append(j.first, j.answer(can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
-			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(l.last, 10)}))
+		at := l.last - uint64(n-first) // who loses his session before the rest comes goes on from there
+		j.first = append(j.first, j.answer(j.pattern.String(), can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)}))
 	}
 	for ; first < n; first++ {
 		j.first = append(j.first, l.kept.at(first).m)
@@ -138,9 +140,9 @@ func (l *lane) replay(j *join) {
 }
 
 // answer tells a subscription whether it could resume.
-func (j *join) answer(can bool, fields ...message.Field) message.Raw {
+func (j *join) answer(dest string, can bool, fields ...message.Field) message.Raw {
 	fields = append(fields, message.Field{Name: message.HeaderRecovered, Value: strconv.FormatBool(can)})
-	return message.Raw{Destination: j.pattern.String(), Header: message.NewHeader(fields...)}
+	return message.Raw{Destination: dest, Header: message.NewHeader(fields...)}
 }
 
 // run begins a subscription with what it gets first, unless it has ended.
@@ -158,7 +160,7 @@ func (j *join) run(ctx context.Context, b *Memory) {
 		return
 	}
 	for _, m := range j.first {
-		b.hand(ctx, m, j.to)
+		b.store.hand(ctx, m, j.to)
 	}
 	j.begun(nil)
 }

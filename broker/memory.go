@@ -56,6 +56,7 @@ func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	if config.DeadLetters == nil {
 		b.store.letters = b
 	}
+	b.delivery.tell(context.Background(), Event{Kind: Available})
 	return b
 }
 
@@ -129,18 +130,8 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 // fanOut delivers to all who match.
 func (b *Memory) fanOut(ctx context.Context, out message.Raw) {
 	for s := range b.index.Match(out.Destination) {
-		b.hand(ctx, out, s)
+		b.store.hand(ctx, out, s)
 	}
-}
-
-// hand sends a message of a topic to one subscription.
-func (b *Memory) hand(ctx context.Context, out message.Raw, to subscription) {
-	if to.queue != nil {
-		b.store.post(ctx, out, to)
-		return
-	}
-	out.Session, out.Subscription = to.session, to.id
-	_ = b.delivery.to(ctx, out) // it is counted
 }
 
 // enqueue stores a message for one of the consumers of its destination.
@@ -185,7 +176,10 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 // Close refuses what comes later, gives up what waits, and returns when no timer
 // of the broker runs any more. How much was given up is counted and logged.
 func (b *Memory) Close() {
-	b.closed.Store(true)
+	if b.closed.Swap(true) {
+		return
+	}
+	b.delivery.tell(context.Background(), Event{Kind: Unavailable})
 	before := b.store.dropped[dropClosed].Load()
 	b.lanes.close()
 	b.store.close()
@@ -200,32 +194,16 @@ type MemoryStats struct {
 	Sessions int
 	// Subscriptions is how many subscriptions they hold.
 	Subscriptions int
-	// Queues is how many queues there are, those of subscriptions to topics that
-	// acknowledge among them.
-	Queues int
 	// Topics is how many topics there are whose messages are kept.
 	Topics int
-	// Bytes is about how much memory the messages take that wait, are not settled
-	// or are kept.
-	Bytes int64
 	// Published counts messages that were sent to the broker.
 	Published uint64
 	// Delivered counts deliveries that the outbound handler took.
 	Delivered uint64
 	// Failed counts deliveries that it did not take.
 	Failed uint64
-	// Redelivered counts deliveries that were refused, or expired, and are made
-	// again.
-	Redelivered uint64
-	// Expired counts deliveries that were not settled in time.
-	Expired uint64
-	// DeadLetters counts messages that were refused too often.
-	DeadLetters uint64
-	// Dropped counts messages that were given up, by the reason: "dead" (a dead
-	// letter that has no place), "gone" (their subscription has ended), "vetoed"
-	// (by an interceptor of the way out), "full" (their subscription's session was
-	// ended, because too much waited for it), "closed".
-	Dropped map[string]uint64
+	// QueueStats are those of queues and of subscriptions that acknowledge.
+	QueueStats
 }
 
 // Stats returns a snapshot.
@@ -239,15 +217,10 @@ func (b *Memory) Stats() MemoryStats {
 	return MemoryStats{
 		Sessions:      sessions,
 		Subscriptions: subscriptions,
-		Queues:        b.store.len(),
 		Topics:        b.lanes.index.Len(),
-		Bytes:         b.store.bytes.Load(),
 		Published:     b.delivery.published.Load(),
 		Delivered:     b.delivery.delivered.Load(),
 		Failed:        b.delivery.failed.Load(),
-		Redelivered:   b.store.redelivered.Load(),
-		Expired:       b.store.expired.Load(),
-		DeadLetters:   b.store.deadLetters.Load(),
-		Dropped:       b.store.drops(),
+		QueueStats:    b.store.stats(),
 	}
 }

@@ -64,7 +64,7 @@ func TestLateUnsubscribe(t *testing.T) {
 	e, _ := c.take("1")
 	handle(message.Raw{Kind: message.KindDisconnect, Session: s})
 	handle(message.Raw{Destination: "/queue/a"})
-	b.end(c, e)
+	b.remove(e)
 	next := message.NewSession(nowhere{}, message.SessionInfo{})
 	handle(message.Raw{Kind: message.KindConnect, Session: next})
 	handle(message.Raw{Kind: message.KindSubscribe, Session: next, Subscription: "1", Destination: "/queue/a"})

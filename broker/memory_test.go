@@ -214,7 +214,8 @@ func TestMemoryEvents(t *testing.T) {
 		}
 		return errors.New("nobody's business")
 	})
-	o := ops{t, broker.NewMemory(outbound, broker.Config{Events: events, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})}
+	b := broker.NewMemory(outbound, broker.Config{Events: events, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	o := ops{t, b}
 	c := newClient("")
 	o.connect(c)
 	o.must(o.subscribe(c, "1", "/topic/a"))
@@ -224,7 +225,12 @@ func TestMemoryEvents(t *testing.T) {
 	c.Session.Close(io.EOF)
 	o.must(o.disconnect(c))
 	o.must(o.disconnect(c))
-	want := []string{"connected  <nil>", "subscribed 1/topic/a <nil>", "unsubscribed 1/topic/a <nil>", "disconnected  EOF"}
+	b.Close()
+	b.Close()
+	want := []string{
+		"available  <nil>", "connect  <nil>", "connected  <nil>", "subscribe 1/topic/a <nil>", "subscribed 1/topic/a <nil>",
+		"subscribe 1/topic/a <nil>", "unsubscribed 1/topic/a <nil>", "disconnected  EOF", "unavailable  <nil>",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("events %q, want %q", got, want)
 	}

@@ -97,15 +97,16 @@ func (q *queue) attach(c *consumer) error {
 }
 
 // detach serves these no more. What is under way to them may still be settled,
-// unless it is lost: then the next ones get it, in its order. All of a session are
-// detached together, or the first one's messages would go to the others of the same
-// session, and before theirs.
+// unless it is lost, or their session has ended meanwhile: then the next ones get
+// it, in its order. All of a session are detached together, or the first one's
+// messages would go to the others of the same session, and before theirs.
 func (q *queue) detach(lost bool, cs ...*consumer) {
 	q.mu.Lock()
 	for _, c := range cs {
 		q.leave(c)
 	}
 	for _, c := range cs {
+		lost = lost || c.unsettled.hasEnded()
 		for l := c.under.first; lost && l != nil; l = c.under.first {
 			q.takeBack(l)
 			q.putBack(l)

@@ -66,22 +66,6 @@ func (s *store) init(d *delivery, sep destination.Separator, limit int64, letter
 	s.all = make(map[*queue]struct{})
 }
 
-func (s *store) len() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.all)
-}
-
-func (s *store) drops() map[string]uint64 {
-	drops := make(map[string]uint64)
-	for why := range s.dropped {
-		if n := s.dropped[why].Load(); n > 0 {
-			drops[dropNames[why]] = n
-		}
-	}
-	return drops
-}
-
 // reserve takes room for n bytes, if there is.
 func (s *store) reserve(n int) bool {
 	if s.bytes.Add(int64(n)) <= s.limit {
@@ -157,6 +141,16 @@ func (s *store) serve(dest string, rule *Rule, c *consumer) (*queue, error) {
 	}
 }
 
+// hand sends a message to one subscription to a topic.
+func (s *store) hand(ctx context.Context, m message.Raw, to subscription) {
+	if to.queue != nil {
+		s.post(ctx, m, to)
+		return
+	}
+	m.Session, m.Subscription = to.session, to.id
+	_ = s.delivery.to(ctx, m) // it is counted
+}
+
 // post stores a message for one subscription to a topic. A client for which too
 // much waits is cut, as one that does not read is.
 func (s *store) post(ctx context.Context, m message.Raw, to subscription) {
@@ -217,7 +211,7 @@ func (c *consumer) message(l *letter) message.Raw {
 func (s *store) bury(l *letter) {
 	ctx, dest := l.ctx, l.queue.rule.Acks.DeadLetter
 	err := errDead
-	if dest != "" && dest != l.m.Destination {
+	if dest != "" && dest != l.m.Destination && s.letters != nil {
 		m := message.Raw{Destination: dest, Payload: l.m.Payload, Header: l.m.Header.
 			With(message.HeaderDeadFrom, l.m.Destination).
 			With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
 // Users delivers to users: a session that subscribes to "/user/queue/x" gets
@@ -27,8 +28,11 @@ import (
 // principal, or with one whose name is empty, is nobody's.
 type Users struct {
 	config     UsersConfig
+	rules      rules
 	delivery   delivery
+	store      store
 	unresolved atomic.Uint64
+	closed     atomic.Bool
 
 	mu       sync.RWMutex
 	sessions map[string]*userSession   // by session id
@@ -39,11 +43,18 @@ var _ message.RawHandler = (*Users)(nil)
 
 // userSession is a connected session and its subscriptions to user destinations.
 type userSession struct {
-	session *message.Session
-	user    string
-	byID    map[string]string   // subscription id to destination
-	byDest  map[string][]string // destination without the prefix to subscription ids
-	holds   holdings            // all of its subscriptions, see Observe
+	session   *message.Session
+	user      string
+	byID      map[string]userEntry
+	byDest    map[string][]subscription // by destination without the prefix
+	holds     holdings                  // all of its subscriptions, see Observe
+	unsettled *unsettled                // nil until a subscription acknowledges
+}
+
+// userEntry is a subscription of a session.
+type userEntry struct {
+	destination string    // without the prefix
+	consumer    *consumer // of its own queue, if it acknowledges
 }
 
 // NewUsers returns a resolver of user destinations that delivers to outbound.
@@ -53,18 +64,32 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 		sessions: make(map[string]*userSession),
 		users:    make(map[string][]*userSession),
 	}
+	u.rules = newRules(destination.Slash, config.Rules)
 	u.delivery.init(outbound, config.Events, config.Logger)
+	u.store.init(&u.delivery, destination.Slash, u.config.MaxBytes, config.DeadLetters)
 	return u
+}
+
+// Stop refuses what comes later, gives up what is not settled, and returns when no
+// timer runs any more.
+func (u *Users) Stop() {
+	u.closed.Store(true)
+	u.store.close()
 }
 
 // Handle takes a message of any kind. It never blocks unless the outbound
 // handler does. A message for a user who has no session here is counted and is
 // no error.
 func (u *Users) Handle(ctx context.Context, m message.Raw) error {
-	if m.Kind == message.KindData {
+	switch {
+	case m.Kind == message.KindDisconnect && m.Session != nil:
+		u.disconnect(m.Session)
+		return nil
+	case u.closed.Load():
+		return errClosed
+	case m.Kind == message.KindData:
 		return u.send(ctx, m)
-	}
-	if m.Session == nil {
+	case m.Session == nil:
 		return errNoSession
 	}
 	switch m.Kind {
@@ -74,8 +99,8 @@ func (u *Users) Handle(ctx context.Context, m message.Raw) error {
 		return u.subscribe(ctx, m)
 	case message.KindUnsubscribe:
 		u.unsubscribe(ctx, m)
-	case message.KindDisconnect:
-		u.disconnect(m.Session)
+	case message.KindAck, message.KindNack:
+		return u.settle(m)
 	default:
 		return errUnsupported(m.Kind)
 	}
@@ -83,7 +108,7 @@ func (u *Users) Handle(ctx context.Context, m message.Raw) error {
 }
 
 func (u *Users) connect(s *message.Session) error {
-	us := &userSession{session: s, byID: make(map[string]string), byDest: make(map[string][]string)}
+	us := &userSession{session: s, byID: make(map[string]userEntry), byDest: make(map[string][]subscription)}
 	if p := s.User(); p != nil {
 		us.user = p.Name()
 	}
@@ -99,12 +124,28 @@ func (u *Users) connect(s *message.Session) error {
 	return nil
 }
 
+// disconnect forgets a session. The queues of its subscriptions end with it.
 func (u *Users) disconnect(s *message.Session) {
+	us := u.forget(s)
+	if us == nil || us.unsettled == nil {
+		return
+	}
+	var consumers []*consumer
+	for _, e := range us.byID {
+		if e.consumer != nil {
+			consumers = append(consumers, e.consumer)
+		}
+	}
+	us.unsettled.lose(consumers)
+}
+
+// forget takes a session out of the maps; nobody changes it any more.
+func (u *Users) forget(s *message.Session) *userSession {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	us := u.sessions[s.ID()]
 	if us == nil {
-		return
+		return nil
 	}
 	delete(u.sessions, s.ID())
 	left := slices.DeleteFunc(slices.Clone(u.users[us.user]), func(o *userSession) bool { return o == us })
@@ -113,6 +154,7 @@ func (u *Users) disconnect(s *message.Session) {
 	} else {
 		u.users[us.user] = left
 	}
+	return us
 }
 
 func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
@@ -124,15 +166,31 @@ func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 	if strings.ContainsAny(dest, "*?{}") {
 		return message.Errorf(message.CodeDenied, "patterns are not allowed in user destinations")
 	}
-	if err := u.store(m, dest); err != nil {
+	mode, err := ackModeOf(m)
+	if err != nil {
 		return err
+	}
+	j := &join{to: subscription{session: m.Session, id: m.Subscription}}
+	if err := j.readResume(m.Header); err != nil {
+		return err
+	}
+	if m.Header.Get(message.HeaderSelector) != "" {
+		return errSelector
+	}
+	if err := u.keep(m, dest, mode); err != nil {
+		return err
+	}
+	if j.resume { // nothing is kept
+		answer := j.answer(m.Destination, false)
+		answer.Session, answer.Subscription = m.Session, m.Subscription
+		_ = u.delivery.to(ctx, answer) // it is counted
 	}
 	m.Done.Reached(message.Stored)
 	u.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
 	return nil
 }
 
-func (u *Users) store(m message.Raw, dest string) error {
+func (u *Users) keep(m message.Raw, dest string, mode ackMode) error {
 	if m.Subscription == "" {
 		return errNoID
 	}
@@ -148,40 +206,77 @@ func (u *Users) store(m message.Raw, dest string) error {
 	if limit := u.config.MaxSubscriptions; limit >= 0 && len(us.byID) >= limit {
 		return errTooMany(limit)
 	}
-	us.byID[m.Subscription] = dest
-	us.byDest[dest] = append(slices.Clone(us.byDest[dest]), m.Subscription)
+	e, s := userEntry{destination: dest}, subscription{session: m.Session, id: m.Subscription}
+	if mode != ackAuto {
+		if us.unsettled == nil {
+			us.unsettled = new(unsettled)
+		}
+		e.consumer = &consumer{subscription: s, mode: mode, unsettled: us.unsettled}
+		q, err := u.store.single(u.rules.of(m.Destination), e.consumer)
+		if err != nil {
+			return err
+		}
+		s.queue = q
+	}
+	us.byID[m.Subscription] = e
+	us.byDest[dest] = append(slices.Clone(us.byDest[dest]), s)
 	return nil
 }
 
-func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {
-	if dest, ok := u.remove(m); ok {
-		u.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: u.config.Prefix + dest, Subscription: m.Subscription})
+func (u *Users) settle(m message.Raw) error {
+	u.mu.RLock()
+	us := u.sessions[m.Session.ID()]
+	var unsettled *unsettled
+	if us != nil {
+		unsettled = us.unsettled
 	}
+	u.mu.RUnlock()
+	switch {
+	case us == nil:
+		return errNotConnected
+	case unsettled == nil:
+		return ErrUnknownAck
+	}
+	return unsettled.settle(m)
 }
 
-func (u *Users) remove(m message.Raw) (dest string, ok bool) {
+func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {
+	e, ok := u.remove(m)
+	if !ok {
+		return
+	}
+	if e.consumer != nil {
+		e.consumer.queue.detach(false, e.consumer)
+	}
+	u.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: u.config.Prefix + e.destination, Subscription: m.Subscription})
+}
+
+func (u *Users) remove(m message.Raw) (e userEntry, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	us := u.sessions[m.Session.ID()]
 	if us == nil {
-		return "", false
+		return e, false
 	}
-	if dest, ok = us.byID[m.Subscription]; !ok {
-		return "", false
+	if e, ok = us.byID[m.Subscription]; !ok {
+		return e, false
 	}
 	delete(us.byID, m.Subscription)
-	left := slices.DeleteFunc(slices.Clone(us.byDest[dest]), func(id string) bool { return id == m.Subscription })
+	left := slices.DeleteFunc(slices.Clone(us.byDest[e.destination]), func(s subscription) bool { return s.id == m.Subscription })
 	if len(left) == 0 {
-		delete(us.byDest, dest)
+		delete(us.byDest, e.destination)
 	} else {
-		us.byDest[dest] = left
+		us.byDest[e.destination] = left
 	}
-	return dest, true
+	return e, true
 }
 
 // send delivers "/user/{name}/dest" to every subscription to "/user/dest" of the
 // session or the user of that name.
 func (u *Users) send(ctx context.Context, m message.Raw) error {
+	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
+		return errTransaction
+	}
 	rest, ok := strings.CutPrefix(m.Destination, u.config.Prefix+"/")
 	escaped, dest, ok2 := strings.Cut(rest, "/")
 	name, err := url.PathUnescape(escaped)
@@ -196,8 +291,7 @@ func (u *Users) send(ctx context.Context, m message.Raw) error {
 	out := u.delivery.prepare(m)
 	out.Destination = u.config.Prefix + "/" + dest
 	for _, t := range targets {
-		out.Session, out.Subscription = t.session, t.id
-		_ = u.delivery.to(ctx, out) // it is counted
+		u.store.hand(ctx, out, t)
 	}
 	m.Done.Reached(message.Stored)
 	return nil
@@ -215,9 +309,7 @@ func (u *Users) resolve(name, dest string) []subscription {
 	}
 	var found []subscription
 	for _, us := range sessions {
-		for _, id := range us.byDest[dest] {
-			found = append(found, subscription{session: us.session, id: id})
-		}
+		found = append(found, us.byDest[dest]...)
 	}
 	return found
 }
@@ -234,6 +326,8 @@ type UsersStats struct {
 	Failed uint64
 	// Unresolved counts messages for which no session had a subscription.
 	Unresolved uint64
+	// QueueStats are those of the subscriptions that acknowledge.
+	QueueStats
 }
 
 // Stats returns a snapshot.
@@ -246,5 +340,6 @@ func (u *Users) Stats() UsersStats {
 		Delivered:  u.delivery.delivered.Load(),
 		Failed:     u.delivery.failed.Load(),
 		Unresolved: u.unresolved.Load(),
+		QueueStats: u.store.stats(),
 	}
 }

@@ -120,7 +120,10 @@ func (f *follower) around(endpoint func(context.Context, message.Raw) error) fun
 			return err
 		}
 		defer hold.Cancel()
-		ask := message.Raw{Kind: message.KindSubscribe, Destination: dest, Subscription: m.Subscription, Session: m.Session, Header: m.Header}
+		ask := message.Raw{
+			Kind: message.KindSubscribe, Destination: dest, Subscription: m.Subscription, Session: m.Session,
+			Header: m.Header.Without(message.HeaderOffset, message.HeaderEpoch), // the snapshot has what was missed
+		}
 		err = await(ctx, f.router.replies, ask, message.Stored)
 		if err != nil && ctx.Err() == nil {
 			// There is no subscription, or an older one of this id.

@@ -2,6 +2,7 @@ package handler_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -341,4 +342,22 @@ func TestLiveWiringMistakes(t *testing.T) {
 			t.Errorf("panics with %q, want %q", text, want)
 		}
 	}
+}
+
+// TestLiveResumesByItsSnapshot: where the subscriber was before is not the broker's
+// business.
+func TestLiveResumesByItsSnapshot(t *testing.T) {
+	f, r := newFeed(handler.Config{})
+	var asked message.Header
+	f.subscribed = func(m message.Raw) error {
+		asked = m.Header
+		m.Done.Reached(message.Stored)
+		return nil
+	}
+	handler.OnSubscribe(r, "/a", func(context.Context, struct{}) (string, error) { return "x", nil }, handler.Live("/topic/a"))
+	own := message.Header{}.With(message.HeaderAckMode, "client")
+	m := message.Raw{Kind: message.KindSubscribe, Destination: "/app/a", Subscription: "1", Session: f.session}
+	m.Header = own.With(message.HeaderOffset, "7").With(message.HeaderEpoch, "e")
+	mustHandle(t, r.Handle(t.Context(), m))
+	expect(t, "header", fmt.Sprint(asked), fmt.Sprint(own))
 }

@@ -24,7 +24,8 @@ const (
 // Its key is the message's identity. Payload and header are never changed in
 // place, so the same memory means the same content, and comparing them costs
 // nothing; an interceptor that changes either for one receiver makes a key of
-// its own. Messages without an id are not kept: each gets one that is its own.
+// its own. Messages without an id are not kept: each gets one that is its own. Nor
+// are those that are to be acknowledged: each delivery has its own id for that.
 type frameCache struct {
 	encodings atomic.Uint64
 	slots     [cacheSets][cacheWays]atomic.Pointer[cachedFrame]
@@ -64,9 +65,10 @@ func (c *frameCache) get(f *Framing, d Dialect, version uint8, m *message.Raw) (
 		return nil, err
 	}
 	e := &cachedFrame{framing: f, version: version, of: *m, frame: NewFrame(f, octets), size: int64(len(octets) + len(m.Payload))}
-	e.frame.passing = m.Kind == message.KindData && m.Header.Get(message.HeaderAck) == ""
 	e.of.Session, e.of.Done = nil, nil
-	if m.Header.Get(message.HeaderMessageID) != "" {
+	settled := m.Header.Get(message.HeaderAck) != "" // it is one subscription's alone
+	e.frame.passing = m.Kind == message.KindData && !settled
+	if m.Header.Get(message.HeaderMessageID) != "" && !settled {
 		c.put(set, e)
 	}
 	return e.frame, nil

@@ -56,14 +56,19 @@ func TestFrameCacheKeyIsIdentity(t *testing.T) {
 	})
 }
 
-// TestFrameCacheKeepsNoMessageWithoutID gets one twice: for all that is known
-// these are two messages.
-func TestFrameCacheKeepsNoMessageWithoutID(t *testing.T) {
-	c, m := new(frameCache), delivery()
-	m.Header = message.Header{}
-	first, _ := c.get(FramingWebSocket, plain{}, 0, &m)
-	if second, _ := c.get(FramingWebSocket, plain{}, 0, &m); first == second {
-		t.Error("the same frame")
+// TestFrameCacheKeepsWhatIsShared: a message without an id may be another one, and
+// one that is to be acknowledged is one subscription's alone.
+func TestFrameCacheKeepsWhatIsShared(t *testing.T) {
+	for name, h := range map[string]message.Header{
+		"no id": {},
+		"ack":   delivery().Header.With(message.HeaderAck, "1"),
+	} {
+		c, m := new(frameCache), delivery()
+		m.Header = h
+		first, _ := c.get(FramingWebSocket, plain{}, 0, &m)
+		if second, _ := c.get(FramingWebSocket, plain{}, 0, &m); first == second || c.bytes.Load() > 0 {
+			t.Errorf("%s: it is kept", name)
+		}
 	}
 }
 
