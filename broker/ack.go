@@ -39,6 +39,7 @@ var ErrUnknownAck error = message.Errorf(message.CodeNotFound, "there is nothing
 type unsettled struct {
 	mu      sync.Mutex
 	last    uint64
+	ended   bool // nobody settles any more
 	open    map[uint64]delivered
 	expired [64]uint64 // the last ones whose deadline has passed
 	oldest  int        // of these
@@ -77,17 +78,44 @@ func (u *unsettled) expire(ack uint64) {
 	u.oldest = (u.oldest + 1) % len(u.expired)
 }
 
-// lose ends what is under way to subscriptions that ended before their session.
-func (u *unsettled) lose() {
+// lose ends what a session has at queues: its consumers, all of one queue together,
+// and what is under way to those that ended before. u is nil if none acknowledged.
+func (u *unsettled) lose(consumers []*consumer) {
+	all := make(map[*queue][]*consumer)
+	for _, c := range consumers {
+		all[c.queue] = append(all[c.queue], c)
+	}
+	for c := range u.end() {
+		all[c.queue] = append(all[c.queue], c)
+	}
+	for q, cs := range all {
+		q.detach(true, cs...)
+	}
+}
+
+// end notes that the session has ended, and returns to whom something is under way.
+func (u *unsettled) end() map[*consumer]struct{} {
+	if u == nil {
+		return nil
+	}
 	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = true
 	consumers := make(map[*consumer]struct{})
 	for _, d := range u.open {
 		consumers[d.to] = struct{}{}
 	}
-	u.mu.Unlock()
-	for c := range consumers {
-		c.queue.detach(c, true)
+	return consumers
+}
+
+// hasEnded reports whether the session has.
+func (u *unsettled) hasEnded() bool {
+	if u == nil {
+		return false
 	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ended
 }
 
 // find returns the delivery that m settles: by its id, or, where the client knows

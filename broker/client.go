@@ -183,23 +183,28 @@ func (b *Memory) unsubscribe(ctx context.Context, m message.Raw) {
 	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	e, ok := c.subscriptions[m.Subscription]
-	delete(c.subscriptions, m.Subscription)
-	c.mu.Unlock()
-	if ok {
-		b.remove(e, false)
+	if e, ok := c.take(m.Subscription); ok {
+		b.remove(e)
 		b.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: e.destination, Subscription: m.Subscription})
 	}
 }
 
+// take takes a subscription out of those of the client.
+func (c *client) take(id string) (entry, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.subscriptions[id]
+	delete(c.subscriptions, id)
+	return e, ok
+}
+
 // remove takes a subscription out of the index and out of its queue.
-func (b *Memory) remove(e entry, lost bool) {
+func (b *Memory) remove(e entry) {
 	if e.index != nil {
 		b.index.Remove(e.index)
 	}
 	if e.queue != nil {
-		e.queue.detach(e.consumer, lost)
+		e.queue.detach(false, e.consumer)
 	}
 }
 
@@ -223,11 +228,15 @@ func (b *Memory) forget(s *message.Session) bool {
 	all, unsettled := c.subscriptions, c.unsettled
 	c.gone, c.subscriptions = true, nil
 	c.mu.Unlock()
+	var consumers []*consumer
 	for _, e := range all {
-		b.remove(e, true)
+		if e.index != nil {
+			b.index.Remove(e.index)
+		}
+		if e.queue != nil {
+			consumers = append(consumers, e.consumer)
+		}
 	}
-	if unsettled != nil {
-		unsettled.lose()
-	}
+	unsettled.lose(consumers)
 	return true
 }

@@ -322,3 +322,30 @@ func TestHistoryPublishWithinDelivery(t *testing.T) {
 	o.sendAll("/topic/a", "first")
 	wantLines(t, c, "1 /topic/a second")
 }
+
+// TestCloseFreesPublishers: whoever waits because too much waits to be delivered
+// goes on when the broker is closed.
+func TestCloseFreesPublishers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		block := make(chan struct{})
+		out := message.HandlerFunc[[]byte](func(_ context.Context, m message.Raw) error {
+			if m.Kind == message.KindData {
+				<-block
+			}
+			return nil
+		})
+		b := broker.NewMemory(out, broker.Config{Rules: []broker.Rule{{Prefix: "/topic", Retain: true}}})
+		o, c := ops{t, b}, newClient("")
+		o.connect(c)
+		o.must(o.subscribe(c, "1", "/topic/a"))
+		var publishers sync.WaitGroup
+		for range 3000 {
+			publishers.Go(func() { _ = o.send("/topic/a", "x") })
+		}
+		synctest.Wait()
+		b.Close()
+		synctest.Wait()
+		close(block)
+		publishers.Wait()
+	})
+}

@@ -81,7 +81,7 @@ func (l *lane) begin(ctx context.Context, j *join) error {
 }
 
 func (l *lane) awaitRoom() {
-	for l.running && len(l.steps)-l.done >= maxSteps {
+	for l.running && !l.dead && len(l.steps)-l.done >= maxSteps {
 		l.room.Wait()
 	}
 }
@@ -209,6 +209,7 @@ func (l *lane) watch() {
 // end makes a lane dead. The lock is held.
 func (l *lane) end() {
 	l.dead = true
+	l.room.Broadcast() // who waits leaves, and makes no room for another one
 	l.giveUp(l.kept.n)
 	if l.timer != nil && l.timer.Stop() {
 		l.broker.store.timers.Done()

@@ -60,7 +60,7 @@ func (q *queue) add(ctx context.Context, m message.Raw) error {
 	defer q.unlock() // one that was made for what it has no room for goes
 	bounds := &q.rule.Backlog
 	switch {
-	case q.dead:
+	case q.dead || q.abandoned():
 		return errGone
 	case q.n >= bounds.Messages || q.bytes+l.size > bounds.Bytes:
 		return errBacklog
@@ -96,34 +96,41 @@ func (q *queue) attach(c *consumer) error {
 	return nil
 }
 
-// detach serves c no more. What is under way to it may still be settled, unless it
-// is lost: then the next ones get it, in its order.
-func (q *queue) detach(c *consumer, lost bool) {
+// detach serves these no more. What is under way to them may still be settled,
+// unless it is lost, or their session has ended meanwhile: then the next ones get
+// it, in its order. All of a session are detached together, or the first one's
+// messages would go to the others of the same session, and before theirs.
+func (q *queue) detach(lost bool, cs ...*consumer) {
 	q.mu.Lock()
+	for _, c := range cs {
+		q.leave(c)
+	}
+	for _, c := range cs {
+		lost = lost || c.unsettled.hasEnded()
+		for l := c.under.first; lost && l != nil; l = c.under.first {
+			q.takeBack(l)
+			q.putBack(l)
+		}
+	}
+	if q.single {
+		q.discard(dropGone)
+	}
+	q.unlock()
+	q.run()
+}
+
+// leave takes c out of those who are served.
+func (q *queue) leave(c *consumer) {
 	if i := slices.Index(q.consumers, c); i >= 0 {
 		q.consumers = slices.Delete(q.consumers, i, i+1)
 		if i < q.turn {
 			q.turn--
 		}
+		if c.under.n > 0 {
+			q.leaving = append(q.leaving, c)
+		}
 	}
 	c.left = true
-	for l := c.under.first; lost && l != nil; l = c.under.first {
-		q.takeBack(l)
-		if q.single {
-			q.drop(l, dropGone)
-			continue
-		}
-		q.again.insert(l, bySeq)
-	}
-	if q.single {
-		q.discard(dropGone)
-	}
-	q.leaving = slices.DeleteFunc(q.leaving, func(o *consumer) bool { return o == c })
-	if c.under.n > 0 {
-		q.leaving = append(q.leaving, c)
-	}
-	q.unlock()
-	q.run()
 }
 
 // run delivers what can be delivered, unless somebody does.
@@ -214,7 +221,7 @@ func (q *queue) delivered(l *letter, c *consumer, err error) {
 	case isUnreachable(err): // most likely it has gone, and that will be told
 		c.rest = time.Now().Add(q.rule.Acks.Backoff)
 		l.deliveries--
-		q.again.insert(l, bySeq)
+		q.putBack(l)
 	default: // be it because of the message or of the consumer: others may take more of them
 		c.rest = time.Now().Add(q.rule.Acks.Backoff)
 		q.refuse(l)

@@ -252,6 +252,37 @@ func TestLostSessionsMessagesKeepTheirOrder(t *testing.T) {
 	})
 }
 
+// So they do when others wait for them already.
+func TestLostSessionsMessagesGoOnTogether(t *testing.T) {
+	queues(t, broker.Rule{Acks: broker.Acks{Prefetch: 2}}, func(t *testing.T, o ops, b *broker.Memory) {
+		x, y := o.newClient(), o.newClient()
+		o.consume(x, "1", "client-individual")
+		o.consume(x, "2", "client")
+		o.consume(x, "3", "client-individual")
+		o.sendAll("/queue/a", "1", "2", "3", "4", "5", "6", "7")
+		o.consume(y, "1", "")
+		wantGot(t, y, "7")
+		o.must(o.disconnect(x))
+		wantGot(t, y, "1 x2", "2 x2", "3 x2", "4 x2", "5 x2", "6 x2")
+	})
+}
+
+// What a session had not settled does not go to its other subscriptions at its end.
+func TestLostSessionGetsNothingMore(t *testing.T) {
+	for range 20 { // its subscriptions end in any order
+		queues(t, broker.Rule{Acks: broker.Acks{Prefetch: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+			x, y := o.newClient(), o.newClient()
+			o.consume(x, "1", "client-individual")
+			o.sendAll("/queue/a", "1")
+			o.consume(x, "2", "")
+			o.must(o.disconnect(x))
+			wantGot(t, x, "1")
+			o.consume(y, "1", "")
+			wantGot(t, y, "1 x2")
+		})
+	}
+}
+
 // After UNSUBSCRIBE what was delivered may still be settled; what is not goes on
 // when the session ends, or at its deadline.
 func TestUnsubscribeLeavesDeliveriesToSettle(t *testing.T) {
@@ -520,6 +551,45 @@ func TestQueueAndOutbound(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A delivery may fail when there is nobody any more whom the message could go to.
+func TestDeliveryFailsAtTheEnd(t *testing.T) {
+	for _, tc := range []struct {
+		name, dest, mode string
+		end              func(o ops, c *client)
+		reason           string
+	}{
+		{"of the broker", "/queue/a", "", func(o ops, c *client) { o.b.(*broker.Memory).Close() }, "closed"},
+		{"of the subscription", "/topic/a", "client", func(o ops, c *client) { o.must(o.unsubscribe(c, "1")) }, "gone"},
+	} {
+		for _, err := range []error{errors.New("not you"), message.Errorf(message.CodeUnavailable, "gone")} {
+			t.Run(tc.name+", "+err.Error(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var o ops
+					c := newClient("")
+					out := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+						if m.Kind == message.KindConnected {
+							return nil
+						}
+						tc.end(o, c)
+						return err
+					})
+					b := broker.NewMemory(out, broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue, Receipts: message.Handled}}})
+					defer b.Close()
+					o = ops{t, b}
+					o.connect(c)
+					o.must(o.subscribeAs(c, "1", tc.dest, tc.mode))
+					told := 0
+					m := message.Raw{Destination: tc.dest, Done: message.NewCompletion(message.Handled, func(error) { told++ })}
+					m.Done.Release(o.do(m))
+					if s := b.Stats(); s.Bytes != 0 || s.Queues != 0 || s.Dropped[tc.reason] != 1 || told != 1 {
+						t.Errorf("told %d times, stats %+v", told, s)
+					}
+				})
+			})
+		}
 	}
 }
 

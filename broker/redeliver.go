@@ -13,8 +13,7 @@ func (q *queue) refuse(l *letter) {
 	l.refusals++
 	acks := &q.rule.Acks
 	switch {
-	case q.single && len(q.consumers) == 0:
-		q.drop(l, dropGone)
+	case q.orphaned(l):
 	case acks.MaxDeliveries > 0 && l.refusals >= acks.MaxDeliveries:
 		q.doomed = append(q.doomed, l)
 		q.settled(l, errDead)
@@ -107,6 +106,30 @@ func (q *queue) wakeForNext() {
 		}
 	}
 }
+
+// putBack lets a letter that is in no list be delivered again at once.
+func (q *queue) putBack(l *letter) {
+	if !q.orphaned(l) {
+		q.again.insert(l, bySeq)
+	}
+}
+
+// orphaned gives up a letter that is in no list if nobody can get it any more, and
+// reports whether it did: its queue may have ended while it was delivered.
+func (q *queue) orphaned(l *letter) bool {
+	switch {
+	case q.dead:
+		q.drop(l, dropClosed)
+	case q.abandoned():
+		q.drop(l, dropGone)
+	default:
+		return false
+	}
+	return true
+}
+
+// abandoned reports whether the one subscription of the queue has ended.
+func (q *queue) abandoned() bool { return q.single && len(q.consumers) == 0 }
 
 // drop gives up a letter that is in no list.
 func (q *queue) drop(l *letter, why dropReason) {

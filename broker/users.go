@@ -130,12 +130,13 @@ func (u *Users) disconnect(s *message.Session) {
 	if us == nil || us.unsettled == nil {
 		return
 	}
+	var consumers []*consumer
 	for _, e := range us.byID {
 		if e.consumer != nil {
-			e.consumer.queue.detach(e.consumer, true)
+			consumers = append(consumers, e.consumer)
 		}
 	}
-	us.unsettled.lose()
+	us.unsettled.lose(consumers)
 }
 
 // forget takes a session out of the maps; nobody changes it any more.
@@ -245,7 +246,7 @@ func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {
 		return
 	}
 	if e.consumer != nil {
-		e.consumer.queue.detach(e.consumer, false)
+		e.consumer.queue.detach(false, e.consumer)
 	}
 	u.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: u.config.Prefix + e.destination, Subscription: m.Subscription})
 }
