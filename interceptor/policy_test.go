@@ -225,7 +225,9 @@ func TestPolicyExplain(t *testing.T) {
 		interceptor.Deny(send|subscribe, "/app/admin/**", interceptor.Role("guest", "trial")),
 		interceptor.Allow(subscribe, "/room/{id}", interceptor.VarIsUser("id")),
 	)
-	line := func(n int) string { return strings.Replace(at, at[strings.LastIndex(at, ":"):], fmt.Sprint(":", lineOf(at)+n), 1) }
+	line := func(n int) string {
+		return strings.Replace(at, at[strings.LastIndex(at, ":"):], fmt.Sprint(":", lineOf(at)+n), 1)
+	}
 	for _, tt := range []struct {
 		got  interceptor.Verdict
 		want string
