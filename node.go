@@ -3,6 +3,7 @@ package headrace
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -71,6 +72,10 @@ type Config struct {
 	// UnorderedInbound lets messages of one session be handled side by side.
 	// Zero means in order.
 	UnorderedInbound bool
+	// UnorderedOutbound lets messages to one session overtake each other: they are
+	// handed to it by workers, not by who publishes them. It is for a Gate that
+	// blocks. Zero means in order, on the publisher's goroutine.
+	UnorderedOutbound bool
 	// Workers is how many handlers run at once while none blocks. Zero means
 	// 2 x GOMAXPROCS.
 	Workers int
@@ -133,7 +138,8 @@ type Node struct {
 	Events *channel.DirectChannel[broker.Event]
 
 	split    split
-	adapters atomic.Pointer[[]Adapter] // that Serve was given
+	outgoing *channel.ExecutorChannel[[]byte] // nil unless Config.UnorderedOutbound
+	adapters atomic.Pointer[[]Adapter]        // that Serve was given
 }
 
 // New returns a node that is ready for adapters. Shutdown or Close ends it; [Node.Serve]
@@ -197,6 +203,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.Inbound.Shutdown(ctx)
 	n.Broker.Close()
 	n.Users.Stop()
+	if n.outgoing != nil {
+		err = errors.Join(err, n.outgoing.Shutdown(ctx))
+	}
 	return err
 }
 
@@ -206,4 +215,7 @@ func (n *Node) Close() {
 	n.Inbound.Close()
 	n.Broker.Close()
 	n.Users.Stop()
+	if n.outgoing != nil {
+		n.outgoing.Close()
+	}
 }

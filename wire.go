@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
 )
@@ -17,6 +18,16 @@ func (n *Node) wire() {
 	end := message.RawHandler(message.HandlerFunc[[]byte](deliver))
 	if gate := n.split.config.Gate; gate != nil {
 		end = gate(end)
+	}
+	if n.split.config.UnorderedOutbound {
+		n.outgoing = channel.NewExecutorChannel(channel.Config[[]byte]{
+			Name:      "outbound",
+			Workers:   n.split.config.Workers,
+			Unordered: true,
+			Logger:    n.split.config.Logger,
+		})
+		n.outgoing.Subscribe(end)
+		end = n.outgoing
 	}
 	n.Outbound.Subscribe(end)
 }
