@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/headrace/headrace/message"
 )
@@ -64,10 +65,25 @@ func answering[In, Out any](rt *route, f func(context.Context, In) (Out, error))
 	}
 }
 
-// noReply takes [ErrNoReply] out: it is an answer, not a failure.
+// noReply takes [ErrNoReply] out: it is an answer, not a failure. What is joined to
+// it is one.
 func noReply(err error) error {
-	if err != nil && errors.Is(err, ErrNoReply) {
+	if err != nil && errors.Is(err, ErrNoReply) && isNoReply(err) {
 		return nil
 	}
 	return err
+}
+
+// isNoReply reports whether an error is nothing else than [ErrNoReply].
+func isNoReply(err error) bool {
+	if err == ErrNoReply {
+		return true
+	}
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return isNoReply(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(err.Unwrap(), func(err error) bool { return !isNoReply(err) })
+	}
+	return false
 }

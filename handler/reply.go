@@ -12,8 +12,9 @@ import (
 	"github.com/headrace/headrace/message/codec"
 )
 
-// ErrNoReply is returned by an endpoint or error handler that has nothing to
-// send. The message counts as handled.
+// ErrNoReply is returned, itself or wrapped, by an endpoint or error handler that
+// has nothing to send. The message counts as handled. An error that is joined to
+// it is an error all the same.
 var ErrNoReply = errors.New("handler: no reply")
 
 // Reply is the output of endpoints that say more about their reply than its
