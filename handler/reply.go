@@ -104,6 +104,7 @@ func (r *Router) newPlan(o options, otherwise audience, names []string, source s
 			p.targets = append(p.targets, target{to.audience, r.defaultAddress(to.audience)})
 		}
 		for _, d := range to.destinations {
+			mustWire(d != "", "empty reply destination at "+source)
 			a, err := parseAddress(d, names)
 			if err != nil {
 				panic(fmt.Sprintf("handler: reply destination %q at %s: %v", d, source, err))
