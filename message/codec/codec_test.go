@@ -29,6 +29,15 @@ type (
 	// Even is read by its own rules, and says in words for the client what is
 	// wrong.
 	Even int
+	// Visit has fields that read themselves.
+	Visit struct {
+		At    time.Time `json:"at"`
+		Stops []struct {
+			By *Visit `json:"by"`
+		} `json:"stops"`
+		Closed *Closed
+		hidden int
+	}
 	// Closed is read by its own rules and speaks to the log only.
 	Closed int
 )

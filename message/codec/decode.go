@@ -72,7 +72,7 @@ func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
 	}
 	c, mediaType, err := s.find(contentType)
 	if err != nil {
-		return err
+		return unread(err, v)
 	}
 	if err := c.Unmarshal(payload, v); err != nil {
 		if _, authored := errors.AsType[*message.Error](err); authored {
@@ -81,6 +81,14 @@ func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
 		return message.Errorf(message.CodeInvalid, "payload is not valid %.80s for type %s", mediaType, pointee(v)).WithCause(err)
 	}
 	return nil
+}
+
+// unread adds to what is wrong with a content type what was wanted.
+func unread(err error, v any) error {
+	if e, ok := errors.AsType[*message.Error](err); ok {
+		return message.Errorf(e.Code, "payload for type %s: %s", pointee(v), e.Message).WithCause(e.Unwrap())
+	}
+	return err
 }
 
 // pointee names the type of what v points to.
