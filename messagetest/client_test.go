@@ -297,3 +297,27 @@ func TestRecord(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+// TestClientDisconnectWaits: what happens when a client goes has happened when
+// Disconnect returns, also on another goroutine.
+func TestClientDisconnectWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var left atomic.Bool
+		inbound, _ := hall(t, func(_ context.Context, m message.Raw) error {
+			if m.Kind != message.KindDisconnect {
+				return nil
+			}
+			m.Done.Hold()
+			go func() {
+				time.Sleep(time.Second)
+				left.Store(true)
+				m.Done.Release(nil)
+			}()
+			return nil
+		})
+		messagetest.Connect(t, inbound).Disconnect()
+		if !left.Load() {
+			t.Error("Disconnect returned before it was handled")
+		}
+	})
+}
