@@ -364,6 +364,7 @@ func (l *ledger) give(s *sub, sent *posting, m message.Raw, err error, now time.
 	case err == wayErrors[vetoed]:
 		l.drop(it, "vetoed")
 	case err == wayErrors[refusing]:
+		s.rest = now.Add(it.line.rule.Acks.Backoff)
 		l.refuse(it, now)
 	default: // it does not count
 		it.deliveries--

@@ -222,7 +222,8 @@ func (q *queue) delivered(l *letter, c *consumer, err error) {
 		c.rest = time.Now().Add(q.rule.Acks.Backoff)
 		l.deliveries--
 		q.putBack(l)
-	default:
+	default: // be it because of the message or of the consumer: others may take more of them
+		c.rest = time.Now().Add(q.rule.Acks.Backoff)
 		q.refuse(l)
 	}
 }

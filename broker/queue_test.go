@@ -678,3 +678,36 @@ func TestClose(t *testing.T) {
 		}
 	})
 }
+
+// A consumer whose deliveries the way out refuses does not spoil the messages: the
+// others get them, and it is tried once in a while.
+func TestQueueLetsARefusedConsumerRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, y := newClient(""), newClient("")
+		refused := 0
+		out := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			if m.Session == x.Session && m.Kind == message.KindData {
+				refused++
+				return errors.New("not you")
+			}
+			return m.Session.Deliver(ctx, m)
+		})
+		b := broker.NewMemory(out, broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
+		defer b.Close()
+		o := ops{t, b}
+		for _, c := range []*client{x, y} {
+			o.connect(c)
+			o.consume(c, "1", "")
+		}
+		for i := range 100 {
+			o.sendAll("/queue/a", fmt.Sprint(i))
+		}
+		time.Sleep(10 * time.Second)
+		if n := len(y.take()); n != 100 || refused > 10 {
+			t.Errorf("the other one got %d of 100, %d were refused", n, refused)
+		}
+		if s := b.Stats(); s.DeadLetters != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}

@@ -15,7 +15,19 @@
 //	)
 //
 // The first is the outermost. Mount Log before Recover and Recover before
-// Timeout: each sees as an error what those behind it made of the message.
+// Timeout: each sees as an error what those behind it made of the message. [Retry]
+// goes before those that each attempt is to have, [Validate] and [Deduplicate] go
+// right around the handler.
+//
+// # What clients may do
+//
+// Those that only make sense where clients are take a [message.Raw] and are mounted on
+// the channel that clients send into, in this order: first what logs them in, then
+//
+//	inbound.Intercept(authenticate, interceptor.RateLimit(limits), interceptor.Authorize(policy))
+//
+// A [Policy] is a list of rules, of which the first that matches decides. [Authorize]
+// asks it about what comes in, [AuthorizeDelivery] about what goes out to a session.
 //
 // # Writing one
 //
@@ -34,7 +46,8 @@
 // # Concurrency
 //
 // Whatever is returned by an interceptor of this package may be called from any
-// number of goroutines at once. None of them starts a goroutine.
+// number of goroutines at once. None of them starts a goroutine. [Retry] waits on the
+// goroutine that it runs on.
 //
 // # Ordering
 //

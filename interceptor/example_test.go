@@ -2,6 +2,7 @@ package interceptor_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -122,4 +123,83 @@ func ExampleOrdered() {
 	// ACME 0
 	// ACME 1
 	// ACME 2
+}
+
+func ExampleRetry() {
+	var orders channel.DirectChannel[Order]
+	attempts := 0
+	channel.SubscribeFunc(&orders, func(context.Context, message.Message[Order]) error {
+		if attempts++; attempts < 3 {
+			return errors.New("the exchange does not answer")
+		}
+		return nil
+	}, interceptor.Retry(interceptor.RetryConfig[Order]{
+		Backoff: time.Millisecond,
+		Poison: func(_ context.Context, m message.Message[Order], err error) error {
+			fmt.Println("given up:", m.Payload.Symbol, err)
+			return nil
+		},
+	}), interceptor.Timeout[Order](time.Second)) // of each attempt
+
+	err := orders.Handle(context.Background(), message.Message[Order]{Payload: Order{"ACME", 1}})
+	fmt.Println(err, "after", attempts, "attempts")
+	// Output:
+	// <nil> after 3 attempts
+}
+
+func ExampleRateLimit() {
+	var inbound channel.DirectChannel[[]byte]
+	inbound.Intercept(interceptor.RateLimit(interceptor.RateLimitConfig{
+		Session: interceptor.Limits{
+			Messages: interceptor.Rate{PerSecond: 1, Burst: 2},
+			Bytes:    interceptor.Rate{PerSecond: 64 << 10},
+		},
+	}))
+	channel.SubscribeFunc(&inbound, func(context.Context, message.Raw) error { return nil })
+
+	session := message.NewSession(nullSink{}, message.SessionInfo{})
+	for range 3 {
+		fmt.Println(inbound.Handle(context.Background(), message.Raw{Destination: "/app/order", Session: session}))
+	}
+	// Output:
+	// <nil>
+	// <nil>
+	// full: a session may send 1 messages a second
+}
+
+// A client that did not get its receipt sends again, with the same key.
+func ExampleDeduplicate() {
+	var orders channel.DirectChannel[Order]
+	channel.SubscribeFunc(&orders, func(_ context.Context, m message.Message[Order]) error {
+		fmt.Println("bought", m.Payload.Symbol)
+		return nil
+	}, interceptor.Deduplicate(interceptor.DeduplicateConfig[Order]{}))
+
+	m := message.Message[Order]{
+		Payload: Order{"ACME", 1},
+		Header:  message.NewHeader(message.Field{Name: "idempotency-key", Value: "order-1"}),
+	}
+	fmt.Println(orders.Handle(context.Background(), m))
+	fmt.Println(orders.Handle(context.Background(), m))
+	// Output:
+	// bought ACME
+	// <nil>
+	// <nil>
+}
+
+func ExampleValidate() {
+	var orders channel.DirectChannel[Order]
+	orders.Intercept(interceptor.Validate(func(_ context.Context, o Order) error {
+		if o.Quantity <= 0 {
+			return message.Errorf(message.CodeInvalid, "nothing ordered")
+		}
+		return nil
+	}))
+	channel.SubscribeFunc(&orders, func(context.Context, message.Message[Order]) error { return nil })
+
+	fmt.Println(orders.Handle(context.Background(), message.Message[Order]{Payload: Order{"ACME", 1}}))
+	fmt.Println(orders.Handle(context.Background(), message.Message[Order]{Payload: Order{"ACME", 0}}))
+	// Output:
+	// <nil>
+	// invalid: nothing ordered
 }

@@ -18,6 +18,12 @@ type (
 	orderFunc    = message.HandlerFunc[order]
 )
 
+type rawFunc = message.HandlerFunc[[]byte]
+
+func rawReturning(err error) rawFunc {
+	return func(context.Context, message.Raw) error { return err }
+}
+
 func returning(err error) orderFunc {
 	return func(context.Context, orderMessage) error { return err }
 }
@@ -41,4 +47,8 @@ func (nullSink) Close(error)                                {}
 
 func newSession() *message.Session {
 	return message.NewSession(nullSink{}, message.SessionInfo{})
+}
+
+func userSession(p message.Principal) *message.Session {
+	return message.NewSession(nullSink{}, message.SessionInfo{Principal: p})
 }

@@ -11,3 +11,12 @@ type User string
 
 // Name returns the user's name.
 func (u User) Name() string { return string(u) }
+
+// RoleHolder is implemented by a [Principal] that has roles, such as "admin". Who
+// asks does so for every message, from any goroutine: a role that is taken away is
+// gone with the answer.
+type RoleHolder interface {
+	Principal
+	// HasRole reports whether the principal has the role. It does not block.
+	HasRole(role string) bool
+}

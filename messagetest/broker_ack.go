@@ -3,6 +3,7 @@ package messagetest
 import (
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 )
@@ -19,6 +20,11 @@ func (s *trial) acked() string {
 		return s.queue("work")
 	}
 	return s.topic("work")
+}
+
+// settling is what settles the delivery of an ack id.
+func (p party) settling(k message.Kind, ack string) message.Raw {
+	return message.Raw{Kind: k, Session: p.Session(), Header: header(message.HeaderAck, ack)}
 }
 
 // wantTimes checks which delivery of its message m is.
@@ -46,8 +52,8 @@ func (s *trial) fill(destination string, from, to int) {
 func (s *trial) settled(p party) {
 	s.t.Helper()
 	s.publish(s.acked(), "end")
-	s.must(p.nack(p.want("end")[0]))
-	s.must(p.ack(p.want("end")[0]))
+	p.Nack(p.want("end")[0])
+	p.Ack(p.want("end")[0])
 	p.leave()
 	next := s.consumer(s.acked(), "")
 	s.publish(s.acked(), "next")
@@ -75,7 +81,7 @@ func acks(s *trial) {
 			}
 			ids[id] = true
 			s.wantTimes(m, 1)
-			s.must(p.ack(m))
+			p.Ack(m)
 		}
 	}
 	s.settled(p)
@@ -93,9 +99,9 @@ func nacks(s *trial) {
 		times[text]++
 		s.wantTimes(m, times[text])
 		if (text == "0" || text == "1") && times[text] == 1 {
-			s.must(p.nack(m))
+			p.Nack(m)
 		} else {
-			s.must(p.ack(m))
+			p.Ack(m)
 		}
 	}
 	for _, text := range texts(0, n) {
@@ -121,7 +127,7 @@ func unknownAcks(s *trial) {
 		p = s.consumer(s.acked(), individually)
 		s.publish(s.acked(), "text")
 		m := p.want("text")[0]
-		s.must(p.ack(m))
+		p.Ack(m)
 		s.refuse(k.String()+" of what is settled", p.settling(k, m.Header.Get(message.HeaderAck)))
 		p.leave()
 	}
@@ -132,10 +138,10 @@ func unknownAcks(s *trial) {
 func cumulativeAcks(s *trial) {
 	p := s.consumer(s.acked(), cumulatively)
 	s.fill(s.acked(), 0, 10)
-	s.must(p.ack(p.want(texts(0, 10)...)[6]))
+	p.Ack(p.want(texts(0, 10)...)[6])
 	p.leave()
 	next := s.consumer(s.acked(), cumulatively)
-	s.must(next.ack(next.want(texts(7, 10)...)[2]))
+	next.Ack(next.want(texts(7, 10)...)[2])
 	s.settled(next)
 }
 
@@ -144,7 +150,7 @@ func cumulativeNacks(s *trial) {
 	p := s.consumer(s.acked(), cumulatively)
 	s.fill(s.acked(), 0, 10)
 	got := p.want(texts(0, 10)...)
-	s.must(p.nack(got[6]))
+	p.Nack(got[6])
 	var again []string
 	for range 7 {
 		m := p.next()
@@ -158,7 +164,7 @@ func cumulativeNacks(s *trial) {
 	p.leave()
 	next := s.consumer(s.acked(), individually)
 	for range 10 {
-		s.must(next.ack(next.next()))
+		next.Ack(next.next())
 	}
 	s.settled(next)
 }
@@ -178,8 +184,8 @@ func prefetch(s *trial) {
 		seen[string(m.Payload)] = true
 		if m.to == 0 {
 			held = append(held, m.Raw)
-		} else if err := parties[1].ack(m.Raw); err != nil {
-			s.t.Errorf("ack: %v", err)
+		} else {
+			parties[1].Ack(m.Raw)
 		}
 	}
 	s.collect(maxUnsettled, parties, take)
@@ -189,7 +195,7 @@ func prefetch(s *trial) {
 		s.t.Errorf("%d deliveries to one consumer are unsettled, want 1 to %d", len(held), maxUnsettled)
 	}
 	for _, m := range held {
-		s.must(parties[0].ack(m))
+		parties[0].Ack(m)
 	}
 	parties[1].leave()
 	s.settled(parties[0])
@@ -202,7 +208,7 @@ func lostConsumer(s *trial) {
 	s.fill(s.queue("work"), 0, 10)
 	got := p.want(texts(0, 10)...)
 	for _, i := range []int{0, 4, 5} {
-		s.must(p.ack(got[i]))
+		p.Ack(got[i])
 	}
 	p.session.Close(nil)
 	s.fill(s.queue("work"), 10, 20)
@@ -214,7 +220,7 @@ func lostConsumer(s *trial) {
 		if slices.Contains(again, string(m.Payload)) {
 			s.wantTimes(m, 2)
 		}
-		s.must(next.ack(m))
+		next.Ack(m)
 	}
 	s.settled(next)
 }
@@ -229,12 +235,12 @@ func foreignAcks(s *trial) {
 	thief = s.join()
 	s.refuse("a refusal of another session's delivery", thief.settling(message.KindNack, got[1].Header.Get(message.HeaderAck)))
 	s.publish(s.queue("work"), "2")
-	s.must(p.ack(p.want("2")[0]))
+	p.Ack(p.want("2")[0])
 	p.leave()
 	next := s.consumer(s.queue("work"), individually)
 	for _, m := range next.want("0", "1") {
 		s.wantTimes(m, 2)
-		s.must(next.ack(m))
+		next.Ack(m)
 	}
 	s.settled(next)
 }
@@ -247,7 +253,7 @@ func failingConsumers(s *trial) {
 	for range 2 {
 		p := s.consumer(s.queue("work"), individually)
 		for range n {
-			s.must(p.nack(p.next()))
+			p.Nack(p.next())
 		}
 		p.leave()
 	}
@@ -259,9 +265,43 @@ func failingConsumers(s *trial) {
 			s.t.Fatalf("%s came twice", text)
 		}
 		seen[string(m.Payload)] = true
-		s.must(p.ack(m))
+		p.Ack(m)
 	}
 	s.settled(p)
+}
+
+// failingDeliveries lets the first deliveries to two of three consumers panic and
+// fail: all messages come in the end.
+func failingDeliveries(s *trial) {
+	const n, failures = 100, 10
+	var parties []party
+	var failed [3]atomic.Int64
+	for range failed {
+		parties = append(parties, s.consumer(s.queue("work"), individually))
+	}
+	s.on(func(m message.Raw) error {
+		i := slices.IndexFunc(parties, func(p party) bool { return p.Session() == m.Session })
+		if i > 0 && failed[i].Add(1) <= failures {
+			if i == 1 {
+				panic("the suite breaks a delivery")
+			}
+			return errRefused
+		}
+		return nil
+	})
+	s.fill(s.queue("work"), 0, n)
+	seen := make(map[string]bool)
+	s.collect(n, parties, func(m delivery) {
+		if text := string(m.Payload); seen[text] {
+			s.t.Errorf("%s came twice", text)
+		}
+		seen[string(m.Payload)] = true
+		parties[m.to].Ack(m.Raw)
+	})
+	for _, p := range parties[1:] {
+		p.leave()
+	}
+	s.settled(parties[0])
 }
 
 // deadLetters refuses a message until it is a dead letter. What comes after it is
@@ -278,7 +318,7 @@ func deadLetters(s *trial) {
 			case m.to == 0:
 				deliveries++
 				s.wantTimes(m.Raw, deliveries)
-				s.must(p.nack(m.Raw))
+				p.Nack(m.Raw)
 			case string(m.Payload) == s.name: // others may have dead letters too
 				buried = m.Raw
 			}

@@ -153,6 +153,14 @@ var deliveryFaults = map[string]fault{
 		}),
 		fails: []string{"Isolation"},
 	},
+	"gives up what is in trouble": {
+		outbound: with(message.KindData, func(p passing) (err error) {
+			defer func() { err = nil }()
+			defer message.Recover(&err)
+			return p.on()
+		}),
+		fails: []string{"FailingDeliveries"},
+	},
 	"stops at the first trouble": {
 		outbound: with(message.KindData, func(p passing) (err error) {
 			defer message.Recover(&err)
@@ -289,7 +297,7 @@ var sessionFaults = map[string]fault{
 		close: func(n *node) {
 			n.closed.Store(true)
 			for range 10 {
-				go time.Sleep(2 * patience)
+				go func() { <-time.After(2 * patience) }()
 			}
 		},
 		fails: []string{"Close", "Features"},
@@ -454,6 +462,14 @@ var replayFaults = map[string]fault{
 	"answers with every delivery": {
 		outbound: having(message.HeaderRecovered, "true"),
 		fails:    []string{"Resume"},
+	},
+	"counts a message in 20 twice": {
+		outbound: changed(message.KindData, func(m *message.Raw) {
+			if at, err := strconv.Atoi(m.Header.Get(message.HeaderOffset)); err == nil && at%20 == 0 {
+				shift(m, -1)
+			}
+		}),
+		fails: []string{"HistoryOfManyPublishers", "Resume"},
 	},
 	"has no offsets": {
 		outbound: without(message.HeaderOffset),

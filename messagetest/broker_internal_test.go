@@ -211,7 +211,8 @@ func TestBrokerSuitePasses(t *testing.T) {
 		"all but order": {modest: true, outbound: with(message.KindData, late), features: broker.Features{
 			Patterns: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true, Retain: true, Durable: true, Nodes: true,
 		}},
-		"nothing": {modest: true, inbound: all(refuseMost), outbound: with(message.KindData, late)},
+		"topics with acks": {modest: true, features: broker.Features{Patterns: true, Ordered: true, Acks: true, History: true}},
+		"nothing":          {modest: true, inbound: all(refuseMost), outbound: with(message.KindData, late)},
 	} {
 		for check, run := range brokerChecks(f.features) {
 			t.Run(name+"/"+check, func(t *testing.T) {

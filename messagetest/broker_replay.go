@@ -11,6 +11,9 @@ const historyMessages = 500
 
 func (s *trial) history() string { return "/history/" + s.name }
 
+// historyOfManyPublishers is concurrentPublishers to a topic with a history.
+func historyOfManyPublishers(s *trial) { s.broadcast(s.history()) }
+
 // resumed begins a session that subscribes where last was delivered. The first
 // that comes is an empty message which says whether it can go on there, and where it
 // is.

@@ -112,7 +112,9 @@ func (s *trial) lateSubscriptions() {
 			_ = s.do(subscription(p.Session(), "late", s.topic("late")), message.Stored) // stored or refused
 			return
 		}
-		p.leave()
+		if err := p.tryLeave(); err != nil {
+			s.t.Errorf("disconnect: %v", err)
+		}
 		ended.Store(p.Session(), true)
 	})
 	s.on(func(m message.Raw) error {

@@ -2,6 +2,7 @@ package messagetest
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -82,27 +83,40 @@ func (y *tally) add(receiver int, payload []byte) {
 	y.last[lane] = m.number
 }
 
-// wantStreams receives all messages of some publishers, and nothing else.
+// wantStreams receives all messages of some publishers, and nothing else. Where
+// they have offsets, these count them.
 func (p party) wantStreams(publishers, each int) {
 	p.s.t.Helper()
-	y := p.s.tally()
+	y, offset := p.s.tally(), 0
 	for range publishers * each {
-		y.add(0, p.next().Payload)
+		m := p.next()
+		y.add(0, m.Payload)
+		at, err := strconv.Atoi(m.Header.Get(message.HeaderOffset))
+		if err == nil && offset > 0 && at != offset+1 {
+			p.s.t.Fatalf("the offset %d comes after %d", at, offset)
+		}
+		offset = at
 	}
 }
 
 // concurrentPublishers publishes 20 x 50 messages to a topic with 3 subscribers.
-func concurrentPublishers(s *trial) {
+func concurrentPublishers(s *trial) { s.broadcast(s.topic("news")) }
+
+func (s *trial) broadcast(destination string) {
 	const publishers, each = 20, 50
 	var parties []party
 	for range 3 {
-		parties = append(parties, s.consumer(s.topic("news"), ""))
+		parties = append(parties, s.consumer(destination, ""))
 	}
-	s.publishers(publishers, each, func(int) string { return s.topic("news") })
+	s.on(func(message.Raw) error {
+		runtime.Gosched() // in the middle of a publication, for the others
+		return nil
+	})
+	s.publishers(publishers, each, func(int) string { return destination })
 	for _, p := range parties {
 		p.wantStreams(publishers, each)
 	}
-	s.publish(s.topic("news"), "end")
+	s.publish(destination, "end")
 	for _, p := range parties {
 		p.want("end")
 	}

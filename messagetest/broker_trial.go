@@ -112,9 +112,13 @@ func (s *trial) do(m message.Raw, level message.Level) error {
 }
 
 // publish sends a text, of the application, and waits until it is stored. It may
-// be called from any goroutine.
+// be called from any goroutine. A check that has failed publishes nothing more: who
+// waits for a broker that does not answer waits once.
 func (s *trial) publish(destination, text string) {
 	s.t.Helper()
+	if s.t.Failed() {
+		return
+	}
 	if err := s.do(message.Raw{Destination: destination, Payload: []byte(text)}, message.Stored); err != nil {
 		s.t.Errorf("%.80q to %s: %v", text, destination, err)
 	}
@@ -140,16 +144,9 @@ func (s *trial) refuseWith(code message.Code, what string, m message.Raw) {
 	}
 }
 
-// eventually waits for what nobody tells of.
 func (s *trial) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("never happened: %s", what)
-		}
-	}
+	eventually(s.t, what, ok)
 }
 
 // parallel calls do n times side by side and waits. do must not end the check.
@@ -182,22 +179,32 @@ func (s *trial) join() party {
 	return party{Connect(s.t, s.Broker), s}
 }
 
-// consumer begins a session with one subscription, which acknowledges as mode says.
+// consumer begins a session with one subscription, which acknowledges as mode says;
+// "" says nothing.
 func (s *trial) consumer(destination, mode string) party {
 	s.t.Helper()
 	p := s.join()
-	p.Subscribe(destination, message.Field{Name: message.HeaderAckMode, Value: mode})
+	if mode == "" {
+		p.Subscribe(destination)
+	} else {
+		p.Subscribe(destination, message.Field{Name: message.HeaderAckMode, Value: mode})
+	}
 	return p
 }
 
 // leave ends the session, and waits until the broker knows.
 func (p party) leave() {
 	p.s.t.Helper()
+	p.s.must(p.tryLeave())
+}
+
+// tryLeave is leave from any goroutine.
+func (p party) tryLeave() error {
 	p.mu.Lock()
 	p.gone = true // there is one goodbye
 	p.mu.Unlock()
 	p.session.Close(nil)
-	p.s.must(p.Try(message.Raw{Kind: message.KindDisconnect}))
+	return p.Try(message.Raw{Kind: message.KindDisconnect})
 }
 
 // next returns what comes next.
@@ -244,18 +251,6 @@ func (p party) wantRest(from, to int) {
 		}
 		last, seen[i] = i, true
 	}
-}
-
-// ack and nack settle a delivery.
-func (p party) ack(m message.Raw) error  { return p.settle(message.KindAck, m) }
-func (p party) nack(m message.Raw) error { return p.settle(message.KindNack, m) }
-
-func (p party) settle(k message.Kind, m message.Raw) error {
-	return p.s.do(p.settling(k, m.Header.Get(message.HeaderAck)), message.Handled)
-}
-
-func (p party) settling(k message.Kind, ack string) message.Raw {
-	return message.Raw{Kind: k, Session: p.Session(), Header: header(message.HeaderAck, ack)}
 }
 
 // delivery is what one of several parties got.

@@ -29,4 +29,8 @@
 //			...
 //		})
 //	}
+//
+// [Broker] does the same for brokers, which say what of it they can do, and
+// [Backplane] for the drivers that join their nodes. [NewBackplane] makes a
+// backplane for tests of several nodes in one process.
 package messagetest

@@ -58,14 +58,19 @@ func (s *site) wantKinds(want string) {
 	}
 }
 
-// eventually waits for what nobody tells of.
 func (s *site) eventually(what string, ok func() bool) {
 	s.t.Helper()
+	eventually(s.t, what, ok)
+}
+
+// eventually waits for what nobody tells of.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("never happened: %s", what)
+			t.Fatalf("never happened: %s", what)
 		}
 	}
 }

@@ -54,6 +54,13 @@ func (v *verdict) say(text string) {
 	v.said = append(v.said, text)
 }
 
+// Failed reports whether it said something.
+func (v *verdict) Failed() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.said) > 0
+}
+
 func (v *verdict) Cleanup(f func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
+	"pgregory.net/rapid"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
@@ -282,7 +283,7 @@ func send(destination, receipt string) string {
 }
 
 // eventually waits for what another goroutine does without telling anybody.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t rapid.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for tick := time.NewTicker(time.Millisecond); !ok(); <-tick.C {

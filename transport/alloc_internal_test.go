@@ -32,7 +32,7 @@ func TestReadingDoesNotAllocate(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	c := newConn(s, webSocketLink{nc: near}, FramingWebSocket, message.SessionInfo{})
+	c := newConn(s, webSocketLink{nc: near}, FramingWebSocket, message.SessionInfo{}, place{})
 	c.protocol = silentProtocol{}
 	r := newWebSocketReader(c, near, 1000, false)
 	wire := append(maskedFrame(opText, 7, make([]byte, 200)), maskedFrame(0x80, 7, make([]byte, 20))...)

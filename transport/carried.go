@@ -76,7 +76,7 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 			"or mount the endpoint outside the middleware that made it", in))
 		return nil, false
 	}
-	info, ok := s.admit(w, r)
+	info, p, ok := s.admit(w, r)
 	if !ok {
 		return nil, false
 	}
@@ -87,7 +87,7 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 	if k.wake == nil {
 		k.wake = k.notice
 	}
-	k.Conn = newConn(s, k, c.Framing, info)
+	k.Conn = newConn(s, k, c.Framing, info, p)
 	k.out.wake = k.wake
 	// Whatever ends the connection meanwhile must find a protocol to tell.
 	k.turn <- struct{}{}
@@ -298,7 +298,7 @@ func (k *Carried) finish() {
 	k.turn <- struct{}{}
 	defer k.yield()
 	if k.protocol == nil { // open panicked
-		k.server.release()
+		k.server.release(&k.place)
 		return
 	}
 	k.end()

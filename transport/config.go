@@ -17,6 +17,21 @@ type Config struct {
 	// MaxConnections is how many connections may be open at once; further ones
 	// are answered 503. Zero means 65,536; a negative number means no limit.
 	MaxConnections int
+	// MaxPerAddress is how many of them may be of one address: the client's,
+	// as Handshake.TrustedProxies tell it, and of IPv6 the first 64 bits. A
+	// further handshake is answered 503, a further stream cut. Clients without
+	// an address of IP, as on Unix sockets, are not counted. Zero means that
+	// MaxConnections alone bounds it, for whole offices and mobile networks
+	// share one address, and so does everybody behind a proxy that is not
+	// trusted.
+	MaxPerAddress int
+	// MaxPerUser is how many of them may be of one user, by the Name of the
+	// Principal: that of the handshake until the session of an [Exchange] is
+	// connected, then its User. One too many is answered 503 in the handshake;
+	// later it is told that it was refused, and closed. Zero means that
+	// MaxConnections alone bounds it, for how many tabs and devices somebody
+	// has is the application's to say.
+	MaxPerUser int
 	// OutboxBytes is how many bytes may wait for one client. Who lets more
 	// pile up is cut. A single frame may be larger when nothing else waits.
 	// Zero means 512 KiB.

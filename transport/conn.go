@@ -20,6 +20,8 @@ type Conn struct {
 	subprotocol string
 	protocol    Protocol
 
+	place place // guarded by Server.mu
+
 	beats     heartbeat
 	lastSent  atomic.Int64  // Server.now; whatever it was
 	lastWrite atomic.Int64  // Server.now; no control frame
@@ -50,8 +52,8 @@ type link interface {
 }
 
 // newConn returns a connection whose lifetime the server already counts.
-func newConn(s *Server, l link, framing *Framing, info message.SessionInfo) *Conn {
-	c := &Conn{server: s, link: l, framing: framing, info: info, gone: make(chan struct{})}
+func newConn(s *Server, l link, framing *Framing, info message.SessionInfo, p place) *Conn {
+	c := &Conn{server: s, link: l, framing: framing, info: info, place: p, gone: make(chan struct{})}
 	c.info.Budget = s.config.OutboxBytes
 	c.out = outbox{conn: c, flusher: s.deal(), limit: s.config.OutboxBytes, timeout: s.config.WriteTimeout}
 	c.beats.conn = c

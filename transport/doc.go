@@ -40,7 +40,8 @@
 // origin of the page is checked, on every endpoint of HTTP, unless
 // [Handshake].NoOriginCheck says otherwise: it must be the request's own or one
 // that is listed. A refused one is logged with the line of configuration that
-// would allow it. The time until a handshake is complete is the http.Server's
+// would allow it. [Config] bounds how many connections there are at once: in
+// all, of one address, of one user. The time until a handshake is complete is the http.Server's
 // matter (ReadHeaderTimeout), or StreamConfig's for TLS, the time until a login
 // the adapter's.
 //

@@ -83,8 +83,8 @@ type Dialect interface {
 	// destination, subscription, header and payload. Any goroutine may call it;
 	// like the three below it must not call the session.
 	Encode(m message.Raw) ([]byte, error)
-	// Connected tells the client that its session has begun. After an error the
-	// session has not.
+	// Connected tells the client that its session has begun. An error ends the
+	// session.
 	Connected(s *message.Session) error
 	// Receipt tells the client that r, and all before it, was handled; it is
 	// called when r asked for it, also for the request that began the session.

@@ -63,7 +63,12 @@ func (s *session) deliverConnected() error {
 	case s.state != stateAuth:
 		return errConnectedTwice
 	}
-	if err := s.dialect.Connected(s.session); err != nil {
+	err := s.conn.server.claim(&s.conn.place, s.session.User())
+	if err == nil {
+		err = s.dialect.Connected(s.session)
+	}
+	if err != nil { // of which whoever sent KindConnect may not hear
+		s.fail(s.ledger.head.request, err)
 		return err
 	}
 	s.login.Stop()

@@ -33,12 +33,17 @@ type exchangeSite struct {
 }
 
 func exchangeIn(t *testing.T, c transport.ExchangeConfig, on func(ctx context.Context, m message.Raw) error) *exchangeSite {
+	return exchangeOn(t, transport.Config{}, transport.StreamConfig{}, c, on)
+}
+
+func exchangeOn(t *testing.T, server transport.Config, stream transport.StreamConfig, c transport.ExchangeConfig, on func(ctx context.Context, m message.Raw) error) *exchangeSite {
 	s := &exchangeSite{t: t, on: on, ln: newPipes()}
 	c.Logger = slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Server = transport.NewServer(transport.Config{Logger: slog.New(slog.DiscardHandler)})
+	server.Logger = slog.New(slog.DiscardHandler)
+	s.Server = transport.NewServer(server)
 	s.exchange = transport.NewExchange(message.HandlerFunc[[]byte](s.handle), c)
 	s.served.Go(func() {
-		s.Serve(s.ln, transport.StreamConfig{}, func(c *transport.Conn) transport.Protocol {
+		s.Serve(s.ln, stream, func(c *transport.Conn) transport.Protocol {
 			return s.exchange.Open(c, &lines{conn: c})
 		})
 	})

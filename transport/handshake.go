@@ -66,31 +66,35 @@ func (s *Server) Identify(w http.ResponseWriter, r *http.Request) (message.Sessi
 
 // admit is the whole handshake. It answers a request that is refused; whoever
 // gets true has a place that must be released.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.SessionInfo, ok bool) {
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (info message.SessionInfo, p place, ok bool) {
 	client, ok := s.screen(w, r)
 	if !ok {
-		return info, false
+		return info, p, false
 	}
-	if err := s.reserve(); err != nil {
+	p, err := s.reserve(client.addr)
+	if err != nil {
 		s.Refuse(w, r, err)
-		return info, false
+		return info, p, false
 	}
 	admitted := false
 	defer func() {
 		if !admitted { // a hook refused, or panicked
-			s.release()
+			s.release(&p)
 		}
 	}()
-	info, err := s.identify(r, client)
+	info, err = s.identify(r, client)
+	if err == nil {
+		err = s.claim(&p, info.Principal)
+	}
 	if err == nil {
 		info.Attributes, err = s.attributes(r)
 	}
 	if err != nil {
 		s.Refuse(w, r, err)
-		return info, false
+		return info, p, false
 	}
 	admitted = true
-	return info, true
+	return info, p, true
 }
 
 // screen answers what is refused unread.

@@ -38,7 +38,7 @@ func feedPieces(wire []byte, piece func() int) (string, error) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	c := newConn(s, webSocketLink{nc: near}, FramingWebSocket, message.SessionInfo{})
+	c := newConn(s, webSocketLink{nc: near}, FramingWebSocket, message.SessionInfo{}, place{})
 	rec := &recorder{}
 	c.protocol = rec
 	r := newWebSocketReader(c, near, 1000, true)

@@ -160,7 +160,7 @@ func TestDropOldestWritesWholeFrames(t *testing.T) {
 		near, far := net.Pipe()
 		defer near.Close()
 		defer far.Close()
-		c := newConn(s, streamLink{near}, FramingStream, message.SessionInfo{})
+		c := newConn(s, streamLink{near}, FramingStream, message.SessionInfo{}, place{})
 		some := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)) // one goroutine writes at a time
 		var wire []byte
 		take := func(p []byte) (int, error) {

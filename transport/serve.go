@@ -93,17 +93,15 @@ type streamListener struct {
 // accept serves a connection on a goroutine of its own if there is room.
 func (l *streamListener) accept(nc net.Conn) {
 	s := l.server
-	if err := s.reserve(); err != nil {
+	p, err := s.reserve(nc.RemoteAddr().String())
+	if err != nil {
 		l.refuse(nc, err)
 		return
 	}
 	go func() {
-		c := l.connect(nc)
-		if c == nil {
-			s.release()
-			return
+		if c := l.connect(nc, p); c != nil {
+			(&streamReader{conn: c, nc: nc}).run()
 		}
-		(&streamReader{conn: c, nc: nc}).run()
 	}()
 }
 
@@ -113,20 +111,26 @@ func (l *streamListener) refuse(nc net.Conn, err error) {
 	shutSocket(nc, reset)
 }
 
-// connect makes a connection of a socket, or returns nil and has closed it.
-func (l *streamListener) connect(nc net.Conn) (c *Conn) {
+// connect makes a connection of a socket, or returns nil and has closed it and
+// given its place back.
+func (l *streamListener) connect(nc net.Conn, p place) (c *Conn) {
 	s := l.server
 	info, err := l.identify(nc)
+	if err == nil {
+		err = s.protect(func() error { return s.claim(&p, info.Principal) })
+	}
 	if err != nil {
 		l.refuse(nc, err)
+		s.release(&p)
 		return nil
 	}
 	link := streamLink{nc}
-	c = newConn(s, link, l.config.Framing, info)
+	c = newConn(s, link, l.config.Framing, info, p)
 	c.out.writeTo(nc)
 	if s.protect(func() error { c.protocol = l.open(c); return nil }) != nil {
 		c.drop(nil, reset)
 		<-c.gone
+		s.release(&c.place)
 		return nil
 	}
 	s.add(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,30 +29,35 @@ type Server struct {
 	flushing sync.WaitGroup // the flushers
 	tasks    sync.WaitGroup // listeners, handshakes, readers, spills and closings
 
-	mu        sync.Mutex
-	started   bool
-	draining  bool
-	closed    bool
-	admitted  int // connections, and handshakes that may become one
-	total     uint64
-	conns     map[*Conn]struct{}
-	listeners map[net.Listener]struct{}
-	ends      map[message.Code]uint64
-	empty     chan struct{} // closed when draining and nobody is admitted
+	mu         sync.Mutex
+	started    bool
+	draining   bool
+	closed     bool
+	admitted   int // connections, and handshakes that may become one
+	perAddress shares[netip.Addr]
+	perUser    shares[string]
+	limited    Limited
+	total      uint64
+	conns      map[*Conn]struct{}
+	listeners  map[net.Listener]struct{}
+	ends       map[message.Code]uint64
+	empty      chan struct{} // closed when draining and nobody is admitted
 }
 
 // NewServer returns a server, which the caller ends with [Server.Shutdown] or
 // [Server.Close]. It panics if an allowed origin is malformed.
 func NewServer(c Config) *Server {
 	s := &Server{
-		config:    c.withDefaults(),
-		origins:   newOriginPolicy(c.Handshake),
-		proxies:   trustedProxies(c.Handshake.TrustedProxies),
-		began:     time.Now(),
-		conns:     make(map[*Conn]struct{}),
-		ends:      make(map[message.Code]uint64),
-		listeners: make(map[net.Listener]struct{}),
-		empty:     make(chan struct{}),
+		config:     c.withDefaults(),
+		origins:    newOriginPolicy(c.Handshake),
+		proxies:    trustedProxies(c.Handshake.TrustedProxies),
+		began:      time.Now(),
+		perAddress: make(shares[netip.Addr]),
+		perUser:    make(shares[string]),
+		conns:      make(map[*Conn]struct{}),
+		ends:       make(map[message.Code]uint64),
+		listeners:  make(map[net.Listener]struct{}),
+		empty:      make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for range s.config.Flushers {
@@ -68,24 +74,6 @@ func (s *Server) deal() *flusher {
 	return s.flushers[s.turn.Add(1)%uint32(len(s.flushers))]
 }
 
-var errFull = message.Errorf(message.CodeUnavailable, "too many connections")
-
-// reserve admits one more connection, whose place release gives back.
-func (s *Server) reserve() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch limit := s.config.MaxConnections; {
-	case s.draining:
-		return ErrShutdown
-	case limit > 0 && s.admitted >= limit:
-		return errFull
-	}
-	s.start()
-	s.admitted++
-	s.tasks.Add(1)
-	return nil
-}
-
 // start starts the flushers with the first connection: a server that was made
 // and never used needs no end.
 func (s *Server) start() {
@@ -96,16 +84,6 @@ func (s *Server) start() {
 	for _, f := range s.flushers {
 		s.flushing.Go(f.run)
 	}
-}
-
-func (s *Server) release() {
-	s.mu.Lock()
-	s.admitted--
-	if s.draining && s.admitted == 0 {
-		close(s.empty)
-	}
-	s.mu.Unlock()
-	s.tasks.Done()
 }
 
 // add puts a connection into the table. One that comes while the server ends
@@ -132,8 +110,9 @@ func (s *Server) remove(c *Conn, reason error) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.ends[code]++
+	s.vacate(&c.place)
 	s.mu.Unlock()
-	s.release()
+	s.tasks.Done()
 }
 
 // closeListeners lets the calls of Serve return. The lock is held.

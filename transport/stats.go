@@ -15,10 +15,12 @@ type Stats struct {
 	// Refused is how many requests and accepted connections were refused before
 	// they became one of ours, for whatever reason.
 	Refused uint64
+	// Limited is how many clients were refused because a limit was reached.
+	Limited Limited
 	// Closed is how many connections ended, by the code of the reason: "" for
-	// an orderly end, message.CodeFull for slow consumers, CodeTimeout for
-	// silent clients, CodeUnavailable for lost connections and for those that
-	// the server ended.
+	// an orderly end, message.CodeFull for slow consumers and for those who ask
+	// for more than they may have, CodeTimeout for silent clients,
+	// CodeUnavailable for lost connections and for those that the server ended.
 	Closed map[message.Code]uint64
 	// Frames is how many frames were written.
 	Frames uint64
@@ -40,12 +42,24 @@ type AdapterStats struct {
 	Transport Stats
 }
 
+// Limited counts the clients that were refused because a limit of [Config] was
+// reached. All are in Stats.Refused, but those that MaxPerUser refused when
+// they said who they are over a connection that was open.
+type Limited struct {
+	// Connections is how many MaxConnections refused.
+	Connections uint64
+	// PerAddress is how many MaxPerAddress refused.
+	PerAddress uint64
+	// PerUser is how many MaxPerUser refused.
+	PerUser uint64
+}
+
 // Stats returns a snapshot of the counters. It locks each connection for a
 // moment.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	conns := s.all()
-	st := Stats{Open: len(conns), Total: s.total, Closed: maps.Clone(s.ends)}
+	st := Stats{Open: len(conns), Total: s.total, Limited: s.limited, Closed: maps.Clone(s.ends)}
 	s.mu.Unlock()
 	st.Refused = s.refused.Load()
 	for _, f := range s.flushers {

@@ -307,7 +307,7 @@ func TestStreamsAreLimited(t *testing.T) {
 	for range 3 {
 		turnedAway(t, ln, "")
 	}
-	if st := s.Stats(); st.Open != 1 || st.Total != 1 || st.Refused != 3 {
+	if st := s.Stats(); st.Open != 1 || st.Total != 1 || st.Refused != 3 || st.Limited.Connections != 3 {
 		t.Errorf("%+v", st)
 	}
 	p.conn.Close(nil)

@@ -27,7 +27,7 @@ type endpoint struct {
 
 // ServeHTTP makes a connection of a request.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	info, ok := e.server.admit(w, r)
+	info, p, ok := e.server.admit(w, r)
 	if !ok {
 		return
 	}
@@ -35,11 +35,11 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		switch {
 		case c == nil:
-			e.server.release()
+			e.server.release(&p)
 		case c.protocol == nil: // open panicked: there is no reader that would clean up
 			c.drop(nil, reset)
 			<-c.gone
-			e.server.release()
+			e.server.release(&c.place)
 		}
 	}()
 	u, err := e.upgrade(w, r)
@@ -48,7 +48,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	info.Transport = e.config.Transport
-	c = newConn(e.server, webSocketLink{u.nc, e.config.Goodbye}, e.config.Framing, info)
+	c = newConn(e.server, webSocketLink{u.nc, e.config.Goodbye}, e.config.Framing, info, p)
 	c.out.writeTo(u.nc)
 	c.subprotocol = u.subprotocol
 	c.protocol = e.open(c)

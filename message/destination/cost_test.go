@@ -29,11 +29,12 @@ func TestAllocations(t *testing.T) {
 		{"/topic/*/i?m/**", "/topic/price/ibm", 0},
 		{"/topic/{kind}/{name:[a-z]+}", "/topic/price/ibm", 1},
 		{"/**/{base}-{quote}/**", "/topic/eur-usd/x", 1},
-		{"/topic/{a:[a-z]+}.{b}", "/topic/price.ibm", 2},
+		{"/topic/{a:[a-z]+}.{name}", "/topic/price.ibm", 2},
 	} {
 		p := parse(t, c.pattern)
 		count("Match "+c.pattern, 0, func() { p.Match(c.dest) })
 		count("Capture "+c.pattern, c.capture, func() { p.Capture(c.dest) })
+		count("Value "+c.pattern, max(0, c.capture-1), func() { p.Value(c.dest, "name") })
 	}
 	count("Parse an exact destination", 0, func() { _, _ = destination.Parse("/topic/price/ibm", slash) })
 

@@ -1,6 +1,9 @@
 package destination
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Var is a variable of a pattern and what it captured.
 type Var struct {
@@ -48,6 +51,28 @@ func (p Pattern) Capture(dest string) (Vars, bool) {
 		vars[i].Name = name
 	}
 	return vars, true
+}
+
+// Value returns what one variable captures, as [Pattern.Capture] does, and whether
+// the pattern has it and matches. It makes no allocation for patterns of at most 8
+// variables, but those that Capture makes for regular expressions.
+func (p Pattern) Value(dest, name string) (string, bool) {
+	if p.prog == nil {
+		return "", false
+	}
+	i := slices.Index(p.prog.names, name)
+	if i < 0 {
+		return "", false
+	}
+	var few [8]Var
+	vars := few[:]
+	if n := len(p.prog.names); n > len(few) {
+		vars = make(Vars, n)
+	}
+	if !p.prog.match(dest, p.sep.char(), vars) {
+		return "", false
+	}
+	return vars[i].Value, true
 }
 
 // match goes from left to right. Each "**" first takes nothing; on a mismatch

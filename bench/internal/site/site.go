@@ -32,6 +32,10 @@ type Config struct {
 	// SendBuffer is the size of the sockets' send buffers in bytes. Zero means
 	// the system's, which is megabytes on the loopback interface.
 	SendBuffer int `json:",omitempty"`
+	// Workers is that of [headrace.Config]. Zero means its default.
+	Workers int `json:",omitempty"`
+	// MaxConnections is that of [transport.Config]. Zero means its default.
+	MaxConnections int `json:",omitempty"`
 	// WriteTimeout is that of [transport.Config]. Zero means its default.
 	WriteTimeout time.Duration `json:",omitempty"`
 	// Heartbeat is what the server offers both ways. Zero means 10 s.
@@ -92,12 +96,12 @@ type Site struct {
 func Start(c Config) (*Site, error) {
 	c.LoginTimeout = cmp.Or(c.LoginTimeout, 5*time.Second)
 	quiet := slog.New(slog.DiscardHandler)
-	s := &Site{Node: headrace.New(headrace.Config{Logger: quiet})}
+	s := &Site{Node: headrace.New(headrace.Config{Workers: c.Workers, Logger: quiet})}
 	for range c.Interceptors {
 		s.Node.Outbound.Intercept(countBytes(new(atomic.Int64)))
 	}
 	s.Stomp = stompadapter.New(s.Node.Inbound, stompadapter.Config{
-		Transport:    transport.Config{WriteTimeout: c.WriteTimeout},
+		Transport:    transport.Config{MaxConnections: c.MaxConnections, WriteTimeout: c.WriteTimeout},
 		WebSocket:    transport.WebSocketConfig{Compression: c.Compression},
 		TCP:          transport.StreamConfig{HandshakeTimeout: c.LoginTimeout},
 		LoginTimeout: c.LoginTimeout,

@@ -1,0 +1,101 @@
+package interceptor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/headrace/headrace/message"
+)
+
+// Verdict is what a [Policy] says to one question, and why.
+type Verdict struct {
+	// Allowed is the answer.
+	Allowed bool
+	// Rule is the rule that decided, for reading. It is empty when none did, which
+	// denies.
+	Rule string
+	// Source is where in the program, as file:line, that rule is made; the policy when
+	// no rule decided.
+	Source string
+}
+
+// String returns the verdict in one line.
+func (v Verdict) String() string {
+	switch {
+	case v.Allowed:
+		return "allowed: " + v.Rule + " at " + v.Source
+	case v.Rule == "":
+		return "denied: no rule of the policy at " + v.Source + " matches"
+	}
+	return "denied: " + v.Rule + " at " + v.Source
+}
+
+// Explain says how the policy decides and which rule does it. A nil user is nobody who
+// is logged in. Functions of [If] are called, without a session.
+func (p *Policy) Explain(user message.Principal, action Action, destination string) Verdict {
+	r := p.decide(Access{User: user, Action: action, Destination: destination})
+	if r == nil {
+		return Verdict{Source: p.source}
+	}
+	return Verdict{Allowed: r.allow, Rule: r.String(), Source: r.source}
+}
+
+// Door is one thing that strangers, or more users than one might think, can do.
+type Door struct {
+	// Where is the place in the program that opens it, as file:line or as the name of
+	// a setting.
+	Where string
+	// What says who may do what.
+	What string
+}
+
+// Doors are a report. Who has doors of his own, such as an adapter that lets in every
+// origin, returns them, and the program appends them to those of the policy and logs
+// the whole at its start.
+type Doors []Door
+
+// String returns the report, one door a line.
+func (d Doors) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "open doors: %d\n", len(d))
+	for _, door := range d {
+		fmt.Fprintf(&b, "  %s (%s)\n", door.What, door.Where)
+	}
+	return b.String()
+}
+
+// Doors returns what the rules open wide, in the order of the rules: to those who are
+// not logged in; to all users at destinations that are not named one by one; past the
+// program, to BrokerPrefixes; and to clients' patterns.
+func (p *Policy) Doors() Doors {
+	var doors Doors
+	for i := range p.rules {
+		r := &p.rules[i]
+		if !r.allow {
+			continue
+		}
+		open := func(format string, args ...any) {
+			doors = append(doors, Door{Where: r.source, What: fmt.Sprintf(format, args...)})
+		}
+		var ways []string
+		for _, action := range []Action{Send, Subscribe, Deliver} {
+			if r.actions&action != 0 {
+				ways = append(ways, verbs[action])
+			}
+		}
+		may := fmt.Sprintf("may %s %s", strings.Join(ways, " and "), r.text)
+		if r.anonymous {
+			open("who is not logged in %s", may)
+		}
+		if r.certain() && !r.pattern.Exact() {
+			open("every user %s", may)
+		}
+		if prefix := p.bypass(r); prefix != "" {
+			open("clients may send past the program: to %s, which reaches below %s", r.text, prefix)
+		}
+		if r.patterns {
+			open("clients may subscribe to patterns below %s", r.text)
+		}
+	}
+	return doors
+}
