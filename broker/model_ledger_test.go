@@ -77,7 +77,7 @@ type sub struct {
 	mode     string
 	line     *line       // nil for one to a topic that does not acknowledge
 	under    []*delivery // not settled, in their order
-	rest     time.Time   // until when it may be spared, because it was out of reach
+	rest     time.Time   // until when it may be spared, because a delivery failed
 	passed   int         // over, how often others were served while it had room
 }
 
@@ -363,12 +363,13 @@ func (l *ledger) give(s *sub, sent *posting, m message.Raw, err error, now time.
 		s.peer.given = append(s.peer.given, it.to)
 	case err == wayErrors[vetoed]:
 		l.drop(it, "vetoed")
-	case err == wayErrors[refusing]:
+	default:
 		s.rest = now.Add(it.line.rule.Acks.Backoff)
-		l.refuse(it, now)
-	default: // it does not count
-		it.deliveries--
-		s.rest = now.Add(it.line.rule.Acks.Backoff)
+		if err == wayErrors[refusing] {
+			l.refuse(it, now)
+		} else {
+			it.deliveries-- // it does not count
+		}
 	}
 }
 
