@@ -339,7 +339,7 @@ func (w *world) drawAck(t *rapid.T) {
 		Session: p.Session, Subscription: d.to.id,
 		Header: message.Header{}.With(message.HeaderAck, d.ack),
 	}
-	if rapid.IntRange(0, 4).Draw(t, "by message id") == 4 {
+	if rapid.IntRange(0, 2).Draw(t, "by message id") == 2 {
 		m.Header = message.Header{}.With(message.HeaderMessageID, d.item.posting.id)
 	}
 	if tx.peer != p {

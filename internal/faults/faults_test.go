@@ -69,7 +69,7 @@ func model(t *testing.T, file, text string) (string, bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-run=^TestModel$", "-count=1", "-timeout=2m",
 		"-overlay="+overlay(t, file, text), "-vet=off", "-gcflags=-N -l", // which is the fastest
-		".", "-rapid.checks=200", "-rapid.seed=1", "-rapid.shrinktime=0s", "-rapid.nofailfile")
+		".", "-rapid.checks=500", "-rapid.seed=1", "-rapid.shrinktime=0s", "-rapid.nofailfile")
 	cmd.Dir = room
 	cmd.Env = append(os.Environ(), "GOFLAGS=")
 	out, err := cmd.CombinedOutput()
