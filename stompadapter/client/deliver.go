@@ -11,9 +11,8 @@ import (
 // deliver hands a MESSAGE to its subscription. It waits for room there, which
 // is how a slow handler slows down the server.
 func (c *Client) deliver(l *link, f frame.Frame) {
-	id := f.Header.Get(frame.HeaderSubscription)
 	c.mu.Lock()
-	s := c.byID[id]
+	s := c.byID[f.Header.Get(frame.HeaderSubscription)]
 	if s == nil { // sent before the server knew of UNSUBSCRIBE
 		c.mu.Unlock()
 		return
@@ -24,15 +23,61 @@ func (c *Client) deliver(l *link, f frame.Frame) {
 		Header:       f.Header.Without(frame.HeaderDestination, frame.HeaderSubscription, frame.HeaderContentLength),
 		Payload:      f.Body,
 	}
-	if s.config.Ack != AckAuto {
-		s.delivered++
-		m.Done = c.expect(&delivery{link: l, subscription: s, number: s.delivered, header: m.Header})
+	d := &delivery{link: l, subscription: s, header: m.Header}
+	hand := true
+	if s.answers(m) {
+		hand = c.answered(d)
+	} else {
+		s.arrived(d)
+		if s.config.Ack != AckAuto {
+			m.Done = c.expect(d)
+		}
 	}
 	c.mu.Unlock()
+	if !hand {
+		return
+	}
 	select {
 	case s.queue <- m:
 	case <-s.ended:
 	case <-c.closing:
+	}
+}
+
+// answers reports whether m is not a message but the answer to one who resumes.
+func (s *Subscription) answers(m message.Raw) bool {
+	_, ok := m.Header.Lookup(message.HeaderRecovered)
+	return ok && s.config.Resume
+}
+
+// answered takes the answer. It reports whether messages are missing, which is told
+// in its turn. The lock is held.
+func (c *Client) answered(d *delivery) (missed bool) {
+	if isAgain(d.header) {
+		return false
+	}
+	if d.header.Get(frame.HeaderAck) != "" { // nobody else acknowledges it; before 1.2 it has no name
+		c.expect(d)
+		c.settle(d, nil)
+	}
+	return d.subscription.place.answered(d.header)
+}
+
+// isAgain reports whether the server sends a message not for the first time.
+func isAgain(h message.Header) bool {
+	_, again := h.Lookup(message.HeaderDeliveries)
+	return again
+}
+
+// arrived notes how far the subscription has come. The lock is held.
+func (s *Subscription) arrived(d *delivery) {
+	at, ok := spotOf(d.header)
+	switch {
+	case !ok || !s.config.Resume:
+	case s.config.Ack == AckAuto:
+		s.place.passed(at)
+	case s.place.arrived(at, isAgain(d.header)):
+		d.spot = at
 	}
 }
 
@@ -60,9 +105,24 @@ func (s *Subscription) next(ctx context.Context) (m message.Raw, ok bool, err er
 				return m, false, s.err
 			}
 		}
-		if s.client.valid(m.Done) {
+		switch {
+		case s.answers(m):
+			s.missed(ctx)
+		case s.client.valid(m.Done):
 			return m, true, nil
 		}
+	}
+}
+
+// missed tells that messages are missing here.
+func (s *Subscription) missed(ctx context.Context) {
+	s.client.config.Logger.Warn("stomp: messages may be missing", "destination", s.destination)
+	if s.config.Missed == nil {
+		return
+	}
+	tell := func(context.Context, message.Raw) error { s.config.Missed(); return nil }
+	if err := call(ctx, tell, message.Raw{}); err != nil {
+		s.client.config.Logger.Warn("stomp: Missed failed", "destination", s.destination, "error", err)
 	}
 }
 
