@@ -220,6 +220,7 @@ func TestResumeAcknowledged(t *testing.T) {
 		{"a refused one", one, []step{ack("1"), nack("2"), ack("3")}, "1 e", "245", ""},
 		{"a refused one that came again", one, []step{nack("1"), ack("2"), ack("1")}, "2 e", "345", "1"},
 		{"a refused one after a while", one, []step{nack("1"), wait(time.Minute), ack("2")}, "2 e", "345", ""},
+		{"a refused one that came again and stays", one, []step{nack("1"), wait(time.Minute), ack("2")}, "0 e", "1345", "1"},
 		{"cumulative", all, []step{ack("3")}, "3 e", "45", ""},
 		{"cumulative, refused", all, []step{ack("1"), nack("3")}, "1 e", "2345", ""},
 		{"committed", one, []step{inTx("1", (*client.Tx).Commit)}, "1 e", "2345", ""},
@@ -315,4 +316,40 @@ func TestResumeWhileHandling(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A topic whose history ended counts from one again, while subscriptions go on or
+// where they come back.
+func TestResumeInANewHistory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, connected)
+		c, p := dial(t, s, client.Config{})
+		defer hangUp(c)
+		sub := resumable(t, c, p, client.SubscribeConfig{Ack: client.AckIndividual}, recovery(false, "hr-epoch:e\nhr-offset:0\n"), nil)
+		next := func(octets string) message.Raw {
+			t.Helper()
+			p.send(octets)
+			return pull(t, sub)
+		}
+		old := next(kept(sub, "e", 1))
+		first, second := next(kept(sub, "f", 1)), next(kept(sub, "f", 2))
+		if err := errors.Join(c.Nack(old), c.Ack(first), c.Ack(next(kept(sub, "f", 3)))); err != nil {
+			t.Error(err)
+		}
+		if err := c.Ack(next(kept(sub, "e", 1, "hr-deliveries:2\n"))); err != nil { // the server has it still
+			t.Error(err)
+		}
+		p, a := resumed(s, p, recovery(false, "hr-epoch:g\nhr-offset:0\n"))
+		if a != "1 f" {
+			t.Errorf("asked for %s", a)
+		}
+		if err := c.Ack(second); !errors.Is(err, client.ErrNotPending) {
+			t.Error(err)
+		}
+		for i := range 4 {
+			if m := next(kept(sub, "g", i+1)); string(m.Payload) != fmt.Sprint(i+1) {
+				t.Errorf("message %d is %s", i+1, m.Payload)
+			}
+		}
+	})
 }
