@@ -237,7 +237,7 @@
 //	G6  MUST   1.2  ACK and NACK carry the ack header of MESSAGE as id.
 //	    = ack-1-2-by-message-id ack-1-2 message-with-ack version-governs-acks TestHeaders
 //	G7  MUST   1.1  ACK and NACK carry message-id and subscription.
-//	    = ack-1-1 ack-1-1-without-subscription message-with-ack-before-1-2
+//	    = ack-1-1 ack-1-1-without-subscription ack-forged message-with-ack-before-1-2
 //	      message-with-ack-of-two-subscriptions nack-1-1-without-message-id version-governs-acks
 //	      TestHeaders
 //	G8  MUST   1.0  ACK carries message-id; there is no NACK.
