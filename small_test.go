@@ -2,6 +2,7 @@ package headrace_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -106,6 +108,7 @@ func (c *objects) write(object map[string]any) {
 
 func (c *objects) read() (m told) {
 	c.t.Helper()
+	c.ws.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if err := c.ws.ReadJSON(&m); err != nil {
 		c.t.Fatal(err)
 	}
@@ -150,11 +153,16 @@ type events struct {
 
 func (s *smallSite) events() *events {
 	s.t.Helper()
-	response, err := http.Get(s.url + "/events")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	request, _ := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/events", nil)
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { response.Body.Close() })
+	s.t.Cleanup(func() {
+		cancel()
+		response.Body.Close()
+	})
 	c := &events{t: s.t, url: s.url + "/events", from: bufio.NewReader(response.Body)}
 	c.token = c.read().Token
 	return c
