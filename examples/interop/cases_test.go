@@ -332,12 +332,13 @@ func disconnect(t *testing.T, s *server) {
 }
 
 // death kills the server. The client comes back to the next one, subscribes
-// again, and sends what was to be sent in the meantime.
+// again, and sends what was to be sent in the meantime. It asks to resume, which
+// neither server can.
 func death(t *testing.T, s *server) {
 	dial, opened := s.lines(t)
 	c := s.dial(t, client.Config{Dial: dial, Reconnect: client.ReconnectConfig{MaxDelay: time.Second}})
 	destination := unique("/topic/")
-	got := listen(t, c, destination, client.SubscribeConfig{})
+	got := listen(t, c, destination, client.SubscribeConfig{Resume: true})
 	send(t, c, destination, "before")
 	want(t, got, "before")
 

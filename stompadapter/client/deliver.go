@@ -23,15 +23,14 @@ func (c *Client) deliver(l *link, f frame.Frame) {
 		Header:       f.Header.Without(frame.HeaderDestination, frame.HeaderSubscription, frame.HeaderContentLength),
 		Payload:      f.Body,
 	}
-	d := &delivery{link: l, subscription: s, header: m.Header}
 	hand := true
-	if s.answers(m) {
-		hand = c.answered(d)
-	} else {
-		s.arrived(d)
-		if s.config.Ack != AckAuto {
-			m.Done = c.expect(d)
-		}
+	switch {
+	case s.answers(m):
+		hand = c.answered(l, s, m.Header)
+	case s.config.Ack == AckAuto:
+		s.passed(m.Header)
+	default:
+		m.Done = c.expect(s.arrived(l, m.Header))
 	}
 	c.mu.Unlock()
 	if !hand {
@@ -51,16 +50,17 @@ func (s *Subscription) answers(m message.Raw) bool {
 }
 
 // answered takes the answer. It reports whether messages are missing, which is told
-// in its turn. The lock is held.
-func (c *Client) answered(d *delivery) (missed bool) {
-	if isAgain(d.header) {
+// in its turn. The lock is held, here and below.
+func (c *Client) answered(l *link, s *Subscription, h message.Header) (missed bool) {
+	if isAgain(h) {
 		return false
 	}
-	if d.header.Get(frame.HeaderAck) != "" { // nobody else acknowledges it; before 1.2 it has no name
+	if h.Get(frame.HeaderAck) != "" { // nobody else acknowledges it; before 1.2 it has no name
+		d := &delivery{link: l, subscription: s, header: h}
 		c.expect(d)
 		c.settle(d, nil)
 	}
-	return d.subscription.place.answered(d.header)
+	return s.place.answered(h)
 }
 
 // isAgain reports whether the server sends a message not for the first time.
@@ -69,16 +69,20 @@ func isAgain(h message.Header) bool {
 	return again
 }
 
-// arrived notes how far the subscription has come. The lock is held.
-func (s *Subscription) arrived(d *delivery) {
-	at, ok := spotOf(d.header)
-	switch {
-	case !ok || !s.config.Resume:
-	case s.config.Ack == AckAuto:
+// passed notes that a message came which needs no acknowledgement.
+func (s *Subscription) passed(h message.Header) {
+	if at, ok := spotOf(h); ok && s.config.Resume {
 		s.place.passed(at)
-	case s.place.arrived(at, isAgain(d.header)):
+	}
+}
+
+// arrived returns the delivery of a message that needs one.
+func (s *Subscription) arrived(l *link, h message.Header) *delivery {
+	d := &delivery{link: l, subscription: s, header: h}
+	if at, ok := spotOf(h); ok && s.config.Resume && s.place.arrived(at, isAgain(h)) {
 		d.spot = at
 	}
+	return d
 }
 
 // next waits for a message. It returns false after Unsubscribe.
