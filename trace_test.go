@@ -20,20 +20,20 @@ const (
 	traceparent = "00-" + traceID + "-" + clientSpan + "-01"
 )
 
-// The trace of a client goes through the node: each hop is a span of it, and
+// The trace of a user's client goes through the node: each hop is a span of it, and
 // subscribers are told of the span that published.
 func TestTraceThroughTheNode(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	defer provider.Shutdown(t.Context())
 	config := telemetry.Config{TracerProvider: provider}
-	s := serve(t, setup{wire: func(n *headrace.Node) {
+	s := serve(t, setup{stomp: withUsers(), wire: func(n *headrace.Node) {
 		n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](config))
 		n.Router.Use(telemetry.TraceWith[[]byte](config))
 		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config))
 		handler.Handle(n.Router, "/echo", echo)
 	}})
-	c := s.connect()
+	c := s.connectAs("kim")
 	c.subscribe("echo", "/topic/echo")
 	c.subscribe("x", "/topic/x")
 	c.send("SEND\ndestination:/app/echo\ncontent-type:text/plain\nreceipt:r\ntraceparent:" + traceparent + "\n\nhello\x00")
