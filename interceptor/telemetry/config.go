@@ -44,8 +44,8 @@ type Config struct {
 	// Template returns what names and attributes show of a destination to which a
 	// message of a kind goes: the destination itself where that is one of few, the
 	// pattern that it belongs to, or "" for nothing; see [Destinations]. It is asked
-	// once for each destination, as long as they are few, from any goroutine. Zero
-	// (nil) means that spans show every destination as it is, and metrics none.
+	// for each message, from any goroutine. Zero (nil) means that spans show every
+	// destination as it is, and metrics none.
 	Template func(kind message.Kind, destination string) string
 	// System is the messaging.system. Zero means "headrace"; where messages go to
 	// an engine or come from one it is the engine, such as "kafka".
@@ -72,7 +72,7 @@ const (
 	// it is a link.
 	ParentAndLink LinkMode = iota
 	// LinkOnly: it is a link, and what handles the message begins a trace of its
-	// own unless it runs within a span that is neither the sender's nor ended.
+	// own unless it runs within another span than the sender's.
 	LinkOnly
 )
 
@@ -99,18 +99,19 @@ const (
 // nothing. Patterns are those of package destination, with the prefixes of the
 // router and the broker. It panics when one is malformed.
 func Destinations(by destination.Separator, patterns ...string) func(message.Kind, string) string {
-	all := make([]destination.Pattern, len(patterns))
-	for i, text := range patterns {
-		all[i] = destination.MustParse(text, by)
+	known := destination.NewIndex[destination.Pattern](by)
+	for _, text := range patterns {
+		p := destination.MustParse(text, by)
+		known.Add(p, p)
 	}
-	slices.SortStableFunc(all, destination.Compare)
-	return func(_ message.Kind, dest string) string {
-		for _, p := range all {
-			if p.Match(dest) {
-				return p.String()
+	return func(_ message.Kind, dest string) (shown string) {
+		var best destination.Pattern
+		for p := range known.Match(dest) {
+			if shown == "" || destination.Compare(p, best) < 0 {
+				best, shown = p, p.String()
 			}
 		}
-		return ""
+		return shown
 	}
 }
 
@@ -120,6 +121,7 @@ type tracing struct {
 	tracer     trace.Tracer
 	fields     []string // the header names that the propagator reads, without that of baggage
 	userPrefix string   // with a slash at its end
+	users      string   // shown of what is behind it
 	shapes     shapes
 	meters     meters
 }
@@ -132,13 +134,18 @@ func newTracing(c Config) *tracing {
 		c.Propagator = propagation.TraceContext{}
 	}
 	c.System = cmp.Or(c.System, defaultSystem)
-	return &tracing{
+	users := strings.TrimRight(cmp.Or(c.UserPrefix, "/user"), "/.")
+	t := &tracing{
 		config:     c,
 		tracer:     c.TracerProvider.Tracer(instrumentation, trace.WithSchemaURL(schemaURL)),
-		fields:     slices.DeleteFunc(slices.Clone(c.Propagator.Fields()), func(name string) bool { return name == baggageField }),
-		userPrefix: strings.TrimRight(cmp.Or(c.UserPrefix, "/user"), "/.") + "/",
+		fields:     slices.Clone(c.Propagator.Fields()),
+		userPrefix: users + "/",
+		users:      users + userDestinations,
 		meters:     newMeters(c),
 	}
+	t.fields = slices.DeleteFunc(t.fields, func(name string) bool { return name == baggageField })
+	t.shapes.kept.Store(&map[shapeKey]*shape{})
+	return t
 }
 
 // trusts reports whether the context counts that the client of s sends.

@@ -35,10 +35,10 @@ func (t *tracing) lineage(ctx context.Context, from *message.Session, header mes
 		l.ctx = ctx
 	}
 	connects, apart := op.kind == message.KindConnect, op.consumes && t.config.LinkMode == LinkOnly
-	sender := here.SpanID() == r.creation.SpanID() || !ambient.IsRecording()
+	sender := apart && (here.SpanID() == r.creation.SpanID() || ctx.Value(senderKey) == here.SpanID())
 	parent := ambient
 	switch {
-	case here.IsValid() && !(apart && sender), connects && handshake.IsValid() && ambient.IsRecording():
+	case here.IsValid() && !sender, connects && handshake.IsValid() && ambient.IsRecording():
 	case l.created && !apart && !op.settles:
 		l.ctx, parent = r.ctx, trace.SpanFromContext(r.ctx)
 	default:
@@ -60,6 +60,12 @@ func (t *tracing) lineage(ctx context.Context, from *message.Session, header mes
 }
 
 var noSpan = trace.SpanFromContext(context.Background())
+
+// senderKey is where ctx has the span that sent the message, which may not have ended
+// when that is handled. It is there for LinkOnly.
+type senderKeyType struct{}
+
+var senderKey senderKeyType
 
 // link adds a link, unless it is the parent.
 func (l *lineage) link(parent, to trace.SpanContext) {

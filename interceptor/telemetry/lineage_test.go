@@ -29,6 +29,20 @@ func TestLinkOnly(t *testing.T) {
 	}
 }
 
+// The sender's span has mostly ended when the message is handled, but not always: both
+// must give the same trace, also when the message keeps a context of its own.
+func TestLinkOnlyWithACreationContext(t *testing.T) {
+	r := newRecorder()
+	r.config.LinkMode = telemetry.LinkOnly
+	h := message.Chain(orderFunc(nothing), telemetry.TraceSendWith[order](r.config), telemetry.TraceWith[order](r.config))
+	if err := h.Handle(t.Context(), orderMessage{Header: header("traceparent", elsewhere)}); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.span(t, "process"); s.Parent.IsValid() || len(s.Links) != 1 || s.Links[0].SpanContext.SpanID().String() != forgedSpan {
+		t.Errorf("parent %v, links %v", s.Parent, s.Links)
+	}
+}
+
 // A span of its own that is under way, such as that of an HTTP request or a poll,
 // stays the parent.
 func TestLinkOnlyWithinASpan(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/messagingconv"
 	"go.opentelemetry.io/otel/trace"
 
@@ -68,8 +69,9 @@ func (ms *meters) enabled(ctx context.Context, op *operation) bool {
 // measure records a message that took so long.
 func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err error) {
 	add, record := s.add, s.record
-	if failed, ok := s.failure(err); ok {
-		add, record = []metric.AddOption{failed}, []metric.RecordOption{failed}
+	if err != nil && !errors.Is(err, message.ErrDropped) {
+		code := semconv.ErrorTypeKey.String(errorType(err))
+		add, record = []metric.AddOption{set(s.counted, code)}, []metric.RecordOption{set(s.timed, code)}
 	}
 	if s.op != process {
 		ms.operated.Record(ctx, took.Seconds(), record...)

@@ -107,6 +107,23 @@ func (o *operation) spanName(destination string) string {
 	return o.name + " " + destination
 }
 
+// destinationAttributes returns those of what is shown, the first of which tells it.
+func destinationAttributes(key shapeKey) []attribute.KeyValue {
+	switch key.as {
+	case name:
+		return []attribute.KeyValue{semconv.MessagingDestinationName(key.shown)}
+	case template:
+		return []attribute.KeyValue{semconv.MessagingDestinationTemplate(key.shown)}
+	case user:
+		return []attribute.KeyValue{semconv.MessagingDestinationTemplate(key.shown),
+			semconv.MessagingDestinationTemporary(true), semconv.MessagingDestinationAnonymous(true)}
+	}
+	return nil
+}
+
+// userDestinations is shown behind the prefix of users, whose it is and which.
+const userDestinations = "/queue/*"
+
 // closeReasons tells of a session's end what its code says.
 var closeReasons = map[message.Code]string{
 	message.CodeTimeout:         "heartbeat",

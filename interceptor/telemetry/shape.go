@@ -2,32 +2,45 @@ package telemetry
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // shape is what the messages of one operation to one destination have in common. It
 // is made once, because that is most of what a span costs that nobody records.
 type shape struct {
-	op       *operation
-	name     string
-	start    []trace.SpanStartOption // kind, and what samplers may want to know
-	metered  attribute.KeyValue      // the destination, as metrics may show it, or none
-	measured []attribute.KeyValue    // without error.type
-	add      []metric.AddOption      // the same, for success
-	record   []metric.RecordOption
+	op      *operation
+	name    string
+	start   []trace.SpanStartOption // kind, and what samplers may want to know
+	metered attribute.KeyValue      // the destination, as metrics may show it, or none
+	counted []attribute.KeyValue    // what counters have, without error.type
+	timed   []attribute.KeyValue    // the same of durations
+	add     []metric.AddOption      // both, of what went well
+	record  []metric.RecordOption
 }
 
+// shapeKey tells shapes apart.
 type shapeKey struct {
-	op          *operation
-	destination string
+	op    *operation
+	shown string
+	as    showing
 }
+
+// showing says what is shown of a destination.
+type showing uint8
+
+const (
+	nothing showing = iota
+	name
+	template
+	user // a template that stands for all destinations of users
+)
 
 // shapes are those of one mount. It keeps few: clients may send to any number of
 // destinations.
@@ -37,81 +50,69 @@ type shapes struct {
 }
 
 // maxShapes is how many shapes a mount keeps.
-const maxShapes = 1024
-
-// users stands for all destinations of users.
-const users = "queue/*"
+const maxShapes = 512
 
 // shape returns that of a message.
 func (t *tracing) shape(op *operation, destination string) *shape {
-	if strings.HasPrefix(destination, t.userPrefix) {
-		destination = t.userPrefix + users // whose it is does not count
-	}
-	key := shapeKey{op, destination}
+	shown, as := t.show(op, destination)
+	key := shapeKey{op, shown, as}
 	kept := t.shapes.kept.Load()
-	if kept != nil {
-		if s := (*kept)[key]; s != nil {
-			return s
-		}
-		if len(*kept) >= maxShapes {
-			return t.newShape(key)
-		}
+	if s := (*kept)[key]; s != nil {
+		return s
 	}
-	return t.keep(shapeKey{op, strings.Clone(destination)}) // it may be part of a frame
+	if len(*kept) >= maxShapes {
+		return t.newShape(key)
+	}
+	key.shown = strings.Clone(shown) // it may be part of a frame
+	return t.keep(key)
+}
+
+// show returns what names and attributes show of a destination.
+func (t *tracing) show(op *operation, destination string) (string, showing) {
+	switch {
+	case destination == "":
+		return "", nothing
+	case strings.HasPrefix(destination, t.userPrefix):
+		return t.users, user
+	case t.config.Template == nil:
+		return destination, name
+	}
+	switch shown := t.config.Template(op.kind, destination); shown {
+	case "":
+		return "", nothing
+	case destination:
+		return shown, name
+	default:
+		return shown, template
+	}
 }
 
 func (t *tracing) keep(key shapeKey) *shape {
 	s := t.newShape(key)
 	t.shapes.mu.Lock()
 	defer t.shapes.mu.Unlock()
-	more := make(map[shapeKey]*shape)
-	if kept := t.shapes.kept.Load(); kept != nil {
-		maps.Copy(more, *kept)
-	}
+	more := maps.Clone(*t.shapes.kept.Load())
 	more[key] = s
 	t.shapes.kept.Store(&more)
 	return s
 }
 
 func (t *tracing) newShape(key shapeKey) *shape {
-	shown, attrs, few := t.shown(key)
 	fixed := key.op.attributes(&t.config)
-	started := append(fixed[:len(fixed):len(fixed)], attrs...)
-	s := &shape{op: key.op, name: key.op.spanName(shown), measured: fixed}
-	s.start = []trace.SpanStartOption{trace.WithSpanKind(key.op.spanKind), trace.WithAttributes(started...)}
-	if few && len(attrs) > 0 {
-		s.metered = attrs[0]
-		s.measured = append(fixed[:len(fixed):len(fixed)], s.metered)
+	s := &shape{op: key.op, name: key.op.spanName(key.shown), counted: fixed, timed: fixed}
+	dest := destinationAttributes(key)
+	s.start = []trace.SpanStartOption{trace.WithSpanKind(key.op.spanKind), trace.WithAttributes(slices.Concat(fixed, dest)...)}
+	if len(dest) > 0 && (key.as != name || t.config.Template != nil) {
+		s.metered = dest[0]
+		s.counted = slices.Concat(fixed, dest[:1])
 	}
-	set := metric.WithAttributeSet(attribute.NewSet(s.measured...))
-	s.add, s.record = []metric.AddOption{set}, []metric.RecordOption{set}
+	if key.op.consumes { // how long sending takes does not depend on where to
+		s.timed = s.counted
+	}
+	s.add, s.record = []metric.AddOption{set(s.counted)}, []metric.RecordOption{set(s.timed)}
 	return s
 }
 
-// shown returns the destination as names show it, its attributes, the first of
-// which metrics may have too, and whether they may.
-func (t *tracing) shown(key shapeKey) (shown string, attrs []attribute.KeyValue, few bool) {
-	dest := key.destination
-	switch {
-	case dest == "":
-		return "", nil, false
-	case dest == t.userPrefix+users:
-		return dest, []attribute.KeyValue{semconv.MessagingDestinationTemplate(dest),
-			semconv.MessagingDestinationTemporary(true), semconv.MessagingDestinationAnonymous(true)}, true
-	case t.config.Template == nil:
-		return dest, []attribute.KeyValue{semconv.MessagingDestinationName(dest)}, false
-	}
-	switch shown = t.config.Template(key.op.kind, dest); shown {
-	case "":
-		return "", nil, false
-	case dest:
-		return shown, []attribute.KeyValue{semconv.MessagingDestinationName(shown)}, true
-	}
-	return shown, []attribute.KeyValue{semconv.MessagingDestinationTemplate(shown)}, true
-}
-
-// failed returns what is measured of a failure.
-func (s *shape) failed(code string) metric.MeasurementOption {
-	attrs := append(s.measured[:len(s.measured):len(s.measured)], semconv.ErrorTypeKey.String(code))
-	return metric.WithAttributeSet(attribute.NewSet(attrs...))
+func set(attrs []attribute.KeyValue, more ...attribute.KeyValue) metric.MeasurementOption {
+	return metric.WithAttributeSet(attribute.NewSet(slices.Concat(attrs, more)...)) // which sorts what it is given
 }

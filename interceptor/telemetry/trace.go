@@ -7,7 +7,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -79,6 +78,9 @@ func outgoing[T any](ctx context.Context, t *tracing, m *message.Message[T], op,
 	}
 	if !l.created && !l.drop.context {
 		m.Header = t.inject(ctx, m.Header)
+	}
+	if t.config.LinkMode == LinkOnly {
+		ctx = context.WithValue(ctx, senderKey, span.SpanContext().SpanID())
 	}
 	return ctx, span, s
 }
@@ -171,11 +173,3 @@ func conclude(span trace.Span, err error) {
 }
 
 func errorType(err error) string { return string(message.Public(err).Code) }
-
-// failure returns the outcome of a message as it is measured.
-func (s *shape) failure(err error) (metric.MeasurementOption, bool) {
-	if err == nil || errors.Is(err, message.ErrDropped) {
-		return nil, false
-	}
-	return s.failed(errorType(err)), true
-}
