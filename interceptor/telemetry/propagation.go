@@ -90,16 +90,9 @@ func (t *tracing) read(ctx context.Context, from *message.Session, here trace.Sp
 	}
 	r.baggage = f.baggage && (from == nil || t.config.RemoteBaggage) && len(header.Get(baggageField)) <= maxBaggage
 	trusted := from == nil || f.context && t.trusts(from)
+	var sc trace.SpanContext
 	if r.baggage || f.context && (trusted || here.IsValid() || t.config.RemoteContext != Ignore) {
-		base := ctx
-		if trace.SpanContextFromContext(ctx).IsRemote() { // else it would be found again
-			base = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
-		}
-		r.ctx = t.config.Propagator.Extract(base, &carrier{header: header, baggage: r.baggage})
-	}
-	sc := trace.SpanContextFromContext(r.ctx)
-	if !sc.IsRemote() || r.ctx == ctx { // there is none that can be read
-		sc = trace.SpanContext{}
+		r.ctx, sc = t.extract(ctx, header, r.baggage)
 	}
 	switch ours := here.IsValid() && sc.TraceID() == here.TraceID(); {
 	case trusted || ours:
@@ -112,6 +105,19 @@ func (t *tracing) read(ctx context.Context, from *message.Session, here trace.Sp
 		}
 	}
 	return r
+}
+
+// extract returns ctx with what a header says, and the span context in it.
+func (t *tracing) extract(ctx context.Context, header message.Header, baggage bool) (context.Context, trace.SpanContext) {
+	if trace.SpanContextFromContext(ctx).IsRemote() { // else it would be taken for the header's
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	ctx = t.config.Propagator.Extract(ctx, &carrier{header: header, baggage: baggage})
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsRemote() { // there is none in the header that can be read
+		return ctx, trace.SpanContext{}
+	}
+	return ctx, sc
 }
 
 // admit takes off a header what must not go on, and puts the context of the span in

@@ -115,6 +115,24 @@ func traceparentOf(sc trace.SpanContext) string {
 	return fmt.Sprintf("00-%s-%s-%s", sc.TraceID(), sc.SpanID(), sc.TraceFlags())
 }
 
+// Within a span of the application as well: that is the parent, and what is ignored is
+// no link either.
+func TestForgedContextWithinASpan(t *testing.T) {
+	for policy, links := range map[telemetry.RemoteContext]int{telemetry.Link: 1, telemetry.Ignore: 0} {
+		for name, mount := range edges {
+			r := newRecorder()
+			r.config.RemoteContext = policy
+			ctx, root := r.Start(t.Context(), "root")
+			out, _ := through(t, mount(r.config), ctx, message.Raw{Session: sessionOf("kim"), Header: header("traceparent", elsewhere)})
+			root.End()
+			s := r.span(t, name)
+			if !isChild(s, r.span(t, "root")) || len(s.Links) != links || out.Header.Get("traceparent") != traceparentOf(s.SpanContext) {
+				t.Errorf("%v, %s: parent %v, links %v, header %v", policy, name, s.Parent, s.Links, out.Header)
+			}
+		}
+	}
+}
+
 // Without an SDK nothing of the client's goes on either.
 func TestForgedContextWithoutAnSDK(t *testing.T) {
 	for name, mount := range edges {
