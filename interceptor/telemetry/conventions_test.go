@@ -130,6 +130,13 @@ func TestUnknownDestinationsAreForgotten(t *testing.T) {
 	runtime.KeepAlive(h)
 }
 
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
 func TestErrorTypes(t *testing.T) {
 	for want, err := range map[string]error{
 		"denied":   message.Errorf(message.CodeDenied, "no"),
