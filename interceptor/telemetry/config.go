@@ -24,7 +24,8 @@ type Config struct {
 	// otel.GetMeterProvider(), also when it is set later.
 	MeterProvider metric.MeterProvider
 	// Propagator writes and reads the context in the header. Zero (nil) means
-	// the W3C trace context, without baggage.
+	// the W3C trace context, without baggage. What it writes is delivered to clients
+	// too: one that has baggage shows that of the application to them.
 	Propagator propagation.TextMapPropagator
 	// LinkMode says how a span that handles a message hangs together with the one
 	// that sent it. Zero means ParentAndLink.

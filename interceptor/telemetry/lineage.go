@@ -61,11 +61,16 @@ func (t *tracing) lineage(ctx context.Context, from *message.Session, header mes
 
 var noSpan = trace.SpanFromContext(context.Background())
 
-// senderKey is where ctx has the span that sent the message, which may not have ended
-// when that is handled. It is there for LinkOnly.
-type senderKeyType struct{}
+// contextKey is a key of what goes from one mount to another in ctx.
+type contextKey uint8
 
-var senderKey senderKeyType
+const (
+	// senderKey has the id of the span that sent the message, for LinkOnly: it may
+	// not have ended when the message is handled.
+	senderKey     contextKey = iota
+	queuedKey                // a *queued
+	deliveriesKey            // a *fanout
+)
 
 // link adds a link, unless it is the parent.
 func (l *lineage) link(parent, to trace.SpanContext) {

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -50,8 +49,10 @@ func newMeters(c Config) meters {
 
 // report tells the handler of OpenTelemetry what it cannot do.
 func report(errs ...error) {
-	if err := cmp.Or(errs...); err != nil {
-		otel.Handle(err)
+	for _, err := range errs {
+		if err != nil {
+			otel.Handle(err)
+		}
 	}
 }
 
@@ -94,7 +95,7 @@ type queued struct {
 
 // unqueued measures how long the message waited, once.
 func (ms *meters) unqueued(ctx context.Context, span trace.Span) {
-	q, ok := ctx.Value(waitKey).(*queued)
+	q, ok := ctx.Value(queuedKey).(*queued)
 	if !ok || q.taken.Swap(true) {
 		return
 	}

@@ -27,7 +27,7 @@ func TracePublish(c Config) message.RawInterceptor {
 			if !span.IsRecording() {
 				return run(ctx, t, s, span, &m, next)
 			}
-			return run(context.WithValue(ctx, fanoutKey, new(fanout)), t, s, span, &m, counted)
+			return run(context.WithValue(ctx, deliveriesKey, new(fanout)), t, s, span, &m, counted)
 		})
 	}
 }
@@ -39,7 +39,7 @@ type fanout struct{ atomic.Int64 }
 func counting(next message.RawHandler) message.RawHandler {
 	return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 		err := next.Handle(ctx, m)
-		if f, ok := ctx.Value(fanoutKey).(*fanout); ok {
+		if f, ok := ctx.Value(deliveriesKey).(*fanout); ok {
 			trace.SpanFromContext(ctx).SetAttributes(fanoutKey.Int64(f.Load()))
 		}
 		return err
@@ -60,7 +60,7 @@ func TraceDelivery(c Config) message.RawInterceptor {
 			if m.Kind != message.KindData {
 				return next.Handle(ctx, m)
 			}
-			if f, ok := ctx.Value(fanoutKey).(*fanout); ok {
+			if f, ok := ctx.Value(deliveriesKey).(*fanout); ok {
 				f.Add(1)
 			}
 			if _, published := m.Header.Lookup(message.HeaderMessageID); !published && !t.find(m.Header).context {

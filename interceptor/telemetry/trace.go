@@ -56,7 +56,7 @@ func TraceSendWith[T any](c Config) message.Interceptor[T] {
 			}
 			ctx, span, s := outgoing(ctx, t, &m, &send, &resend)
 			if t.config.Channel != "" && (span.IsRecording() || t.meters.wait.Enabled(ctx)) {
-				ctx = context.WithValue(ctx, waitKey, &queued{channel: t.config.Channel, at: time.Now()})
+				ctx = context.WithValue(ctx, queuedKey, &queued{channel: t.config.Channel, at: time.Now()})
 			}
 			return run(ctx, t, s, span, &m, next)
 		})
