@@ -17,8 +17,10 @@ import (
 type lane struct {
 	broker *Memory
 	rule   *Rule
+	dest   string
 	entry  *destination.Entry[*lane]
 	epoch  string
+	born   time.Time
 
 	mu      sync.Mutex
 	room    sync.Cond // steps became fewer
@@ -35,7 +37,7 @@ type lane struct {
 // step is a message to deliver, or a subscription to begin.
 type step struct {
 	ctx  context.Context
-	r    *record
+	m    *message.Raw
 	join *join
 }
 
@@ -43,14 +45,14 @@ type step struct {
 // more waits until there are fewer.
 const maxSteps = 1024
 
-func newLane(b *Memory, rule *Rule) *lane {
-	l := &lane{broker: b, rule: rule, epoch: strings.ToLower(rand.Text()[:12])}
+func newLane(b *Memory, dest string, rule *Rule) *lane {
+	l := &lane{broker: b, rule: rule, dest: dest, epoch: strings.ToLower(rand.Text()[:12]), born: time.Now()}
 	l.room.L = &l.mu
 	return l
 }
 
 // publish numbers a message, keeps and delivers it.
-func (l *lane) publish(ctx context.Context, m message.Raw) error {
+func (l *lane) publish(ctx context.Context, m *message.Raw) error {
 	l.mu.Lock()
 	l.awaitRoom()
 	if l.dead {
@@ -58,10 +60,10 @@ func (l *lane) publish(ctx context.Context, m message.Raw) error {
 		return errGone
 	}
 	l.last++
-	r := &record{m: l.numbered(&m), at: time.Now()}
-	l.keep(r)
+	out := l.numbered(m)
+	l.keep(&out)
 	l.watch()
-	l.take(step{ctx: ctx, r: r})
+	l.take(ctx, &out, nil)
 	return nil
 }
 
@@ -76,7 +78,7 @@ func (l *lane) begin(ctx context.Context, j *join) error {
 	l.giveUp(l.old())
 	l.watch()
 	l.replay(j) // now: what is numbered later comes later
-	l.take(step{ctx: ctx, join: j})
+	l.take(ctx, nil, j)
 	return nil
 }
 
@@ -97,18 +99,21 @@ func (l *lane) numbered(m *message.Raw) message.Raw {
 	)}
 }
 
-// take goes through the steps, with s as the last, unless somebody does. It gives
-// the lock away.
-func (l *lane) take(s step) {
+// take does a step, and those that came meanwhile, or leaves it to whoever is at it.
+// It gives the lock away. A message that nobody waits behind is not copied to the heap.
+func (l *lane) take(ctx context.Context, m *message.Raw, j *join) {
 	defer l.mu.Unlock()
 	if l.running {
-		s.ctx = detached(s.ctx)
+		s := step{ctx: detached(ctx), join: j}
+		if m != nil {
+			s.m = new(*m)
+		}
 		l.steps = append(l.steps, s)
 		return
 	}
 	l.running = true
 	defer func() { l.running = false }() // also when an interceptor ends the goroutine
-	l.do(s)
+	l.do(ctx, m, j)
 	for l.done < len(l.steps) {
 		s := l.steps[l.done]
 		l.steps[l.done] = step{}
@@ -117,26 +122,29 @@ func (l *lane) take(s step) {
 			l.steps, l.done = l.steps[:0], 0
 		}
 		l.room.Signal()
-		l.do(s)
+		l.do(s.ctx, s.m, s.join)
 	}
 }
 
 // do does a step. It gives the lock away meanwhile.
-func (l *lane) do(s step) {
+func (l *lane) do(ctx context.Context, m *message.Raw, j *join) {
 	l.mu.Unlock()
 	defer l.mu.Lock()
-	if s.join != nil {
-		s.join.run(s.ctx, l.broker)
+	if j != nil {
+		j.run(ctx, l.broker)
 		return
 	}
-	l.broker.fanOut(s.ctx, s.r.m)
+	l.broker.fanOut(ctx, *m)
 }
 
 // keep adds a message to those that are kept, and gives up the oldest ones as the
 // rule says. A message that the broker has no room for ends what was kept, because
 // there must be no gap.
-func (l *lane) keep(r *record) {
-	r.size = sizeOf(&r.m)
+func (l *lane) keep(m *message.Raw) {
+	r := record{header: m.Header, payload: m.Payload, size: sizeOf(m)}
+	if l.rule.ages() {
+		r.at = time.Since(l.born)
+	}
 	bounds := &l.rule.History
 	for l.kept.n > 0 && (l.kept.n >= max(bounds.Messages, 1) || l.bytes+r.size > bounds.Bytes) {
 		l.giveUp(1)
@@ -152,7 +160,7 @@ func (l *lane) keep(r *record) {
 // giveUp forgets the n oldest messages.
 func (l *lane) giveUp(n int) {
 	for range n {
-		size := l.kept.pop().size
+		size := l.kept.pop()
 		l.bytes -= size
 		l.broker.store.release(size)
 	}
@@ -189,7 +197,7 @@ func (l *lane) old() (n int) {
 	if l.rule.Retain {
 		most-- // the last one stays
 	}
-	for n < most && l.rule.ages() && time.Since(l.kept.at(n).at) >= l.rule.History.Age {
+	for now := time.Since(l.born); n < most && l.rule.ages() && now-l.kept.at(n).at >= l.rule.History.Age; {
 		n++
 	}
 	return n
@@ -202,7 +210,7 @@ func (l *lane) watch() {
 	case l.kept.n == 0:
 		l.wakeIn(idle)
 	case l.rule.ages() && (l.kept.n > 1 || !l.rule.Retain):
-		l.wakeIn(time.Until(l.kept.at(0).at.Add(l.rule.History.Age)))
+		l.wakeIn(l.kept.at(0).at + l.rule.History.Age - time.Since(l.born))
 	}
 }
 
