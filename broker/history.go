@@ -43,7 +43,7 @@ func (ls *lanes) of(b *Memory, dest string, rule *Rule) (*lane, error) {
 	for l := range ls.index.Match(dest) {
 		return l, nil
 	}
-	l := newLane(b, rule)
+	l := newLane(b, dest, rule)
 	l.entry = ls.index.Add(p, l)
 	ls.all[l] = struct{}{}
 	return l, nil
@@ -150,7 +150,7 @@ func (l *lane) replay(j *join) {
 			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)}))
 	}
 	for ; first < n; first++ {
-		j.first = append(j.first, l.kept.at(first).m)
+		j.first = append(j.first, l.kept.at(first).message(l.dest))
 	}
 }
 

@@ -116,7 +116,7 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 		return b.enqueue(ctx, m, rule)
 	case rule.keeps():
 		b.delivery.published.Add(1)
-		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, m) })
+		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
 		if err == nil {
 			m.Done.Reached(message.Stored)
 		}
