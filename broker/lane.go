@@ -142,7 +142,7 @@ func (l *lane) take(ctx context.Context, m *message.Raw, j *join) {
 		return
 	}
 	l.running = true
-	defer l.stop() // also when an interceptor ends the goroutine
+	defer l.stop()             // also when an interceptor ends the goroutine
 	if l.done < len(l.steps) { // one did
 		l.queue(ctx, m, j)
 	} else {
