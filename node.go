@@ -3,6 +3,7 @@ package headrace
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -64,6 +65,14 @@ type Config struct {
 	// Receipts says how far a message to the Router must get before its sender is
 	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].
 	Receipts message.Level
+	// Handling is put around the handling of what clients send, of every kind, on the
+	// session's turn; what is mounted on Inbound runs before, where the adapter reads.
+	// The first is the outermost. Zero (nil) means none.
+	Handling []message.RawInterceptor
+	// Publishing is put before Broker and Users for all that is published there, once
+	// for each message, whether a client or the application sent it. The first is the
+	// outermost. Zero (nil) means none.
+	Publishing []message.RawInterceptor
 	// Gate decides what reaches a session's queue: it is the last on the way out,
 	// after everything that is mounted on Outbound, whatever way a message came.
 	// Zero (nil) means that everything does which has a session.
@@ -71,6 +80,10 @@ type Config struct {
 	// UnorderedInbound lets messages of one session be handled side by side.
 	// Zero means in order.
 	UnorderedInbound bool
+	// UnorderedOutbound lets messages to one session overtake each other: they are
+	// handed to it by workers, not by who publishes them. It is for a Gate that
+	// blocks. Zero means in order, on the publisher's goroutine.
+	UnorderedOutbound bool
 	// Workers is how many handlers run at once while none blocks. Zero means
 	// 2 x GOMAXPROCS.
 	Workers int
@@ -133,7 +146,8 @@ type Node struct {
 	Events *channel.DirectChannel[broker.Event]
 
 	split    split
-	adapters atomic.Pointer[[]Adapter] // that Serve was given
+	outgoing *channel.ExecutorChannel[[]byte] // nil unless Config.UnorderedOutbound
+	adapters atomic.Pointer[[]Adapter]        // that Serve was given
 }
 
 // New returns a node that is ready for adapters. Shutdown or Close ends it; [Node.Serve]
@@ -197,6 +211,9 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.Inbound.Shutdown(ctx)
 	n.Broker.Close()
 	n.Users.Stop()
+	if n.outgoing != nil {
+		err = errors.Join(err, n.outgoing.Shutdown(ctx))
+	}
 	return err
 }
 
@@ -206,4 +223,7 @@ func (n *Node) Close() {
 	n.Inbound.Close()
 	n.Broker.Close()
 	n.Users.Stop()
+	if n.outgoing != nil {
+		n.outgoing.Close()
+	}
 }

@@ -6,11 +6,15 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
 )
 
 // echoes wires an endpoint that answers each client on a topic of its own.
@@ -133,5 +137,36 @@ func TestReceiptsInFrameOrder(t *testing.T) {
 	close(gate)
 	for i := range 21 {
 		c.wantReceipt(strconv.Itoa(i + 1))
+	}
+}
+
+// TestOutboundOrder: what is published first arrives first, however long the way out
+// takes, unless the config gives that up; both drain.
+func TestOutboundOrder(t *testing.T) {
+	for want, config := range map[string]headrace.Config{
+		"[slow fast]": {},
+		"[fast slow]": {UnorderedOutbound: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			config.Gate = func(next message.RawHandler) message.RawHandler {
+				return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+					if string(m.Payload) == "slow" {
+						time.Sleep(time.Second)
+					}
+					return next.Handle(ctx, m)
+				})
+			}
+			node := headrace.New(config)
+			kim := messagetest.Connect(t, node)
+			kim.Subscribe("/topic/a")
+			for _, payload := range []string{"slow", "fast"} {
+				must(t, node.Template.Send(t.Context(), "/topic/a", payload))
+			}
+			must(t, node.Shutdown(t.Context()))
+			got := []string{string(kim.Next(t).Payload), string(kim.Next(t).Payload)}
+			if fmt.Sprint(got) != want {
+				t.Errorf("got %v, want %s", got, want)
+			}
+		})
 	}
 }

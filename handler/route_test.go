@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
 // here returns the place of its caller, some lines away, as panics name it.
@@ -57,6 +58,31 @@ func TestRegistrationPanics(t *testing.T) {
 		{"nil endpoint", func(r *handler.Router) { handler.Handle[string, string](r, "/a", nil) }, "nil endpoint"},
 		{"nil consumer", func(r *handler.Router) { handler.Consume[string](r, "/a", nil) }, "nil endpoint"},
 		{"nil error handler", func(r *handler.Router) { handler.OnError[error, string](r, nil) }, "nil error handler"},
+		{"empty destination", func(r *handler.Router) { handler.Handle(r, "/a", upper, handler.SendTo("/topic/a", "")) }, "empty reply destination"},
+		{"empty destination of the user", func(r *handler.Router) { handler.Handle(r, "/a", upper, handler.SendToUser("")) }, "empty reply destination"},
+		{"empty stream", func(*handler.Router) { handler.Live("") }, "empty stream"},
+		{"nil interceptor", func(*handler.Router) { handler.Interceptors(nil) }, "nil interceptor"},
+		{"nil interceptor of a group", func(r *handler.Router) { r.Group("/a").Use(nil) }, "nil interceptor"},
+		{"message as the payload of a request", func(r *handler.Router) {
+			handler.Consume(r, "/a", func(context.Context, handler.Request[message.Raw]) error { return nil })
+		}, "takes a message.Raw as a payload"},
+		{"message as a reply", func(r *handler.Router) {
+			handler.Handle(r, "/a", func(_ context.Context, m message.Raw) (message.Raw, error) { return m, nil })
+		}, "returns a message.Raw"},
+		{"message in a reply", func(r *handler.Router) {
+			handler.Handle(r, "/a", func(_ context.Context, m message.Raw) (handler.Reply[message.Raw], error) {
+				return handler.Reply[message.Raw]{Payload: m}, nil
+			})
+		}, "returns a message.Raw"},
+		{"message as a reply to an error", func(r *handler.Router) {
+			handler.OnError(r, func(context.Context, error) (m message.Raw, err error) { return m, err })
+		}, "returns a message.Raw"},
+		{"message as a reply to one error", func(r *handler.Router) {
+			handler.OnErrorIs(r, errBoom, func(context.Context, error) (m message.Raw, err error) { return m, err })
+		}, "returns a message.Raw"},
+		{"message as a reply of Catch", func(*handler.Router) {
+			handler.Catch(func(context.Context, error) (m message.Raw, err error) { return m, err })
+		}, "returns a message.Raw"},
 		{"pointer to what fills itself", func(r *handler.Router) {
 			handler.Consume(r, "/a", func(context.Context, *handler.Request[string]) error { return nil })
 		}, "without the *"},
@@ -100,5 +126,26 @@ func TestRoutesListsWhatIsWired(t *testing.T) {
 	routes[0].Pattern = "changed"
 	if slices.Equal(routes, r.Routes()) {
 		t.Error("the list is the router's own")
+	}
+}
+
+// TestTemplate: what is shown of a destination is the pattern of its route.
+func TestTemplate(t *testing.T) {
+	for _, tt := range []struct {
+		separator     destination.Separator
+		pattern, dest string
+		kind          message.Kind
+		want          string
+	}{
+		{destination.Slash, "/trade/{symbol}", "/app/trade/MILL", message.KindData, "/app/trade/{symbol}"},
+		{destination.Slash, "trade/{symbol}", "/app/trade/MILL", message.KindData, "/app/trade/{symbol}"},
+		{destination.Slash, "/trade/{symbol}", "/app/trade/MILL", message.KindSubscribe, ""},
+		{destination.Slash, "/trade/{symbol}", "/app/other", message.KindData, ""},
+		{destination.Slash, "/trade/{symbol}", "/topic/trade/MILL", message.KindData, ""},
+		{destination.Dot, "trade.{symbol}", "/app/trade.MILL", message.KindData, "/app/trade.{symbol}"},
+	} {
+		r, _ := newRouter(handler.Config{Separator: tt.separator})
+		handler.Consume(r.Group(""), tt.pattern, func(context.Context, string) error { return nil })
+		expect(t, tt.dest, r.Template(tt.kind, tt.dest), tt.want)
 	}
 }

@@ -215,7 +215,7 @@ func (l *bySession) first(s *message.Session) any {
 // left the last time, those that are full are dropped.
 type byUser struct {
 	quota   quota
-	mu      sync.RWMutex // also held while a bucket is in use, so that none is dropped then
+	mu      sync.Mutex // also held while a bucket is in use, so that none is dropped then
 	byName  map[string]*buckets
 	sweepAt int
 }
@@ -230,20 +230,13 @@ func (l *byUser) take(now time.Time, m *message.Raw) error {
 	if user == nil || user.Name() == "" {
 		return nil
 	}
-	name := user.Name()
-	l.mu.RLock()
-	if b := l.byName[name]; b != nil {
-		defer l.mu.RUnlock()
-		return l.quota.take(b, now, m)
-	}
-	l.mu.RUnlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.byName[name]
+	b := l.byName[user.Name()]
 	if b == nil {
 		l.sweep(now)
 		b = l.quota.buckets()
-		l.byName[name] = b
+		l.byName[user.Name()] = b
 	}
 	return l.quota.take(b, now, m)
 }

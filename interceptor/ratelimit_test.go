@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,8 +56,9 @@ func TestRateLimitOfASession(t *testing.T) {
 		time.Sleep(time.Minute)
 		check("never more than the burst", 9, 5, message.Raw{Session: one})
 		time.Sleep(time.Second)
-		field := message.NewHeader(message.Field{Name: "nine-long", Value: "eleven-long"})
-		check("bytes", 3, 2, message.Raw{Session: one, Destination: "/0123456789012345678", Header: field, Payload: make([]byte, 60)})
+		field := message.NewHeader(message.Field{Name: strings.Repeat("n", 50), Value: strings.Repeat("v", 50)})
+		large := message.Raw{Session: one, Destination: strings.Repeat("d", 50), Header: field, Payload: make([]byte, 50)}
+		check("bytes", 2, 1, large)
 		time.Sleep(time.Second)
 		check("subscriptions", 3, 1, message.Raw{Kind: message.KindSubscribe, Session: one})
 		check("unsubscribing is no subscription", 1, 1, message.Raw{Kind: message.KindUnsubscribe, Session: one})
@@ -65,7 +67,8 @@ func TestRateLimitOfASession(t *testing.T) {
 		time.Sleep(time.Second)
 		check("two are a whole one", 1, 1, message.Raw{Kind: message.KindSubscribe, Session: one})
 		time.Sleep(time.Minute)
-		if got := passing(t, i, 1, message.Raw{Session: one, Payload: make([]byte, 201)}, message.CodeTooLarge); got != 0 {
+		large.Payload = make([]byte, 51)
+		if got := passing(t, i, 1, large, message.CodeTooLarge); got != 0 {
 			t.Error("more than the burst got through")
 		}
 	})
@@ -121,31 +124,35 @@ func TestRateLimitersAreApart(t *testing.T) {
 	}
 }
 
-// Whatever number of goroutines sends for a session and a user, not one message more
-// gets through.
+// Whatever number of goroutines sends for a session and a user, from its first message
+// on, not one message more gets through.
 func TestRateLimitConcurrently(t *testing.T) {
-	const burst = 100
-	for name, c := range map[string]interceptor.RateLimitConfig{
-		"session": {Session: interceptor.Limits{Messages: rateOf(0.001, burst)}},
-		"user":    {User: interceptor.Limits{Messages: rateOf(0.001, burst)}},
-	} {
-		var passed atomic.Int64
-		h := interceptor.RateLimit(c)(rawFunc(func(context.Context, message.Raw) error {
-			passed.Add(1)
-			return nil
-		}))
-		s := userSession(kim)
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				for range burst {
-					_ = h.Handle(t.Context(), message.Raw{Session: s})
-				}
-			})
-		}
-		wg.Wait()
-		if passed.Load() != burst {
-			t.Errorf("%s: %d got through, want %d", name, passed.Load(), burst)
+	const burst = 2
+	limits := interceptor.Limits{Messages: rateOf(1e-6, burst)}
+	for name, c := range map[string]interceptor.RateLimitConfig{"session": {Session: limits}, "user": {User: limits}} {
+		i := interceptor.RateLimit(c)
+		for round := range 500 {
+			s := userSession(message.User(fmt.Sprint("user", round)))
+			var passed atomic.Int64
+			h := i(rawFunc(func(context.Context, message.Raw) error {
+				passed.Add(1)
+				return nil
+			}))
+			var wg sync.WaitGroup
+			start := make(chan struct{})
+			for range 8 {
+				wg.Go(func() {
+					<-start
+					for range burst {
+						_ = h.Handle(t.Context(), message.Raw{Session: s})
+					}
+				})
+			}
+			close(start)
+			wg.Wait()
+			if passed.Load() != burst {
+				t.Fatalf("%s: %d got through, want %d", name, passed.Load(), burst)
+			}
 		}
 	}
 }
