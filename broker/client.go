@@ -210,6 +210,7 @@ func (b *Memory) remove(e entry) {
 	}
 	if e.queue != nil {
 		e.queue.detach(false, e.consumer)
+		e.queue.run()
 	}
 }
 

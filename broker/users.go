@@ -247,6 +247,7 @@ func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {
 	}
 	if e.consumer != nil {
 		e.consumer.queue.detach(false, e.consumer)
+		e.consumer.queue.run()
 	}
 	u.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: u.config.Prefix + e.destination, Subscription: m.Subscription})
 }
