@@ -248,3 +248,18 @@ func TestStreamOfAUser(t *testing.T) {
 	kim.Refute(t)
 	lee.Refute(t)
 }
+
+// TestClientDisconnectIsHandled: when Disconnect returns, the node has forgotten
+// the client.
+func TestClientDisconnectIsHandled(t *testing.T) {
+	node := headrace.New(headrace.Config{})
+	defer node.Close()
+	for range 20 {
+		kim := messagetest.Connect(t, node, messagetest.User("kim"))
+		kim.Subscribe("/topic/news")
+		kim.Disconnect()
+		if _, online := node.Users.User("kim"); online || node.Broker.Stats().Subscriptions != 0 {
+			t.Fatal("kim is still there")
+		}
+	}
+}

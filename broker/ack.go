@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 
@@ -41,9 +42,18 @@ type unsettled struct {
 	last    uint64
 	ended   bool // nobody settles any more
 	open    map[uint64]delivered
-	expired [64]uint64 // the last ones whose deadline has passed
-	oldest  int        // of these
+	expired []expired // the last ones whose deadline has passed, up to maxExpired
+	oldest  int       // of these
 }
+
+// expired is how a client may still speak of a delivery.
+type expired struct {
+	ack     uint64
+	message string // its id
+}
+
+// maxExpired is as much as the default of two dozen subscriptions fetch ahead.
+const maxExpired = 1536
 
 type delivered struct {
 	letter *letter
@@ -69,13 +79,19 @@ func (u *unsettled) remove(ack uint64) {
 	delete(u.open, ack)
 }
 
-// expire forgets a delivery whose deadline has passed. The client may not know.
-func (u *unsettled) expire(ack uint64) {
+// expire forgets the delivery of l, whose deadline has passed. The client may not
+// know.
+func (u *unsettled) expire(l *letter) {
+	e := expired{l.ack, l.m.Header.Get(message.HeaderMessageID)}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.open, ack)
-	u.expired[u.oldest] = ack
-	u.oldest = (u.oldest + 1) % len(u.expired)
+	delete(u.open, l.ack)
+	if len(u.expired) < maxExpired {
+		u.expired = append(u.expired, e)
+		return
+	}
+	u.expired[u.oldest] = e
+	u.oldest = (u.oldest + 1) % maxExpired
 }
 
 // lose ends what a session has at queues: its consumers, all of one queue together,
@@ -119,16 +135,17 @@ func (u *unsettled) hasEnded() bool {
 }
 
 // find returns the delivery that m settles: by its id, or, where the client knows
-// no ids, by the message's, and the subscription if m names one.
+// no ids, by the message's, and the subscription if m names one. If there is none,
+// late says whether there was.
 func (u *unsettled) find(m message.Raw) (d delivered, ack uint64, late bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if id, ok := m.Header.Lookup(message.HeaderAck); ok {
 		ack, _ = strconv.ParseUint(id, 36, 64) // no delivery has 0
-		for _, e := range u.expired {
-			late = late || e == ack && ack != 0
+		if d = u.open[ack]; d.letter == nil {
+			late = slices.ContainsFunc(u.expired, func(e expired) bool { return e.ack == ack })
 		}
-		return u.open[ack], ack, late
+		return d, ack, late
 	}
 	id := m.Header.Get(message.HeaderMessageID)
 	for ack, d := range u.open {
@@ -136,7 +153,8 @@ func (u *unsettled) find(m message.Raw) (d delivered, ack uint64, late bool) {
 			return d, ack, false
 		}
 	}
-	return delivered{}, 0, false
+	late = slices.ContainsFunc(u.expired, func(e expired) bool { return e.message == id })
+	return delivered{}, 0, late
 }
 
 // settle does what a KindAck or KindNack asks for. One that comes after the

@@ -97,16 +97,16 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 	if j.resume {
 		b.store.hand(ctx, j.answer(m.Destination, false), j.to) // nothing is kept, or not for patterns
 	}
-	b.subscribed(ctx, m)
+	m.Done.Reached(message.Stored)
+	b.tellSubscribed(ctx, m)
 	if e.queue != nil {
 		e.queue.run() // something may wait for it
 	}
 	return nil
 }
 
-// subscribed tells that a subscription is stored.
-func (b *Memory) subscribed(ctx context.Context, m message.Raw) {
-	m.Done.Reached(message.Stored)
+// tellSubscribed tells that a subscription is stored.
+func (b *Memory) tellSubscribed(ctx context.Context, m message.Raw) {
 	b.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
 }
 
@@ -115,15 +115,20 @@ func (b *Memory) beginLater(ctx context.Context, m message.Raw, rule *Rule, e en
 	m.Done.Hold()
 	e.join.begun = func(err error) {
 		if err == nil {
-			b.subscribed(ctx, m)
+			m.Done.Reached(message.Stored)
 		}
 		m.Done.Release(err)
 	}
 	err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.begin(ctx, e.join) })
 	if err != nil {
 		m.Done.Release(nil) // the error is told by who is given it
+		if e, ok := e.join.client.take(m.Subscription); ok {
+			b.remove(e)
+		}
+		return err
 	}
-	return err
+	b.tellSubscribed(ctx, m) // now, for its end may be told before it begins; what comes from now on is its
+	return nil
 }
 
 // keep adds a subscription unless the client is gone: its lock is what keeps a

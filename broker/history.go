@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -12,6 +13,7 @@ import (
 // lanes are the topics of a broker that keep messages.
 type lanes struct {
 	index *destination.Index[*lane]
+	idle  atomic.Int64 // lanes that stay though they keep nothing
 
 	mu     sync.Mutex
 	all    map[*lane]struct{}
@@ -45,6 +47,18 @@ func (ls *lanes) of(b *Memory, dest string, rule *Rule) (*lane, error) {
 	l.entry = ls.index.Add(p, l)
 	ls.all[l] = struct{}{}
 	return l, nil
+}
+
+// maxIdle is how many lanes may stay that keep nothing.
+const maxIdle = 1024
+
+// stay takes one of their places.
+func (ls *lanes) stay() bool {
+	if ls.idle.Add(1) <= maxIdle {
+		return true
+	}
+	ls.idle.Add(-1)
+	return false
 }
 
 func (ls *lanes) forget(l *lane) {
@@ -125,6 +139,7 @@ func (l *lane) replay(j *join) {
 	}
 	j.first = nil // another lane may have died
 	if j.resume {
+		l.told = true
 		missed := l.last - j.offset
 		can := j.epoch == l.epoch && j.offset <= l.last && missed <= uint64(n)
 		if can {

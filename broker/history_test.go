@@ -238,6 +238,25 @@ func TestResumeWithAcks(t *testing.T) {
 	})
 }
 
+// A dead letter has no place in the topic that it came from.
+func TestDeadLetterHasNoPlace(t *testing.T) {
+	rule := broker.Rule{History: broker.History{Messages: 10}, Acks: broker.Acks{MaxDeliveries: 1, DeadLetter: "/dead"}}
+	kept(t, rule, func(t *testing.T, o ops, b *broker.Memory) {
+		c, undertaker := o.newClient(), o.newClient()
+		o.must(o.subscribe(undertaker, "1", "/dead"))
+		o.must(o.subscribeAs(c, "1", "/topic/a", "client"))
+		o.sendAll("/topic/a", "x")
+		if at := c.last(t); at.epoch == "" || at.offset != "1" {
+			t.Errorf("the message is at %v", at)
+		}
+		o.nack(c, "x")
+		if at := undertaker.last(t); at != (position{}) {
+			t.Errorf("the dead letter is at %v", at)
+		}
+		wantGot(t, undertaker, "x x1")
+	})
+}
+
 // TestHistoryHasNoGap: clients that come, go and resume while several publish get
 // every message once, in its order.
 func TestHistoryHasNoGap(t *testing.T) {

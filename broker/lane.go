@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,7 +14,8 @@ import (
 )
 
 // lane is a topic that keeps its last messages. It numbers them, and delivers them
-// in that order: one goroutine at a time goes through the steps, without the lock.
+// in that order: one goroutine at a time goes through the steps, without the lock. One
+// that keeps nothing ends when there is nothing to do: clients choose its destination.
 type lane struct {
 	broker *Memory
 	rule   *Rule
@@ -21,7 +23,7 @@ type lane struct {
 	epoch  string
 
 	mu      sync.Mutex
-	room    sync.Cond // steps became fewer
+	room    sync.Cond // steps became fewer, or somebody waited long enough
 	dead    bool      // it keeps nothing and never will again
 	last    uint64    // offset that was given out
 	kept    records   // the last ones, without a gap
@@ -30,6 +32,8 @@ type lane struct {
 	done    int  // of the steps
 	running bool // somebody goes through them
 	timer   *time.Timer
+	told    bool // somebody knows a place here and may come back to it
+	idle    bool // it stays for him: one of maxIdle
 }
 
 // step is a message to deliver, or a subscription to begin.
@@ -40,8 +44,16 @@ type step struct {
 }
 
 // maxSteps is how many steps may wait for the one who goes through them. Who finds
-// more waits until there are fewer.
-const maxSteps = 1024
+// more waits until there are fewer, but not for ever: he may be an interceptor of the
+// way out, for whom they wait.
+const (
+	maxSteps = 1024
+	fewSteps = 64 // room for so many stays with the lane
+)
+
+const patience = 10 * time.Second
+
+var errBusy error = message.Errorf(message.CodeFull, "too much is on its way from this destination")
 
 func newLane(b *Memory, rule *Rule) *lane {
 	l := &lane{broker: b, rule: rule, epoch: strings.ToLower(rand.Text()[:12])}
@@ -51,11 +63,8 @@ func newLane(b *Memory, rule *Rule) *lane {
 
 // publish numbers a message, keeps and delivers it.
 func (l *lane) publish(ctx context.Context, m message.Raw) error {
-	l.mu.Lock()
-	l.awaitRoom()
-	if l.dead {
-		l.mu.Unlock()
-		return errGone
+	if err := l.enter(ctx); err != nil {
+		return err
 	}
 	l.last++
 	r := &record{m: l.numbered(&m), at: time.Now()}
@@ -67,23 +76,48 @@ func (l *lane) publish(ctx context.Context, m message.Raw) error {
 
 // begin adds a subscription behind what was published before.
 func (l *lane) begin(ctx context.Context, j *join) error {
-	l.mu.Lock()
-	l.awaitRoom()
-	if l.dead {
-		l.mu.Unlock()
-		return errGone
+	if err := l.enter(ctx); err != nil {
+		return err
 	}
 	l.giveUp(l.old())
-	l.watch()
 	l.replay(j) // now: what is numbered later comes later
 	l.take(step{ctx: ctx, join: j})
 	return nil
 }
 
-func (l *lane) awaitRoom() {
-	for l.running && !l.dead && len(l.steps)-l.done >= maxSteps {
+// enter takes the lock, when there is room for a step.
+func (l *lane) enter(ctx context.Context) error {
+	l.mu.Lock()
+	err := l.awaitRoom(ctx)
+	if l.dead {
+		err = errGone
+	}
+	if err != nil {
+		l.mu.Unlock()
+	}
+	return err
+}
+
+func (l *lane) full() bool { return l.running && !l.dead && len(l.steps)-l.done >= maxSteps }
+
+func (l *lane) awaitRoom(ctx context.Context) error {
+	if !l.full() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.room.Broadcast()
+	})()
+	for l.full() {
+		if ctx.Err() != nil {
+			return errBusy
+		}
 		l.room.Wait()
 	}
+	return nil
 }
 
 // numbered returns m as it is delivered.
@@ -103,12 +137,16 @@ func (l *lane) take(s step) {
 	defer l.mu.Unlock()
 	if l.running {
 		s.ctx = detached(s.ctx)
-		l.steps = append(l.steps, s)
+	}
+	if l.done >= maxSteps {
+		l.steps, l.done = slices.Delete(l.steps, 0, l.done), 0
+	}
+	l.steps = append(l.steps, s)
+	if l.running {
 		return
 	}
 	l.running = true
-	defer func() { l.running = false }() // also when an interceptor ends the goroutine
-	l.do(s)
+	defer l.stop() // also when an interceptor ends the goroutine
 	for l.done < len(l.steps) {
 		s := l.steps[l.done]
 		l.steps[l.done] = step{}
@@ -119,6 +157,16 @@ func (l *lane) take(s step) {
 		l.room.Signal()
 		l.do(s)
 	}
+	if cap(l.steps) > fewSteps {
+		l.steps = nil
+	}
+}
+
+// stop is the end of going through the steps.
+func (l *lane) stop() {
+	l.running = false
+	l.room.Broadcast()
+	l.endIfIdle()
 }
 
 // do does a step. It gives the lock away meanwhile.
@@ -143,6 +191,7 @@ func (l *lane) keep(r *record) {
 	}
 	if r.size > bounds.Bytes || !l.broker.store.reserve(r.size) {
 		l.giveUp(l.kept.n)
+		l.broker.store.dropped[dropUnkept].Add(1)
 		return
 	}
 	l.kept.push(r)
@@ -158,15 +207,7 @@ func (l *lane) giveUp(n int) {
 	}
 }
 
-func (l *lane) wakeIn(d time.Duration) {
-	l.broker.store.timers.Add(1)
-	l.timer = time.AfterFunc(d, l.tick)
-}
-
-// idle is how long a lane stays that keeps nothing.
-const idle = time.Minute
-
-// tick gives up what is too old, and ends a lane that keeps nothing.
+// tick gives up what is too old.
 func (l *lane) tick() {
 	defer l.broker.store.timers.Done()
 	l.mu.Lock()
@@ -174,13 +215,11 @@ func (l *lane) tick() {
 	if l.dead {
 		return
 	}
-	l.timer = nil
+	l.timer, l.told = nil, false
+	l.leaveIdle()
 	l.giveUp(l.old())
-	if l.kept.n == 0 && !l.running {
-		l.end()
-		return
-	}
 	l.watch()
+	l.endIfIdle()
 }
 
 // old returns how many messages are too old.
@@ -197,19 +236,51 @@ func (l *lane) old() (n int) {
 
 // watch sets the timer for what is to be given up next.
 func (l *lane) watch() {
-	switch {
-	case l.timer != nil:
-	case l.kept.n == 0:
-		l.wakeIn(idle)
-	case l.rule.ages() && (l.kept.n > 1 || !l.rule.Retain):
+	least := 1
+	if l.rule.Retain {
+		least = 2 // the last one stays
+	}
+	if l.timer == nil && l.rule.ages() && l.kept.n >= least {
 		l.wakeIn(time.Until(l.kept.at(0).at.Add(l.rule.History.Age)))
 	}
 }
 
-// end makes a lane dead. The lock is held.
+func (l *lane) wakeIn(d time.Duration) {
+	l.broker.store.timers.Add(1)
+	l.timer = time.AfterFunc(d, l.tick)
+}
+
+// idleTime is how long a lane stays that keeps nothing.
+const idleTime = time.Minute
+
+// endIfIdle ends a lane that keeps nothing and has nothing to do. One in which
+// somebody knows a place stays a while for him.
+func (l *lane) endIfIdle() {
+	if l.kept.n > 0 || l.running || l.done < len(l.steps) || l.idle {
+		return
+	}
+	if l.idle = l.told && l.broker.lanes.stay(); !l.idle {
+		l.end()
+	} else if l.timer == nil {
+		l.wakeIn(idleTime)
+	}
+}
+
+func (l *lane) leaveIdle() {
+	if l.idle {
+		l.idle = false
+		l.broker.lanes.idle.Add(-1)
+	}
+}
+
+// end makes a lane dead.
 func (l *lane) end() {
+	if l.dead {
+		return
+	}
 	l.dead = true
 	l.room.Broadcast() // who waits leaves, and makes no room for another one
+	l.leaveIdle()
 	l.giveUp(l.kept.n)
 	if l.timer != nil && l.timer.Stop() {
 		l.broker.store.timers.Done()
@@ -221,7 +292,5 @@ func (l *lane) end() {
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.dead {
-		l.end()
-	}
+	l.end()
 }

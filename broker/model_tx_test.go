@@ -196,3 +196,17 @@ func (l *ledger) committed(c *commit) {
 	}
 	l.compareTold("a COMMIT", c.told, over, well)
 }
+
+// transactions compares what the stage holds with what is open.
+func (w *world) transactions() {
+	open, messages := 0, 0
+	for _, p := range w.l.peers {
+		open += len(p.open)
+		for _, held := range p.open {
+			messages += len(held)
+		}
+	}
+	if got := w.stage.Stats(); got.Open != open || got.Messages != messages || (got.Bytes == 0) != (open == 0) {
+		w.l.fail("%d transactions hold %d messages, want %d and %d: %+v", got.Open, got.Messages, open, messages, got)
+	}
+}

@@ -402,6 +402,35 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
+// A client that stood still acknowledges all that it had when it goes on: nothing of it
+// is an error, however it names the deliveries.
+func TestLateAcknowledgements(t *testing.T) {
+	queues(t, broker.Rule{Acks: broker.Acks{Deadline: 10 * time.Second}}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		for i := range 4 {
+			o.consume(c, fmt.Sprint(i), "client-individual")
+		}
+		for i := range 4 * 64 {
+			o.sendAll("/queue/a", fmt.Sprint(i))
+		}
+		time.Sleep(10*time.Second + time.Millisecond)
+		for i, m := range c.all[1:] {
+			h := message.Header{}.With(message.HeaderAck, m.Header.Get(message.HeaderAck))
+			if i%2 == 1 {
+				h = message.Header{}.With(message.HeaderMessageID, m.Header.Get(message.HeaderMessageID))
+			}
+			o.must(o.do(message.Raw{Kind: message.KindAck, Session: c.Session, Subscription: m.Subscription, Header: h}))
+		}
+		for _, name := range []string{message.HeaderAck, message.HeaderMessageID} {
+			wantCode(t, o.do(message.Raw{Kind: message.KindAck, Session: c.Session, Header: message.Header{}.With(name, "zz")}), message.CodeNotFound)
+		}
+		if s := b.Stats(); s.Expired != 4*64 {
+			t.Errorf("stats %+v", s)
+		}
+		o.must(o.disconnect(c))
+	})
+}
+
 // TestAcksAreTheSessionsOwn: nobody settles what another session was delivered.
 func TestAcksAreTheSessionsOwn(t *testing.T) {
 	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
@@ -631,7 +660,8 @@ func TestReceiptsOfAQueue(t *testing.T) {
 			})
 		})
 	}
-	queues(t, broker.Rule{Receipts: message.Handled, Backlog: broker.Backlog{Messages: -1}}, func(t *testing.T, o ops, b *broker.Memory) {
+	queues(t, broker.Rule{Receipts: message.Handled, Backlog: broker.Backlog{Messages: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+		o.sendAll("/queue/a", "the one that fits")
 		told := []error{}
 		m := message.Raw{Destination: "/queue/a"}
 		m.Done = message.NewCompletion(message.Handled, func(err error) { told = append(told, err) })

@@ -83,7 +83,7 @@ func (q *queue) expire(c *consumer, now time.Time) {
 		return
 	}
 	for l := c.under.first; l != nil && !l.due.After(now); l = c.under.first {
-		c.unsettled.expire(l.ack)
+		c.unsettled.expire(l)
 		q.takeBack(l)
 		q.refuse(l)
 		q.store.expired.Add(1)

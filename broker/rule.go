@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,8 +48,9 @@ type Rule struct {
 	Receipts message.Level
 	// History keeps messages of topics for those who come back. Zero means none.
 	History History
-	// Retain keeps the last message of each topic for new subscriptions. Zero
-	// means that it does not.
+	// Retain keeps the last message of each topic for new subscriptions, however old
+	// it is. It counts in History.Bytes, and no message stays for one that is larger.
+	// Zero means that it does not.
 	Retain bool
 }
 
@@ -133,6 +135,12 @@ func newRules(sep destination.Separator, all []Rule) rules {
 	for _, r := range all {
 		r.Prefix = strings.TrimRight(r.Prefix, "/.")
 		r.Acks, r.Backlog, r.History = r.Acks.withDefaults(), r.Backlog.withDefaults(), r.History.withDefaults()
+		if r.Mode == Queue && r.keeps() {
+			panic("broker: the queues of " + strconv.Quote(r.Prefix) + " keep no history")
+		}
+		if r.Acks.Prefetch < 0 || r.Backlog.Messages < 0 || r.Backlog.Bytes < 0 {
+			panic("broker: a bound of " + strconv.Quote(r.Prefix) + " is negative")
+		}
 		if i := slices.IndexFunc(rs.all, func(o *Rule) bool { return o.Prefix == r.Prefix }); i >= 0 {
 			panic("broker: two rules for " + r.Prefix)
 		}

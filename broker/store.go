@@ -39,10 +39,11 @@ const (
 	dropVetoed                   // an interceptor of the way out dropped it
 	dropFull                     // it found no room at a subscription, whose session was ended
 	dropClosed                   // the broker was closed
+	dropUnkept                   // it was delivered, but found no room among those that its topic keeps
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"dead", "gone", "vetoed", "full", "closed"}
+var dropNames = [dropReasons]string{"dead", "gone", "vetoed", "full", "closed", "unkept"}
 
 // errDropped says the same to those who wait for the message to be settled.
 var errDropped = [dropReasons]error{
@@ -213,6 +214,7 @@ func (s *store) bury(l *letter) {
 	err := errDead
 	if dest != "" && dest != l.m.Destination && s.letters != nil {
 		m := message.Raw{Destination: dest, Payload: l.m.Payload, Header: l.m.Header.
+			Without(message.HeaderOffset, message.HeaderEpoch). // of the topic that it came from
 			With(message.HeaderDeadFrom, l.m.Destination).
 			With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))}
 		if err = protect(ctx, s.letters, m); err == nil {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/interceptor"
@@ -21,7 +22,7 @@ func TestDescribe(t *testing.T) {
 	handler.Handle(g, "/{symbol}", func(context.Context, handler.Request[trade]) (handler.Reply[int], error) {
 		return handler.Reply[int]{}, nil
 	},
-		handler.SendTo("/topic/{symbol}", "/topic/all"), handler.SendToUser("/queue/x"), handler.Interceptors(interceptor.Recover),
+		handler.SendTo("/topic/{symbol}", "/topic/all"), handler.SendToUser("/queue/x"), handler.Interceptors(interceptor.Timeout[[]byte](time.Hour)),
 		handler.Catch(func(context.Context, *tradeError) (string, error) { return "", nil }))
 	handler.Consume(r, "/log", func(context.Context, message.Raw) error { return nil })
 	handler.OnSubscribe(g, "", func(context.Context, struct{}) ([]trade, error) { return nil, nil })
@@ -32,7 +33,7 @@ func TestDescribe(t *testing.T) {
 	all := r.Describe()
 	first := all[0]
 	expect(t, "source", first.Source, at)
-	if n := len(first.Interceptors); n != 3 || !strings.Contains(first.Interceptors[0], "interceptor.Recover") || !strings.Contains(first.Interceptors[1], "tracing") {
+	if n := len(first.Interceptors); n != 3 || !strings.Contains(first.Interceptors[0], "interceptor.Recover") || !strings.Contains(first.Interceptors[1], "tracing") || !strings.Contains(first.Interceptors[2], "interceptor.Timeout") {
 		t.Errorf("interceptors %q", first.Interceptors)
 	}
 	all[0].Source, all[0].Interceptors = "", nil

@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/headrace/headrace/message"
 )
@@ -10,7 +11,7 @@ import (
 // Handle makes f the endpoint of a pattern: f is given what a message holds,
 // and what it returns is sent on. See [Call] for what In may be. Out is written
 // by the router's codecs: a []byte as it is, a string as text, anything else as
-// JSON; a [Reply] says more. Without [SendTo], [SendToUser] or [SendToSession],
+// JSON; a [Reply] says more, and a message.Raw is none. Without [SendTo], [SendToUser] or [SendToSession],
 // of the route or of its group, it goes to the destination of the message, with
 // ReplyPrefix in place of Prefix. When f returns [ErrNoReply] nothing is sent;
 // any other error, and a panic as *message.PanicError, goes to the error
@@ -19,8 +20,8 @@ import (
 // The pattern is one of package destination and relative to the router's
 // prefix. Handle panics, naming the lines of the program, when the pattern is
 // malformed, when it matches the same destinations as another one or ties with
-// it at some destination, and when a reply option names a variable that the
-// pattern has not. f is called from any number of goroutines at once.
+// it at some destination, when a reply option names a variable that the
+// pattern has not, and when Out is a message.Raw. f is called from any number of goroutines at once.
 func Handle[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) (Out, error), opts ...Option) {
 	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
 	rt.wireReplies(opts, answering(rt, f))
@@ -64,10 +65,25 @@ func answering[In, Out any](rt *route, f func(context.Context, In) (Out, error))
 	}
 }
 
-// noReply takes [ErrNoReply] out: it is an answer, not a failure.
+// noReply takes [ErrNoReply] out: it is an answer, not a failure. What is joined to
+// it is one.
 func noReply(err error) error {
-	if err != nil && errors.Is(err, ErrNoReply) {
+	if err != nil && errors.Is(err, ErrNoReply) && isNoReply(err) {
 		return nil
 	}
 	return err
+}
+
+// isNoReply reports whether an error is nothing else than [ErrNoReply].
+func isNoReply(err error) bool {
+	if err == ErrNoReply {
+		return true
+	}
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return isNoReply(err.Unwrap())
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(err.Unwrap(), func(err error) bool { return !isNoReply(err) })
+	}
+	return false
 }

@@ -34,6 +34,7 @@ import (
 func OnError[E error, Out any](r *Router, f func(ctx context.Context, e E) (Out, error), opts ...ReplyOption) {
 	source := callSite(0)
 	mustWire(f != nil, "nil error handler at "+source)
+	sendable(payloadType((*Out)(nil)), source)
 	r.addErrorHandler(byType(r.errorPlan(opts, source), source, f))
 }
 
@@ -42,6 +43,7 @@ func OnErrorIs[Out any](r *Router, target error, f func(ctx context.Context, err
 	source := callSite(0)
 	mustWire(f != nil, "nil error handler at "+source)
 	mustWire(target != nil, "nil error at "+source)
+	sendable(payloadType((*Out)(nil)), source)
 	p := r.errorPlan(opts, source)
 	r.addErrorHandler(&errorHandler{
 		is:     target,
@@ -60,6 +62,7 @@ func OnErrorIs[Out any](r *Router, target error, f func(ctx context.Context, err
 func Catch[E error, Out any](f func(ctx context.Context, e E) (Out, error), opts ...ReplyOption) RouteOption {
 	source := callSite(0)
 	mustWire(f != nil, "nil error handler at "+source)
+	sendable(payloadType((*Out)(nil)), source)
 	return func(o *options) {
 		o.catches = append(o.catches, func(r *Router, rt *route) *errorHandler {
 			p := r.newPlan(collect(opts).or(r.group.defaults), toAll, rt.names, source)

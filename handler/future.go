@@ -72,7 +72,9 @@ func (f *Future[T]) then(g func(T, error)) (waits bool, value T, err error) {
 //
 // Interceptors see the message taken over, without its outcome, unless the future
 // was completed when f returned it. The reply is sent in the ctx of the message,
-// also after the session has ended.
+// also after the session has ended. An interceptor that ends the ctx when it
+// returns, as interceptor.Timeout does, ends it for the work that goes on as well:
+// that needs [context.WithoutCancel], or a deadline of its own.
 func Later[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) *Future[Out], opts ...Option) {
 	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
 	rt.wireReplies(opts, func(ctx context.Context, m message.Raw) error {

@@ -76,6 +76,12 @@ func unreadable(t reflect.Type, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
 		e.Field, e.Want = wrong.Field, wrong.Type.String()
 	}
+	if wrong, ok := errors.AsType[interface {
+		error
+		Type() reflect.Type
+	}](err); ok { // of a field that reads itself
+		e.Want = wrong.Type().String()
+	}
 	return e
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
@@ -142,10 +143,11 @@ func TestInputErrors(t *testing.T) {
 	}{
 		{"field", handler.Config{}, told[trade], "", `{"Shares":"x"}`, "Shares", "int", `payload is not valid JSON for type trade: field "Shares": want int, got string`},
 		{"nested field", handler.Config{}, told[struct{ T trade }], "", `{"T":{"Shares":"x"}}`, "T.Shares", "int", `payload is not valid JSON for type struct: field "T.Shares": want int, got string`},
+		{"field that reads itself", handler.Config{}, told[struct{ T struct{ At time.Time } }], "", `{"T":{"At":"soon"}}`, "T.At", "time.Time", `payload is not valid JSON for type struct: field "T.At": want Time`},
 		{"whole", handler.Config{}, told[trade], "", `x`, "", "handler_test.trade", `payload is not valid JSON for type trade: invalid character 'x' looking for beginning of value at byte 1`},
 		{"empty", handler.Config{}, told[trade], "", ``, "", "handler_test.trade", `payload is empty, want JSON for type trade`},
 		{"empty text", handler.Config{}, told[string], "", ``, "", "string", `payload is empty, want text for type string`},
-		{"content type", handler.Config{}, told[trade], "image/png", `x`, "", "handler_test.trade", `content type "image/png" is not supported`},
+		{"content type", handler.Config{}, told[trade], "image/png", `x`, "", "handler_test.trade", `payload for type trade: content type "image/png" is not supported`},
 		{"no content type", strict, told[trade], "", `{}`, "", "handler_test.trade", `payload has no content type, want one for type trade`},
 		{"unknown field", strict, told[trade], "application/json", `{"X":1}`, "X", "handler_test.trade", `payload is not valid JSON for type trade: unknown field "X"`},
 	} {

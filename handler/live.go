@@ -36,6 +36,7 @@ import (
 // router has no Outbound, and when a SendTo is given as well.
 func Live(destination string, opts ...LiveOption) SubscribeOption {
 	l := &live{destination: destination, source: callSite(0)}
+	mustWire(destination != "", "empty stream at "+l.source)
 	for _, o := range opts {
 		o(l)
 	}

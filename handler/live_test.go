@@ -36,6 +36,9 @@ func newFeed(c handler.Config) (*feed, *handler.Router) {
 
 // Handle is the broker's.
 func (f *feed) Handle(ctx context.Context, m message.Raw) error {
+	if m.Kind == message.KindUnsubscribe && ctx.Err() != nil {
+		return ctx.Err() // whoever waits for room, as channels do
+	}
 	m.Payload = []byte(m.Kind.String() + " " + m.Subscription)
 	_ = f.broker.Handle(ctx, m)
 	if m.Kind == message.KindSubscribe && f.subscribed != nil {

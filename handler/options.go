@@ -59,7 +59,14 @@ func (o options) or(defaults options) options {
 // another goroutine keeps the endpoint's errors from the error handlers, see
 // [Router.Use].
 func Interceptors(interceptors ...message.RawInterceptor) RouteOption {
+	mustIntercept(interceptors, callSite(0))
 	return func(o *options) { o.interceptors = append(o.interceptors, interceptors...) }
+}
+
+func mustIntercept(interceptors []message.RawInterceptor, source string) {
+	for _, i := range interceptors {
+		mustWire(i != nil, "nil interceptor at "+source)
+	}
 }
 
 // CopyHeaders copies these fields of the message's header to its replies, the

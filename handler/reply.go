@@ -12,8 +12,9 @@ import (
 	"github.com/headrace/headrace/message/codec"
 )
 
-// ErrNoReply is returned by an endpoint or error handler that has nothing to
-// send. The message counts as handled.
+// ErrNoReply is returned, itself or wrapped, by an endpoint or error handler that
+// has nothing to send. The message counts as handled. An error that is joined to
+// it is an error all the same.
 var ErrNoReply = errors.New("handler: no reply")
 
 // Reply is the output of endpoints that say more about their reply than its
@@ -103,6 +104,7 @@ func (r *Router) newPlan(o options, otherwise audience, names []string, source s
 			p.targets = append(p.targets, target{to.audience, r.defaultAddress(to.audience)})
 		}
 		for _, d := range to.destinations {
+			mustWire(d != "", "empty reply destination at "+source)
 			a, err := parseAddress(d, names)
 			if err != nil {
 				panic(fmt.Sprintf("handler: reply destination %q at %s: %v", d, source, err))

@@ -3,6 +3,7 @@ package handler_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -117,8 +118,24 @@ func TestNoReplySendsNothing(t *testing.T) {
 	handler.OnError(r, func(context.Context, error) (string, error) { return "never", nil })
 	handler.Handle(r, "/x", func(context.Context, []byte) (string, error) { return "never", handler.ErrNoReply })
 	handler.Consume(r, "/y", func(context.Context, []byte) error { return handler.ErrNoReply })
+	handler.Handle(r, "/wrapped", func(context.Context, []byte) (string, error) {
+		return "never", errors.Join(nil, fmt.Errorf("enough: %w", handler.ErrNoReply))
+	})
 	mustHandle(t, send(r, "/app/x", "-"))
 	mustHandle(t, send(r, "/app/y", "-"))
+	mustHandle(t, send(r, "/app/wrapped", "-"))
+	expect(t, "sent", sent.lines(), "")
+}
+
+// TestErrorBesideNoReplyIsAnError: what went wrong beside it is not swallowed.
+func TestErrorBesideNoReplyIsAnError(t *testing.T) {
+	r, sent := newRouter(handler.Config{})
+	handler.Handle(r, "/x", func(context.Context, []byte) (string, error) {
+		return "never", fmt.Errorf("enough: %w", errors.Join(handler.ErrNoReply, errBoom))
+	})
+	if err := send(r, "/app/x", "-"); !errors.Is(err, errBoom) {
+		t.Errorf("got %v, want what was joined", err)
+	}
 	expect(t, "sent", sent.lines(), "")
 }
 

@@ -69,8 +69,14 @@ func (r *Router) newRoute(kind message.Kind, pattern string, in, out any, endpoi
 	}
 	rt := &route{router: r, pattern: p, names: p.Names(), Route: Route{kind, pattern, source}}
 	rt.in, rt.bind = payloadType(in), binder(in, source)
+	if rt.in == reflect.TypeFor[message.Raw]() {
+		if _, whole := in.(*message.Raw); !whole {
+			panic(fmt.Sprintf("handler: the endpoint at %s takes a message.Raw as a payload: it must take the message itself, or a Request[[]byte]", source))
+		}
+		rt.in = reflect.TypeFor[[]byte]()
+	}
 	if out != nil {
-		rt.out = payloadType(out)
+		rt.out = sendable(payloadType(out), source)
 	}
 	return rt
 }
@@ -78,13 +84,19 @@ func (r *Router) newRoute(kind message.Kind, pattern string, in, out any, endpoi
 // payloadType returns the type of the payload of an input or output, to which v is
 // a nil pointer.
 func payloadType(v any) reflect.Type {
-	switch v := v.(type) {
-	case interface{ payloadType() reflect.Type }: // a Request or a Reply
+	if v, ok := v.(interface{ payloadType() reflect.Type }); ok { // a Request or a Reply
 		return v.payloadType()
-	case *message.Raw:
-		return reflect.TypeFor[[]byte]()
 	}
 	return reflect.TypeOf(v).Elem()
+}
+
+// sendable refuses a message where the payload of a reply is wanted: a codec would
+// write all that the server has in it.
+func sendable(out reflect.Type, source string) reflect.Type {
+	if out == reflect.TypeFor[message.Raw]() {
+		panic(fmt.Sprintf("handler: what is wired at %s returns a message.Raw: it must return a Reply", source))
+	}
+	return out
 }
 
 // wire ends a registration: endpoint is what the options are put around.

@@ -57,6 +57,31 @@ func TestRegistrationPanics(t *testing.T) {
 		{"nil endpoint", func(r *handler.Router) { handler.Handle[string, string](r, "/a", nil) }, "nil endpoint"},
 		{"nil consumer", func(r *handler.Router) { handler.Consume[string](r, "/a", nil) }, "nil endpoint"},
 		{"nil error handler", func(r *handler.Router) { handler.OnError[error, string](r, nil) }, "nil error handler"},
+		{"empty destination", func(r *handler.Router) { handler.Handle(r, "/a", upper, handler.SendTo("/topic/a", "")) }, "empty reply destination"},
+		{"empty destination of the user", func(r *handler.Router) { handler.Handle(r, "/a", upper, handler.SendToUser("")) }, "empty reply destination"},
+		{"empty stream", func(*handler.Router) { handler.Live("") }, "empty stream"},
+		{"nil interceptor", func(*handler.Router) { handler.Interceptors(nil) }, "nil interceptor"},
+		{"nil interceptor of a group", func(r *handler.Router) { r.Group("/a").Use(nil) }, "nil interceptor"},
+		{"message as the payload of a request", func(r *handler.Router) {
+			handler.Consume(r, "/a", func(context.Context, handler.Request[message.Raw]) error { return nil })
+		}, "takes a message.Raw as a payload"},
+		{"message as a reply", func(r *handler.Router) {
+			handler.Handle(r, "/a", func(_ context.Context, m message.Raw) (message.Raw, error) { return m, nil })
+		}, "returns a message.Raw"},
+		{"message in a reply", func(r *handler.Router) {
+			handler.Handle(r, "/a", func(_ context.Context, m message.Raw) (handler.Reply[message.Raw], error) {
+				return handler.Reply[message.Raw]{Payload: m}, nil
+			})
+		}, "returns a message.Raw"},
+		{"message as a reply to an error", func(r *handler.Router) {
+			handler.OnError(r, func(context.Context, error) (m message.Raw, err error) { return m, err })
+		}, "returns a message.Raw"},
+		{"message as a reply to one error", func(r *handler.Router) {
+			handler.OnErrorIs(r, errBoom, func(context.Context, error) (m message.Raw, err error) { return m, err })
+		}, "returns a message.Raw"},
+		{"message as a reply of Catch", func(*handler.Router) {
+			handler.Catch(func(context.Context, error) (m message.Raw, err error) { return m, err })
+		}, "returns a message.Raw"},
 		{"pointer to what fills itself", func(r *handler.Router) {
 			handler.Consume(r, "/a", func(context.Context, *handler.Request[string]) error { return nil })
 		}, "without the *"},

@@ -152,6 +152,7 @@ func (c *core) table(k message.Kind) *destination.Index[*route] {
 // message's Done alone, and the error handlers never see it. To have both, mount
 // Ordered before the router.
 func (r *Router) Use(interceptors ...message.RawInterceptor) {
+	mustIntercept(interceptors, callSite(0))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.interceptors = append(r.interceptors, interceptors...)

@@ -77,6 +77,21 @@ func TestRouterPrefixAndSeparator(t *testing.T) {
 	}
 }
 
+// TestPrefixEndsWithASeparator: what only begins like the prefix is not the router's.
+func TestPrefixEndsWithASeparator(t *testing.T) {
+	for dest, sep := range map[string]destination.Separator{
+		"/apples/red":   destination.Slash,
+		"/app.les/red":  destination.Slash,
+		"/apple.red":    destination.Dot,
+		"/app-le.x.red": destination.Dot,
+	} {
+		r, sent := newRouter(handler.Config{Separator: sep})
+		handler.Handle(r, "**", echo("x"))
+		expect(t, dest, code(send(r, dest, "hi")), message.CodeNotFound)
+		expect(t, "sent", sent.lines(), "")
+	}
+}
+
 func TestRouterInterceptors(t *testing.T) {
 	var trace []string
 	mark := func(name string) message.RawInterceptor {

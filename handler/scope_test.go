@@ -233,3 +233,32 @@ func TestTiePanicsAndNamesBothLines(t *testing.T) {
 	handler.Handle(r, "/{n:[a-z]+}/a", echo("letters"))
 	expect(t, "routes", len(r.Routes()), 4)
 }
+
+// TestCatchIsAroundTheInterceptorsOfItsRoute: it answers what they refuse, and what
+// those of the group refuse is the group's.
+func TestCatchIsAroundTheInterceptorsOfItsRoute(t *testing.T) {
+	refuse := func(destination string) message.RawInterceptor {
+		return func(next message.RawHandler) message.RawHandler {
+			return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+				if m.Destination == destination {
+					return errBoom
+				}
+				return next.Handle(ctx, m)
+			})
+		}
+	}
+	r, sent := newRouter(handler.Config{})
+	g := r.Group("/{at}")
+	g.Use(refuse("/app/group/x"))
+	naming[error](g, "group")
+	handler.Handle(g, "/x", echo("x"), handler.Interceptors(refuse("/app/route/x")),
+		handler.Catch(func(context.Context, error) (string, error) { return "route", nil }))
+	for dest, want := range map[string]string{
+		"/app/route/x": "/topic/route/x route",
+		"/app/group/x": "/topic/group/x group: " + errBoom.Error(),
+		"/app/other/x": "/topic/other/x x:hi",
+	} {
+		mustHandle(t, send(r, dest, "hi"))
+		expect(t, dest, sent.lines(), want)
+	}
+}

@@ -24,7 +24,7 @@ type requests struct {
 //	answer, err := node.Template.Request(ctx, "/user/kim/queue/questions", question)
 //
 // It returns the error of the handler that it sends to, and ctx's when that ends
-// first. The first answer counts. [codec.Decode] reads its payload.
+// before an answer was taken. The first answer counts. [codec.Decode] reads its payload.
 func (t *Template) Request(ctx context.Context, destination string, payload any, header ...message.Field) (message.Raw, error) {
 	m, err := t.message(destination, payload, header)
 	if err != nil {
@@ -46,8 +46,11 @@ func (t *Template) Request(ctx context.Context, destination string, payload any,
 	case m := <-answer:
 		return m, nil
 	case <-ctx.Done():
-		return message.Raw{}, ctx.Err()
 	}
+	if t.requests.take(id) == nil { // who answered was told that the answer counts
+		return <-answer, nil
+	}
+	return message.Raw{}, ctx.Err()
 }
 
 // Answer hands a message to the [Template.Request] whose correlation-id it

@@ -112,3 +112,20 @@ func TestTemplateRequestErrors(t *testing.T) {
 		expect(t, "of the broker", err, errBoom)
 	})
 }
+
+// TestTemplateRequestKeepsWhatWasAnswered: an answer that was taken is returned,
+// though the context ends at the same time.
+func TestTemplateRequestKeepsWhatWasAnswered(t *testing.T) {
+	for range 50 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var tm *handler.Template
+		tm = handler.NewTemplate(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			mustHandle(t, tm.Answer(ctx, m))
+			cancel()
+			return nil
+		}), handler.TemplateConfig{ReplyTo: "/app/answers"})
+		if got, err := tm.Request(ctx, "/topic/questions", "x"); err != nil || string(got.Payload) != "x" {
+			t.Fatalf("answer %q, %v", got.Payload, err)
+		}
+	}
+}

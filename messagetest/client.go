@@ -52,10 +52,10 @@ func TryConnect(t testing.TB, inbound message.RawHandler, options ...ClientOptio
 	c := &Client{t: t, inbound: inbound, sink: newInbox()}
 	c.session = message.NewSession(c.sink, o.info)
 	if err := c.Try(message.Raw{Kind: message.KindConnect, Header: message.NewHeader(o.fields...)}); err != nil {
-		c.end(nil)
+		c.leave()
 		return nil, err
 	}
-	t.Cleanup(c.Disconnect)
+	t.Cleanup(c.leave)
 	select {
 	case <-c.sink.connected:
 		return c, nil
@@ -207,20 +207,38 @@ func settle() {
 	synctest.Wait()
 }
 
-// Disconnect ends the session as a client that goes. Further calls do nothing.
-func (c *Client) Disconnect() { c.end(nil) }
-
-// end closes the session and sends its last message, once.
-func (c *Client) end(reason error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.gone {
-		return
+// Disconnect ends the session as a client that goes, and waits until that is
+// handled: nobody reaches the client any more. Further calls do nothing.
+func (c *Client) Disconnect() {
+	c.t.Helper()
+	select {
+	case <-c.end():
+	case <-time.After(patience):
+		c.t.Errorf("disconnect was not handled within %v", patience)
 	}
+}
+
+// leave is Disconnect for the end of a test, which waits for nobody.
+func (c *Client) leave() { c.end() }
+
+// end closes the session and sends its last message, once. What it returns is
+// closed when that is handled.
+func (c *Client) end() <-chan struct{} {
+	handled := make(chan struct{})
+	c.mu.Lock()
+	gone := c.gone
 	c.gone = true
-	c.session.Close(reason)
+	c.mu.Unlock()
+	if gone {
+		close(handled)
+		return handled
+	}
+	c.session.Close(nil)
+	m := message.Raw{Kind: message.KindDisconnect, Session: c.session}
 	// A node that is closed already refuses it, which is no failure of the test.
-	_ = c.inbound.Handle(context.WithoutCancel(c.session.Context()), message.Raw{Kind: message.KindDisconnect, Session: c.session})
+	m.Done = message.NewCompletion(message.Handled, func(error) { close(handled) })
+	m.Done.Release(c.inbound.Handle(context.WithoutCancel(c.session.Context()), m))
+	return handled
 }
 
 // Try sends a message of any kind and waits until it is handled. The error is what

@@ -279,6 +279,13 @@ func TestFrozen(t *testing.T) {
 	}) {
 		t.Error("a handler changed the payload afterwards")
 	}
+	if !fails(func(t testing.TB) {
+		var kept message.Raw
+		change(t, func(m message.Raw) { m.Payload[0], kept = 'm', m })
+		kept.Payload[0] = 'i'
+	}) {
+		t.Error("a handler changed the payload for a while")
+	}
 }
 
 func TestRecord(t *testing.T) {
@@ -296,4 +303,35 @@ func TestRecord(t *testing.T) {
 	if n := len(recording.All()); n != 2 {
 		t.Errorf("%d messages", n)
 	}
+
+	var ended *messagetest.Recording[[]byte]
+	t.Run("of a test that has ended", func(t *testing.T) { ended = messagetest.Record(t, outbound) })
+	c.Send("/topic/news", "two")
+	if n := len(ended.All()); n != 0 {
+		t.Errorf("%d messages after the end of the test", n)
+	}
+}
+
+// TestClientDisconnectWaits: what happens when a client goes has happened when
+// Disconnect returns, also on another goroutine.
+func TestClientDisconnectWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var left atomic.Bool
+		inbound, _ := hall(t, func(_ context.Context, m message.Raw) error {
+			if m.Kind != message.KindDisconnect {
+				return nil
+			}
+			m.Done.Hold()
+			go func() {
+				time.Sleep(time.Second)
+				left.Store(true)
+				m.Done.Release(nil)
+			}()
+			return nil
+		})
+		messagetest.Connect(t, inbound).Disconnect()
+		if !left.Load() {
+			t.Error("Disconnect returned before it was handled")
+		}
+	})
 }

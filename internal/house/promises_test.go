@@ -25,11 +25,11 @@ var owed = map[string]struct {
 	ranges  [][2]int
 	without map[int]string // why there is no row of a number
 }{
-	"docs/security.md":    {number: "S-%02d", ranges: [][2]int{{5, 10}, {12, 23}, {25, 25}, {27, 37}, {40, 40}, {45, 48}}},
-	"docs/reliability.md": {number: "R-%02d", ranges: [][2]int{{1, 2}, {5, 6}, {9, 11}, {15, 19}, {22, 24}}},
+	"docs/security.md":    {number: "S-%02d", ranges: [][2]int{{5, 10}, {12, 25}, {27, 37}, {40, 40}, {45, 48}}},
+	"docs/reliability.md": {number: "R-%02d", ranges: [][2]int{{1, 2}, {5, 6}, {9, 12}, {15, 19}, {22, 24}, {27, 27}}},
 	"docs/spring.md": {
 		number:  "%d",
-		ranges:  [][2]int{{1, 142}, {185, 243}, {248, 250}, {255, 305}},
+		ranges:  [][2]int{{1, 169}, {185, 243}, {248, 250}, {255, 305}},
 		without: map[int]string{303: "there is no relay to an external broker yet"},
 	},
 }
@@ -159,7 +159,7 @@ func TestBrokenPromisesFinds(t *testing.T) {
 func TestUnkeptPromisesFinds(t *testing.T) {
 	rows := func(without string, extra string) map[string]string {
 		var b strings.Builder
-		for _, n := range []string{"01", "02", "05", "06", "09", "10", "11", "15", "16", "17", "18", "19", "22", "23", "24"} {
+		for _, n := range []string{"01", "02", "05", "06", "09", "10", "11", "12", "15", "16", "17", "18", "19", "22", "23", "24", "27"} {
 			if n != without {
 				b.WriteString("| R-" + n + " | holds | `TestIt` |\n")
 			}
@@ -169,7 +169,7 @@ func TestUnkeptPromisesFinds(t *testing.T) {
 	mustFind(t, unkeptPromises, []planted{
 		{"all", rows("", ""), ""},
 		{"one too few", rows("16", ""), "no row of R-16"},
-		{"the last too few", rows("24", ""), "no row of R-24"},
+		{"the last too few", rows("27", ""), "no row of R-27"},
 		{"without a test", rows("06", "| R-06 | holds | by itself |\n"), "R-06 names no test"},
 		{"with nothing to hold", rows("06", "| R-06 | Go has no such thing. | nothing to hold |\n"), ""},
 		{"in prose alone", rows("06", "R-06 is held by `TestIt`.\n"), "no row of R-06"},

@@ -69,6 +69,7 @@ var rooms = []room{
 	// At the side: what only tests and benchmarks import, and these checks.
 	{path: "messagetest", floor: 2, imports: below, http: true},
 	{path: "internal/pairs", floor: 0},
+	{path: "internal/faults", floor: 0},
 	{path: "internal/house", floor: 3}, // its tests ask the brokers what they can do, for the table in docs/brokers.md
 }
 

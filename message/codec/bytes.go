@@ -11,7 +11,7 @@ import (
 
 // Bytes serves application/octet-stream for types made of a []byte, untouched
 // and without a copy, and for types that implement [encoding.BinaryMarshaler]
-// and [encoding.BinaryUnmarshaler].
+// and [encoding.BinaryUnmarshaler]. An empty payload is nil for a pointer.
 type Bytes struct{}
 
 // MediaTypes implements [Codec].
@@ -19,18 +19,29 @@ func (Bytes) MediaTypes() []string { return []string{typeBytes} }
 
 // Marshal implements [Codec].
 func (Bytes) Marshal(v any) ([]byte, error) {
+	rv := reflect.ValueOf(v)
+	if rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return nil, nil // what an empty payload is read as
+	}
 	if m, ok := v.(encoding.BinaryMarshaler); ok {
 		return m.MarshalBinary()
 	}
-	if t := reflect.TypeOf(v); isBytes(t) {
-		return reflect.ValueOf(v).Bytes(), nil
+	switch {
+	case isBytes(reflect.TypeOf(v)):
+		return rv.Bytes(), nil
+	case rv.Kind() == reflect.Pointer:
+		return Bytes{}.Marshal(rv.Elem().Interface())
 	}
 	return nil, fmt.Errorf("%T is neither a []byte nor an encoding.BinaryMarshaler", v)
 }
 
 // Unmarshal implements [Codec].
 func (Bytes) Unmarshal(payload []byte, v any) error {
-	return setBinary(reflect.ValueOf(v), payload)
+	p := reflect.ValueOf(v)
+	if len(payload) == 0 && p.Elem().Kind() == reflect.Pointer {
+		return nil
+	}
+	return setBinary(p, payload)
 }
 
 // setBinary is to Bytes what setText is to Text.

@@ -29,6 +29,15 @@ type (
 	// Even is read by its own rules, and says in words for the client what is
 	// wrong.
 	Even int
+	// Visit has fields that read themselves.
+	Visit struct {
+		At    time.Time `json:"at"`
+		Stops []struct {
+			By *Visit `json:"by"`
+		} `json:"stops"`
+		Closed *Closed
+		hidden int
+	}
 	// Closed is read by its own rules and speaks to the log only.
 	Closed int
 )
@@ -112,6 +121,10 @@ func TestEncode(t *testing.T) {
 		{"pointer to text", "text/plain", ptr("a"), "a", "text/plain"},
 		{"no text", "text/plain", (*netip.Addr)(nil), "", "text/plain"},
 		{"binary marshaler", "application/octet-stream", netip.MustParseAddr("1.2.3.4"), "\x01\x02\x03\x04", "application/octet-stream"},
+		{"pointer to string", "", ptr("a"), "a", "text/plain;charset=utf-8"},
+		{"no string", "", (*string)(nil), "", "text/plain;charset=utf-8"},
+		{"pointer to bytes", "application/octet-stream", ptr(Blob("x")), "x", "application/octet-stream"},
+		{"no bytes", "application/octet-stream", (*netip.Addr)(nil), "", "application/octet-stream"},
 		{"made of bytes", "application/octet-stream", Blob("x"), "x", "application/octet-stream"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

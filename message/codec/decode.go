@@ -16,8 +16,8 @@ const (
 )
 
 // Decode reads a payload as a T with the codec for contentType. An empty
-// contentType leaves it to T: a string, or a type made of one, is UTF-8 text,
-// anything else is JSON.
+// contentType leaves it to T: a string, a type made of one, or a pointer to either
+// is UTF-8 text, anything else is JSON.
 //
 // A T of []byte takes any payload untouched, without a copy and whatever its
 // content type; a T of struct{} takes an empty one, for handlers that expect
@@ -72,7 +72,7 @@ func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
 	}
 	c, mediaType, err := s.find(contentType)
 	if err != nil {
-		return err
+		return unread(err, v)
 	}
 	if err := c.Unmarshal(payload, v); err != nil {
 		if _, authored := errors.AsType[*message.Error](err); authored {
@@ -83,11 +83,23 @@ func DecodeTo(s *Set, contentType string, payload []byte, v any) error {
 	return nil
 }
 
+// unread adds to what is wrong with a content type what was wanted.
+func unread(err error, v any) error {
+	if e, ok := errors.AsType[*message.Error](err); ok {
+		return message.Errorf(e.Code, "payload for type %s: %s", pointee(v), e.Message).WithCause(e.Unwrap())
+	}
+	return err
+}
+
 // pointee names the type of what v points to.
 func pointee(v any) string { return typename.Of(reflect.TypeOf(v).Elem()) }
 
-// defaultType is the content type of a Go type when nobody names one.
+// defaultType is the content type of a Go type when nobody names one. A pointer
+// goes by what it points to: it is there for what may be missing.
 func defaultType(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	if t != nil && t.Kind() == reflect.String {
 		return typeText
 	}

@@ -37,6 +37,10 @@ func TestDecode(t *testing.T) {
 		{"raw JSON", as[json.RawMessage], "", `{"a": 1}`, json.RawMessage(`{"a": 1}`)},
 		{"any", as[any], "", `[true]`, []any{true}},
 		{"string", as[string], "", `"grüß"`, `"grüß"`},
+		{"pointer to string without a content type", as[*string], "", "a", ptr("a")},
+		{"pointer to what is made of a string", as[*Symbol], "", "ACME", ptr(Symbol("ACME"))},
+		{"nothing into a pointer to string", as[*string], "", "", (*string)(nil)},
+		{"nothing into a pointer to bytes", as[*Blob], "application/octet-stream", "", (*Blob)(nil)},
 		{"nothing into a pointer to text", as[*string], "text/plain", ``, (*string)(nil)},
 		{"made of a string", as[Symbol], "", `ACME`, Symbol("ACME")},
 		{"string from JSON", as[string], "application/json", `"a"`, "a"},
@@ -67,7 +71,7 @@ func TestDecode(t *testing.T) {
 
 func TestDecodeErrors(t *testing.T) {
 	strict := codec.NewSet(codec.JSON{Strict: true})
-	const trade = "payload is not valid JSON for type Trade"
+	const trade, visit = "payload is not valid JSON for type Trade", "payload is not valid JSON for type Visit"
 	for _, tt := range []struct {
 		name        string
 		set         *codec.Set
@@ -91,7 +95,12 @@ func TestDecodeErrors(t *testing.T) {
 		{"empty number", nil, as[int], "application/json", ``, `payload is empty, want JSON for type int`},
 		{"empty string", nil, as[string], "", ``, `payload is empty, want text for type string`},
 		{"empty text", nil, as[Symbol], "text/plain", ``, `payload is empty, want text for type Symbol`},
-		{"base64", nil, as[Trade], "", `{"seal":"%"}`, trade},
+		{"base64", nil, as[Trade], "", `{"seal":"%"}`, trade + `: field "seal": want base64 string`},
+		{"field that reads itself", nil, as[Visit], "", `{"shares":1,"AT":"soon"}`, visit + `: field "at": want Time`},
+		{"field of an element", nil, as[[]map[string]Visit], "", `[{},{"a":{"stops":[{"by":{"at":null}},{"by":{"at":"soon"}}]}}]`, `payload is not valid JSON for type []map: field "stops.by.at": want Time`},
+		{"field that is embedded", nil, as[struct{ *Visit }], "", `{"at":"soon"}`, `payload is not valid JSON for type struct: field "at": want Time`},
+		{"field that closes", nil, as[Visit], "", `{"Closed":1}`, visit + `: field "Closed": want Closed`},
+		{"field far below", nil, as[Visit], "", strings.Repeat(`{"stops":[{"by":`, 2000) + `{"at":"soon"}` + strings.Repeat(`}]}`, 2000), visit + `: field "stops.by.stops.by.stops": want struct`},
 		{"generic type", nil, as[Page[Trade]], "", `1`, `payload is not valid JSON for type Page[Trade]: want object, got number`},
 		{"type without a name", nil, as[struct{ Password string }], "", `1`, `payload is not valid JSON for type struct: want object, got number`},
 		{"pointer type", nil, as[*Trade], "", `1`, trade + `: want object, got number`},
@@ -113,14 +122,14 @@ func TestDecodeErrors(t *testing.T) {
 		{"text into struct", nil, as[Trade], "text/plain", `{}`, `text cannot be read as type Trade`},
 		{"not UTF-8", nil, as[string], "", "a\xff", `payload is not UTF-8 text`},
 		{"not UTF-8 either", nil, as[Symbol], "text/plain", "a\xff", `payload is not UTF-8 text`},
-		{"charset", nil, as[string], "text/plain;charset=ISO-8859-1", "a", `charset "iso-8859-1" is not supported, want utf-8`},
+		{"charset", nil, as[string], "text/plain;charset=ISO-8859-1", "a", `payload for type string: charset "iso-8859-1" is not supported, want utf-8`},
 		{"bad text", nil, as[time.Time], "text/plain", "soon", `payload is not valid text/plain for type Time`},
 		{"bytes into struct", nil, as[Trade], "application/octet-stream", "a", `application/octet-stream cannot be read as type Trade`},
 		{"bad bytes", nil, as[netip.Addr], "application/octet-stream", "a", `payload is not valid application/octet-stream for type Addr`},
-		{"unknown content type", nil, as[Trade], "image/png", "", `content type "image/png" is not supported`},
-		{"no subtype", nil, as[Trade], "json", "{}", `content type "json" is not supported`},
-		{"empty suffix", nil, as[Trade], "application/+json", "{}", `content type "application/+json" is not supported`},
-		{"malformed content type", nil, as[Trade], "application/json;;=", "{}", `content type "application/json;;=" is malformed`},
+		{"unknown content type", nil, as[Trade], "image/png", "", `payload for type Trade: content type "image/png" is not supported`},
+		{"no subtype", nil, as[Trade], "json", "{}", `payload for type Trade: content type "json" is not supported`},
+		{"empty suffix", nil, as[Trade], "application/+json", "{}", `payload for type Trade: content type "application/+json" is not supported`},
+		{"malformed content type", nil, as[Trade], "application/json;;=", "{}", `payload for type Trade: content type "application/json;;=" is malformed`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := tt.decode(tt.set, tt.contentType, tt.payload)

@@ -4,7 +4,7 @@
 //	                                   └──────── Set: JSON, Text, Bytes, yours ────────┘
 //
 // The content type decides. Without one the Go type does: a []byte is taken
-// untouched, a string is UTF-8 text, everything else is JSON.
+// untouched, a string, or a pointer to one, is UTF-8 text, everything else is JSON.
 //
 //	trade, err := codec.Decode[Trade](nil, "application/json", payload)
 //	payload, contentType, err := codec.Encode(nil, "", result)

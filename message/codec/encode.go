@@ -8,7 +8,7 @@ import (
 )
 
 // Encode returns the payload for v and its content type. An empty contentType
-// leaves it to v: a string, or a type made of one, becomes
+// leaves it to v: a string, a type made of one, or a pointer to either becomes
 // "text/plain;charset=utf-8", a []byte "application/octet-stream", anything
 // else "application/json".
 //

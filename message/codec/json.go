@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/headrace/headrace/internal/typename"
 	"github.com/headrace/headrace/message"
 )
 
@@ -33,7 +34,7 @@ func (c JSON) Unmarshal(payload []byte, v any) error {
 		return empty(v, "JSON")
 	}
 	if err := c.unmarshal(payload, v); err != nil {
-		return explain(err, pointee(v))
+		return explain(err, payload, reflect.TypeOf(v).Elem())
 	}
 	return nil
 }
@@ -83,15 +84,15 @@ func asUnknownField(err error) (e unknownField, ok bool) {
 	return unknownField{err, name}, bad == nil
 }
 
-// explain words err for the client, who wanted the type of this name. What a
+// explain words err for the client, who wanted a payload of this type. What a
 // custom UnmarshalJSON says is shown if it was authored for it and kept as the
 // cause otherwise.
-func explain(err error, wanted string) error {
+func explain(err error, payload []byte, t reflect.Type) error {
 	if _, authored := errors.AsType[*message.Error](err); authored {
 		return err
 	}
 	wrong := func(format string, args ...any) error {
-		args = append([]any{wanted}, args...)
+		args = append([]any{typename.Of(t)}, args...)
 		return message.Errorf(message.CodeInvalid, "payload is not valid JSON for type %s"+format, args...).WithCause(err)
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
@@ -112,6 +113,11 @@ func explain(err error, wanted string) error {
 	if e, ok := asUnknownField(err); ok {
 		err = e
 		return wrong(": unknown field %.80s", strconv.Quote(e.name))
+	}
+	if field, of := locate(payload, t, locateLevels); field != "" {
+		e := wrongField{err, field, of}
+		err = e
+		return wrong(": field %.80q: want %s", field, e.want())
 	}
 	return wrong("")
 }

@@ -56,7 +56,7 @@ func TestStrictSetWritesWithoutAContentType(t *testing.T) {
 func TestJSONIsUTF8(t *testing.T) {
 	const contentType, want = "application/json;charset=UTF-16BE", `charset "utf-16be" is not supported, want utf-8`
 	_, err := codec.Decode[int](nil, contentType, []byte("\x007"))
-	if got := invalid(t, err); got != want {
+	if got := invalid(t, err); got != "payload for type int: "+want {
 		t.Errorf("decode: %s", got)
 	}
 	_, _, err = codec.Encode(nil, contentType, 7)

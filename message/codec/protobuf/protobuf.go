@@ -4,6 +4,10 @@
 //	node := headrace.New(headrace.Config{Codecs: codec.NewSet(protobuf.Codec{})})
 //	handler.Handle(node.Router, "/trade", func(ctx context.Context, t *pb.Trade) (*pb.Result, error) { ... })
 //
+// Without a content type a payload is JSON all the same, and so is a reply: a
+// handler.Reply with the field content-type in its Header is written as that says,
+// and a template as its ContentType says.
+//
 // It is a package of its own so that only programs that use it are built with
 // the protobuf module.
 package protobuf

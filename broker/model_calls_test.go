@@ -278,7 +278,9 @@ func (l *ledger) settle(m message.Raw) func(error) {
 	}
 	d := c.delivery(m.Header.Get(message.HeaderAck))
 	if id := m.Header.Get(message.HeaderMessageID); id != "" {
-		d = c.underWay(id, m.Subscription)
+		if d = c.underWay(id, m.Subscription); d == nil && c.knewExpired(id) {
+			return l.expect(m, "") // late
+		}
 	}
 	switch {
 	case d != nil && d.ended == "expired":
@@ -309,6 +311,11 @@ func (p *peer) underWay(id, sub string) *delivery {
 		}
 	}
 	return nil
+}
+
+// knewExpired reports whether a delivery of this message was not settled in time.
+func (p *peer) knewExpired(id string) bool {
+	return slices.ContainsFunc(p.given, func(d *delivery) bool { return d.ended == "expired" && d.item.posting.id == id })
 }
 
 // close gives up what is there.

@@ -77,10 +77,16 @@ type sub struct {
 	mode     string
 	line     *line       // nil for one to a topic that does not acknowledge
 	under    []*delivery // not settled, in their order
-	rest     time.Time   // until when it may be spared, because it was out of reach
+	rest     time.Time   // until when it may be spared, because a delivery failed
+	passed   int         // over, how often others were served while it had room
 }
 
 func (s *sub) String() string { return s.peer.name + "/" + s.id }
+
+// room reports whether it can be sent something.
+func (s *sub) room(now time.Time) bool {
+	return s.peer.way != busy && !now.Before(s.rest) && (s.auto() || len(s.under) < s.line.rule.Acks.Prefetch)
+}
 
 // auto reports whether deliveries are settled by being made.
 func (s *sub) auto() bool { return s.mode == "" }
@@ -228,7 +234,7 @@ func (l *ledger) refuse(it *item, at time.Time) {
 	case it.refusals >= acks.MaxDeliveries:
 		it.state = dead
 		l.want.DeadLetters++
-		if acks.DeadLetter == "" {
+		if acks.DeadLetter == it.posting.dest { // it would go round for ever
 			l.want.Dropped["dead"]++
 		} else {
 			l.doomed = append(l.doomed, it)
@@ -296,6 +302,8 @@ func (l *ledger) deliver(p *peer, m message.Raw, err error) {
 	sent := l.postings[string(m.Payload)]
 	i := slices.IndexFunc(p.subs, func(s *sub) bool { return s.id == m.Subscription })
 	switch {
+	case m.Done != nil:
+		l.fail("%s is delivered to %s with its receipt", m.Payload, p.name)
 	case sent == nil || sent.dest != m.Destination:
 		l.fail("%s at %s is delivered to %s, and nobody sent that", m.Payload, m.Destination, p.name)
 	case i < 0:
@@ -333,6 +341,7 @@ func (l *ledger) give(s *sub, sent *posting, m message.Raw, err error, now time.
 		return
 	}
 	l.judge(it, s, now)
+	l.pass(s, now)
 	it.deliveries++
 	count, ack := "", m.Header.Get(message.HeaderAck)
 	if count = sent.header; it.deliveries > 1 {
@@ -354,12 +363,13 @@ func (l *ledger) give(s *sub, sent *posting, m message.Raw, err error, now time.
 		s.peer.given = append(s.peer.given, it.to)
 	case err == wayErrors[vetoed]:
 		l.drop(it, "vetoed")
-	case err == wayErrors[refusing]:
+	default:
 		s.rest = now.Add(it.line.rule.Acks.Backoff)
-		l.refuse(it, now)
-	default: // it does not count
-		it.deliveries--
-		s.rest = now.Add(it.line.rule.Acks.Backoff)
+		if err == wayErrors[refusing] {
+			l.refuse(it, now)
+		} else {
+			it.deliveries-- // it does not count
+		}
 	}
 }
 
@@ -374,6 +384,8 @@ func (l *ledger) judge(it *item, s *sub, now time.Time) {
 		l.fail("%s is delivered to %s %s too early", it, s, it.due.Sub(now))
 	case !s.auto() && len(s.under) >= it.line.rule.Acks.Prefetch:
 		l.fail("%s is delivered to %s, which has %d to settle", it, s, len(s.under))
+	case s.peer.way == busy:
+		l.fail("%s is delivered to %s, which has much to read still", it, s)
 	}
 	for _, first := range it.line.items {
 		if first == it {
@@ -381,6 +393,20 @@ func (l *ledger) judge(it *item, s *sub, now time.Time) {
 		}
 		if first.state == waiting && first.due.Before(now) { // at the moment itself, either may be
 			l.fail("%s is delivered to %s before %s", it, s, first)
+		}
+	}
+}
+
+// pass holds the line to its being fair: whoever has room gets something before
+// the others have had their turn twice.
+func (l *ledger) pass(s *sub, now time.Time) {
+	for _, o := range s.line.subs {
+		if o == s || !o.room(now) {
+			o.passed = 0
+			continue
+		}
+		if o.passed++; o.passed > 2*len(s.line.subs) {
+			l.fail("%s is passed over: %d others were served", o, o.passed)
 		}
 	}
 }
