@@ -1,6 +1,7 @@
 package headrace_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,20 +21,20 @@ const (
 	traceparent = "00-" + traceID + "-" + clientSpan + "-01"
 )
 
-// The trace of a client goes through the node: each hop is a span of it, and
+// The trace of a user's client goes through the node: each hop is a span of it, and
 // subscribers are told of the span that published.
 func TestTraceThroughTheNode(t *testing.T) {
 	spans := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	defer provider.Shutdown(t.Context())
 	config := telemetry.Config{TracerProvider: provider}
-	s := serve(t, setup{wire: func(n *headrace.Node) {
+	s := serve(t, setup{stomp: withUsers(), wire: func(n *headrace.Node) {
 		n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](config))
 		n.Router.Use(telemetry.TraceWith[[]byte](config))
 		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config))
 		handler.Handle(n.Router, "/echo", echo)
 	}})
-	c := s.connect()
+	c := s.connectAs("kim")
 	c.subscribe("echo", "/topic/echo")
 	c.subscribe("x", "/topic/x")
 	c.send("SEND\ndestination:/app/echo\ncontent-type:text/plain\nreceipt:r\ntraceparent:" + traceparent + "\n\nhello\x00")
@@ -55,14 +56,52 @@ func TestTraceThroughTheNode(t *testing.T) {
 	}
 
 	// What goes to the broker directly keeps the client's.
-	c.send("SEND\ndestination:/topic/x\ntraceparent:" + traceparent + "\n\nhello\x00")
-	if f := c.wantMessage("x", "hello"); f.header["traceparent"] != traceparent {
-		t.Errorf("the message has traceparent %q, want %q", f.header["traceparent"], traceparent)
+	c.send("SEND\ndestination:/topic/x\ntraceparent:" + traceparent + "\ntracestate:k=v\\c1,l=w\n\nhello\x00")
+	if f := c.wantMessage("x", "hello"); f.header["traceparent"] != traceparent || f.header["tracestate"] != "k=v:1,l=w" {
+		t.Errorf("the message has %v, want %q", f.header, traceparent)
 	}
 	// Without one, a trace begins here.
 	c.send(sendFrame("/topic/x", "", "new"))
 	if f := c.wantMessage("x", "new"); f.header["traceparent"] == "" || strings.Contains(f.header["traceparent"], traceID) {
 		t.Errorf("the message has traceparent %q, want a new one", f.header["traceparent"])
+	}
+}
+
+// What anonymous clients send as their trace, and as baggage, reaches no subscriber:
+// not through an endpoint, not through the broker.
+func TestSec_S39_ForgedTrace(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	defer provider.Shutdown(t.Context())
+	config := telemetry.Config{TracerProvider: provider}
+	s := serve(t, setup{wire: func(n *headrace.Node) {
+		n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](config))
+		n.Router.Use(telemetry.TraceWith[[]byte](config))
+		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config), telemetry.TracePublish(config))
+		n.Outbound.Intercept(telemetry.TraceDelivery(config))
+		handler.Handle(n.Router, "/echo", echo, handler.CopyHeaders("traceparent", "baggage"))
+		handler.OnSubscribe(n.Router, "/now", func(context.Context, struct{}) (string, error) { return "noon", nil })
+	}})
+	c := s.connect()
+	c.subscribe("echo", "/topic/echo")
+	forged := "content-type:text/plain\ntraceparent:" + traceparent + "\ntracestate:k=v\nbaggage:a=1\n\nhello\x00"
+	c.send("SUBSCRIBE\nid:now\ndestination:/app/now\n" + forged[:strings.Index(forged, "\n\n")] + "\n\n\x00")
+	got := []frame{c.wantMessage("now", "noon")}
+	for _, to := range []string{"/app/echo", "/topic/echo"} {
+		c.send("SEND\ndestination:" + to + "\n" + forged)
+		got = append(got, c.wantMessage("echo", "hello"))
+	}
+	s.idle()
+	for _, f := range got {
+		sent := f.header["traceparent"]
+		if sent == "" || strings.Contains(sent, traceID) || f.header["tracestate"] != "" || f.header["baggage"] != "" {
+			t.Errorf("delivered with %v", f.header)
+		}
+	}
+	for _, s := range spans.GetSpans() {
+		if s.SpanContext.TraceID().String() == traceID || s.Parent.SpanID().String() == clientSpan {
+			t.Errorf("%s is in the client's trace", s.Name)
+		}
 	}
 }
 

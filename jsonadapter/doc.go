@@ -29,12 +29,23 @@
 // A header is an object of strings, in no order: it becomes a [message.Header]
 // sorted by name, and of a name that a message repeats clients get the first
 // value. Names that only a server may set ([message.Reserved]) are taken off
-// what clients send.
+// what clients send, but see [message.FromClient].
 //
 // A payload whose content-type is JSON (application/json, …+json) is embedded
 // as it is, other text is a string, and other bytes are a string in base64 next
 // to "encoding":"base64". A payload that is no string needs no content-type:
 // it is application/json. No payload means an empty one.
+//
+// # Acknowledgements and transactions
+//
+// A subscription whose header ack is "client" or "client-individual" gets messages
+// that are to be acknowledged, by the hr-ack in their header; those that come again
+// say in hr-deliveries how often they came. The header transaction makes send, ack
+// and nack part of a transaction that was begun.
+//
+// Where a history is kept, messages have hr-offset and hr-epoch. A subscription
+// with those of the last message that the client has is answered first, by a
+// message without a payload: its hr-recovered is "true" if what was missed follows.
 //
 // # Sessions
 //

@@ -42,6 +42,15 @@
 //	POST /events?session=TOKEN&begin=ID (or commit, abort)
 //	POST /events?session=TOKEN&disconnect
 //
+// A subscription with header=ack:client or header=ack:client-individual gets
+// messages that are to be acknowledged, by the hr-ack in their header; those that
+// come again say in hr-deliveries how often they came. With header=transaction:ID
+// a send, ack or nack is part of a transaction that was begun. Where a history is
+// kept, messages have hr-offset and hr-epoch; a subscription with
+// header=hr-offset:N and header=hr-epoch:E of the last message that the client has
+// is answered first, by a message without a payload: its hr-recovered is "true" if
+// what was missed follows.
+//
 // The answer is 202 once the request was taken; what became of it is told by an
 // event: a failure, or, if the query has receipt=ID, a receipt. A page that
 // leaves closes its EventSource first and then sends disconnect: a response

@@ -53,7 +53,13 @@
 // Clients cannot set what only servers may: message-id, subscription, ack and
 // the names of [message.Reserved] are taken off what they send, and login and
 // passcode are seen by the handlers of KindConnect alone. All other headers
-// pass through to the subscribers.
+// pass through to the subscribers. Of reserved ones clients are shown those by
+// which brokers tell what became of a message ([message.ToClient]):
+//
+//	hr-deliveries         how often it was delivered, from the second time on
+//	hr-dead-from          where nobody acknowledged what is a dead letter now
+//	hr-offset, hr-epoch   its place in the history of its destination
+//	hr-recovered          see below
 //
 // ACK and NACK become [message.KindAck] and [message.KindNack], BEGIN, COMMIT
 // and ABORT kinds of the same names; [Headers] reads what they are about:
@@ -67,6 +73,16 @@
 // A broker that wants a delivery acknowledged sets its header hr-ack to an id
 // that is unique within the session. The transaction of SEND, ACK and NACK stays
 // in their header and does not reach subscribers.
+//
+// # Resumption
+//
+// Where a broker keeps a history, a client that comes back says on SUBSCRIBE by
+// hr-offset and hr-epoch which message it has got last. It is answered by a
+// MESSAGE without a body: with hr-recovered:true what it missed follows, with
+// hr-recovered:false that is not known. Either says by the same headers, where
+// there is a history, from which place the client goes on. One that has no place
+// yet asks with hr-offset:0. With an ack mode the answer is to be acknowledged as
+// messages are.
 //
 // # Concurrency
 //

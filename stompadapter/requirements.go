@@ -99,11 +99,13 @@
 //	B16 MAY    1.1+ A server may add or change headers on the way.
 //	    = server-adds-headers
 //	B17 MAY    1.1+ The number and length of headers and the length of bodies may be limited.
-//	    = limit-before-login limit-frame-in-pieces limit-frame limit-header-line
-//	      limit-headers-together limit-headers limit-subscriptions limit-while-login-waits
-//	      frame.TestLimits frame.TestDefaultLimits TestBadInput
+//	    = limit-before-login limit-frame limit-frame-in-pieces limit-header-line limit-headers
+//	      limit-headers-together limit-subscriptions limit-transaction-memory
+//	      limit-transaction-messages limit-transactions limit-while-login-waits frame.TestLimits
+//	      frame.TestDefaultLimits TestBadInput
 //	B18 SHOULD 1.1+ Who passes a limit gets ERROR and is closed.
-//	    = limit-before-login limit-frame limit-header-line limit-headers-together limit-headers
+//	    = limit-before-login limit-frame limit-header-line limit-headers limit-headers-together
+//	      limit-transaction-memory limit-transaction-messages limit-transactions
 //	      limit-while-login-waits
 //	B19 MUST   1.1+ Clients that come and go rapidly are supported.
 //	    = connect-rapidly TestExactlyOneDisconnect TestStreamsOfGarbage
@@ -178,17 +180,16 @@
 //	E2  MUST   all  To STOMP a destination is any text.
 //	    = send-opaque-destination send-to-nobody subscribe-pattern
 //	E3  MAY    all  A transaction header makes it part of a transaction.
-//	    = send-transaction-embedded send-transaction-is-not-told client.TestTransaction TestHeaders
-//	    ~ The embedded broker has no transactions: it refuses BEGIN, and what names one all the
-//	      same it sends on at once.
+//	    = transaction-commit transaction-is-not-told transaction-unknown-send client.TestTransaction
+//	      TestHeaders
 //	E4  MUST   1.1+ Headers of the user's go on to MESSAGE.
 //	    = connect-credentials-go-nowhere header-repeated-pass receipt-stays-with-its-sender
 //	      send-headers-pass
 //	E5  MUST   1.1+ A SEND that fails gives ERROR and a close.
 //	    = send-fails send-refused TestFailures
 //	E6  MAY    all  A selector may choose messages by their headers.
-//	    = TestHeaders
-//	    ~ Brokers are handed the selector; the embedded one has none.
+//	    = subscribe-selector TestHeaders
+//	    ~ Brokers are handed the selector; the embedded one refuses it.
 //
 // # Requirements: SUBSCRIBE and UNSUBSCRIBE
 //
@@ -203,15 +204,15 @@
 //	F5  MUST   1.1+ An id belongs to its connection.
 //	    = subscribe-ids-of-two-clients
 //	F6  MUST   all  ack is auto, if nothing is said, or client, or from 1.1 on client-individual.
-//	    = subscribe-ack-auto subscribe-ack-client subscribe-ack-embedded
-//	      subscribe-ack-individual-in-1-0 subscribe-ack-unknown TestHeaders
-//	    ~ What the mode means is the broker's. The embedded one has auto alone: it takes the
-//	      others, sends as with auto, and refuses ACK and NACK, which ends the connection.
+//	    = ack-client ack-client-before-1-2 ack-individual ack-individual-before-1-2
+//	      subscribe-ack-auto subscribe-ack-unknown TestHeaders
 //	F7  MUST   1.1+ A subscription that cannot be made gives ERROR and a close.
-//	    = limit-subscriptions subscribe-refused-by-the-application subscribe-refused
-//	      TestSubscriptionsAreBounded
+//	    = limit-subscriptions resume-malformed subscribe-refused
+//	      subscribe-refused-by-the-application subscribe-selector TestSubscriptionsAreBounded
 //	F8  MAY    1.1+ SUBSCRIBE may carry headers that a server knows.
-//	    = subscribe-other-headers
+//	    = resume resume-malformed resume-too-late resume-where-nothing-is-kept
+//	      subscribe-other-headers
+//	    ~ hr-offset and hr-epoch are ours.
 //	F9  MUST   1.1+ UNSUBSCRIBE carries the id of a subscription that there is.
 //	    = subscribe-id-again unsubscribe-unknown unsubscribe-without-id
 //	F10 MUST   all  Then nothing more comes from it; others go on.
@@ -220,33 +221,38 @@
 // # Requirements: ACK and NACK
 //
 //	G1  -      all  With auto a message counts as consumed once it is sent.
-//	    = subscribe-ack-auto
+//	    = ack-auto-of-a-queue ack-of-auto subscribe-ack-auto
 //	G2  MUST   all  With client, ACK covers all messages of the subscription up to this one.
-//	    = client.TestAckAndNack
-//	    ~ Between client and broker: the embedded one has no acknowledgements.
+//	    = ack-client ack-client-before-1-2 ack-client-of-two-subscriptions client.TestAckAndNack
 //	G3  MUST   1.1+ With client-individual it covers one.
-//	    = client.TestAckAndNack
-//	    ~ As G2.
+//	    = ack-after-unsubscribe ack-individual ack-individual-before-1-2 ack-on-a-topic ack-prefetch
+//	      client.TestAckAndNack
 //	G4  MAY    all  What was not acknowledged when the connection broke may be sent to another.
-//	    = client.TestLossDropsWhatTheServerSendsAgain
-//	    ~ As G2.
+//	    = ack-client ack-client-before-1-2 ack-individual ack-individual-before-1-2
+//	      ack-of-nobody-comes-to-an-end ack-on-a-topic ack-queue-in-turn
+//	      client.TestLossDropsWhatTheServerSendsAgain
+//	    ~ What was sent of a queue is; of a topic it goes with its subscription.
 //	G5  SHOULD 1.1+ A client NACKs what it does not process.
 //	    = client.TestHandlerAcknowledges
 //	G6  MUST   1.2  ACK and NACK carry the ack header of MESSAGE as id.
 //	    = ack-1-2-by-message-id ack-1-2 message-with-ack version-governs-acks TestHeaders
 //	G7  MUST   1.1  ACK and NACK carry message-id and subscription.
-//	    = ack-1-1-without-subscription ack-1-1 message-with-ack-before-1-2
-//	      nack-1-1-without-message-id version-governs-acks TestHeaders
+//	    = ack-1-1 ack-1-1-without-subscription ack-forged message-with-ack-before-1-2
+//	      message-with-ack-of-two-subscriptions nack-1-1-without-message-id version-governs-acks
+//	      TestHeaders
 //	G8  MUST   1.0  ACK carries message-id; there is no NACK.
 //	    = ack-1-0 message-with-ack-before-1-2 nack-1-0
 //	G9  MAY    all  ACK and NACK may be part of a transaction.
-//	    = ack-in-transaction client.TestTransaction
+//	    = ack-in-transaction transaction-acks transaction-acks-before-1-2 client.TestTransaction
 //	G10 -      1.1+ What NACK makes of a message is the server's choice.
-//	    = ack-1-1 ack-unsupported
-//	    ~ As G2.
+//	    = ack-1-1 nack nack-1-1 nack-client nack-dead-letter
+//	    ~ The embedded broker sends it again, after 1 s and twice as long each time; the fifth
+//	      refusal makes it a dead letter, unless the rule of its destination says otherwise.
 //	G11 -      1.2  ACK of an unknown id does no harm.
-//	    = ack-1-2 ack-unsupported
-//	    ~ As G2: whether it is an error is the broker's to say.
+//	    = ack-1-2 ack-of-an-unknown-id ack-of-another ack-of-auto ack-of-nobody-comes-to-an-end
+//	      ack-twice
+//	    ~ The embedded broker refuses it, which ends the connection, unless the message was there
+//	      and its time ran out.
 //
 // # Requirements: transactions
 //
@@ -254,21 +260,20 @@
 //	    = abort-without-transaction begin-without-transaction commit-without-transaction
 //	      transaction-handed-on
 //	H2  MUST   1.1+ The ids of a connection's open transactions differ.
-//	    = transaction-unsupported client.TestTransaction
-//	    ~ Between client and broker: the embedded one has no transactions and refuses to begin
-//	      one.
+//	    = limit-transactions transaction-beside-another transaction-id-again client.TestTransaction
 //	H3  MUST   all  What is sent and acknowledged within one takes effect at once or not at all.
-//	    = transaction-unsupported client.TestTransaction
-//	    ~ As H2.
+//	    = limit-transaction-memory limit-transaction-messages transaction-acks
+//	      transaction-acks-before-1-2 transaction-commit transaction-partly-refused
+//	      transaction-receipt-comes-last transaction-refused client.TestTransaction
+//	    ~ What fails behind the first of its messages undoes nothing: COMMIT is refused with its
+//	      error, and all else of it took effect.
 //	H4  MUST   1.1+ The end of the connection aborts what is open.
-//	    = client.TestTransactionEndsWithItsConnection TestExactlyOneDisconnect
-//	    ~ As H2; the broker learns of every end.
+//	    = transaction-open-when-it-disconnects transaction-open-when-it-leaves
+//	      client.TestTransactionEndsWithItsConnection TestExactlyOneDisconnect
 //	H5  MUST   all  COMMIT and ABORT name one that is open.
-//	    = transaction-unknown-abort transaction-unknown-commit transaction-unsupported
-//	    ~ As H2: it refuses all three, and knows of none that is open.
+//	    = transaction-unknown-abort transaction-unknown-commit transaction-unknown-send
 //	H6  -      all  ABORT drops all of it.
-//	    = client.TestTransaction
-//	    ~ As H2.
+//	    = transaction-abort client.TestTransaction
 //
 // # Requirements: the end of a session, and what servers send
 //
@@ -285,19 +290,19 @@
 //	I6  MUST   all  A message-id is unique.
 //	    = message-ids-differ
 //	I7  MUST   1.2  With client and client-individual MESSAGE carries ack.
-//	    = message-with-ack-before-1-2 message-with-ack subscribe-ack-embedded TestAckHeader
-//	    ~ From brokers that want acknowledgements; the embedded one wants none, whatever the
-//	      mode, and its messages have no ack header.
+//	    = message-with-ack message-with-ack-before-1-2 TestAckHeader
+//	    ~ Brokers say what they want acknowledged.
 //	I8  SHOULD all  A MESSAGE with a body carries content-length and content-type.
 //	    = body-content-type message-type-and-length
 //	    ~ Its type is what the sender said, see B8.
 //	I9  -      1.1+ What only servers set does not pass from SEND to MESSAGE.
-//	    = message-forged-headers send-transaction-is-not-told TestConversation
+//	    = message-forged-headers transaction-is-not-told TestConversation
 //	I10 MUST   all  RECEIPT carries receipt-id.
 //	    = receipt-in-1-0 receipt-of-every-frame
 //	I11 -      1.2  A receipt says that all earlier frames have come, so receipts are in order.
 //	    = connect-and-go-on disconnect-comes-after-what-was-sent error-comes-in-turn
-//	      receipt-of-every-frame TestReceiptsComeInFrameOrder
+//	      receipt-of-every-frame transaction-commit transaction-receipt-comes-last
+//	      TestReceiptsComeInFrameOrder
 //	I12 SHOULD 1.2  What came before the end of a connection is processed.
 //	    = disconnect-comes-after-what-was-sent frame-without-end leaving-loses-nothing
 //	I13 MAY    all  A server may send ERROR when something goes wrong.

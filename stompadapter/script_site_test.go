@@ -68,27 +68,45 @@ func openTCP(t *testing.T, a *stompadapter.Adapter) func(...string) (wire, error
 // scriptSite is what a script's conversation is held with.
 type scriptSite struct {
 	stompadapter.Config
-	told bool // see scriptApplication
+	acks         broker.Acks
+	transactions broker.TransactionsConfig
+	told         bool // see scriptApplication
+}
+
+// rules make queues of what is below /queue, and keep what is sent to /kept.
+func (s scriptSite) rules() []broker.Rule {
+	return []broker.Rule{
+		{Acks: s.acks},
+		{Prefix: "/queue", Mode: broker.Queue, Acks: s.acks},
+		{Prefix: "/kept", Acks: s.acks, History: broker.History{Messages: 2}},
+	}
 }
 
 // serve puts an adapter before the embedded broker, as an application does.
 func (s scriptSite) serve(t *testing.T) *stompadapter.Adapter {
 	s.Logger = slog.New(slog.DiscardHandler)
 	inbound := channel.NewExecutorChannel(channel.Config[[]byte]{Name: "inbound", Logger: s.Logger})
-	t.Cleanup(inbound.Close)
 	outbound := new(channel.DirectChannel[[]byte])
 	outbound.Subscribe(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 		return m.Session.Deliver(ctx, m)
 	}))
-	memory := broker.NewMemory(outbound, broker.Config{Logger: s.Logger})
-	inbound.Subscribe(message.HandlerFunc[[]byte](scriptApplication{memory, s.told}.handle))
+	memory := broker.NewMemory(outbound, broker.Config{Rules: s.rules(), Logger: s.Logger})
+	t.Cleanup(func() {
+		inbound.Close()
+		memory.Close()
+	})
+	application := message.HandlerFunc[[]byte](scriptApplication{memory, s.told}.handle)
+	if s.told {
+		inbound.Subscribe(application)
+	} else {
+		inbound.Subscribe(application, broker.NewTransactions(s.transactions).Intercept)
+	}
 	return stompadapter.New(inbound, s.Config)
 }
 
-// scriptApplication is what stands before the broker. The embedded one has no
-// acknowledgements and no transactions and refuses them: with told, /topic/told is
-// told what another broker would be given. What is sent to /app/keep comes out at
-// /topic/kept as from a broker that wants it acknowledged.
+// scriptApplication is what stands before the broker. With told it takes the
+// broker's place for acknowledgements and transactions, and tells /topic/told what
+// it is given.
 type scriptApplication struct {
 	broker *broker.Memory
 	told   bool
@@ -109,8 +127,6 @@ func (a scriptApplication) handle(ctx context.Context, m message.Raw) error {
 		id, messageID := h.Ack()
 		m = message.Raw{Destination: "/topic/told", Payload: fmt.Appendf(nil, "%s id:%s message-id:%s subscription:%s transaction:%s",
 			m.Kind, id, messageID, m.Subscription, h.Transaction())}
-	case m.Destination == "/app/keep":
-		m = message.Raw{Destination: "/topic/kept", Header: message.NewHeader(message.Field{Name: "hr-ack", Value: "k1"})}
 	}
 	return a.broker.Handle(ctx, m)
 }
@@ -120,9 +136,12 @@ func parseSite(fields []string) (s scriptSite, err error) {
 	numbers := map[string]*int{
 		"frame": &s.Limits.Frame, "login-frame": &s.Limits.LoginFrame, "headers": &s.Limits.Headers,
 		"header-line": &s.Limits.HeaderLine, "head": &s.Limits.Head, "subscriptions": &s.MaxSubscriptions,
+		"prefetch": &s.acks.Prefetch, "deliveries": &s.acks.MaxDeliveries,
+		"open": &s.transactions.MaxOpen, "held": &s.transactions.MaxMessages, "held-bytes": &s.transactions.MaxBytes,
 	}
 	times := map[string]*time.Duration{
 		"send": &s.Heartbeat.Send, "receive": &s.Heartbeat.Receive, "login": &s.LoginTimeout,
+		"deadline": &s.acks.Deadline,
 	}
 	for _, field := range fields {
 		name, value, _ := strings.Cut(field, "=")
@@ -133,6 +152,8 @@ func parseSite(fields []string) (s scriptSite, err error) {
 			*times[name], err = time.ParseDuration(value)
 		case name == "server":
 			s.Server = strings.ReplaceAll(value, "_", " ")
+		case name == "dead":
+			s.acks.DeadLetter = value
 		case name == "told":
 			s.told = true
 		case name == "lenient":

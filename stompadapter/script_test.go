@@ -31,6 +31,7 @@ import (
 //
 //	-- ann connects --                 logs in, in the version of the run
 //	-- ann subscribes id /topic/x --   and waits for the receipt
+//	-- ann subscribes id /queue/x client -- and acknowledges in this mode
 //	-- ann offers v12.stomp v11.stomp -- opens a WebSocket with these subprotocols
 //	-- ann is given v12.stomp --
 //	-- ann sends --                    the octets below, in one piece
@@ -194,7 +195,7 @@ func (g *scriptStage) step(name, text string) error {
 	case "offers":
 		return nil
 	case "subscribes":
-		return g.ask(c, "SUBSCRIBE\nid:"+args[0]+"\ndestination:"+args[1]+"\nreceipt:to "+args[0]+"\n\n^@\n", "RECEIPT\nreceipt-id:to "+args[0]+"\n\n^@\n")
+		return g.subscribe(c, args)
 	case "sends":
 		return g.send(c, text, args)
 	case "gets":
@@ -216,6 +217,15 @@ func (g *scriptStage) connect(c *scriptClient) error {
 		connect = "CONNECT\n\n^@\n"
 	}
 	return g.ask(c, connect, "CONNECTED\nversion:{version}\n...\n\n^@\n")
+}
+
+func (g *scriptStage) subscribe(c *scriptClient, args []string) error {
+	mode := "auto"
+	if len(args) > 2 {
+		mode = args[2]
+	}
+	return g.ask(c, "SUBSCRIBE\nid:"+args[0]+"\ndestination:"+args[1]+"\nack:"+mode+"\nreceipt:to "+args[0]+"\n\n^@\n",
+		"RECEIPT\nreceipt-id:to "+args[0]+"\n\n^@\n")
 }
 
 // ask sends a text and takes the answer.

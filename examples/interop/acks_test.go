@@ -153,29 +153,3 @@ func ackInTransaction(t *testing.T, s *server) {
 	s.end(t, c)
 	left(t, s, destination, "1")
 }
-
-// refusals check that a server which lacks a feature says so. Once it has it,
-// they fail, and the features of that server are to be completed.
-var refusals = map[feature]func(*testing.T, *server){acks: noAcks, transactions: noTransactions}
-
-func noAcks(t *testing.T, s *server) {
-	c := s.dial(t, oneConnection)
-	destination := unique("/queue/")
-	first := pull(t, c, destination, client.AckIndividual)
-	send(t, c, destination, "x")
-	if err := c.Ack(first()); err != nil {
-		t.Fatal(err)
-	}
-	next(t, c.Done())
-	refused(t, c.Err())
-}
-
-func noTransactions(t *testing.T, s *server) {
-	c := s.dial(t, oneConnection)
-	begin(t, c)
-	next(t, c.Done())
-	refused(t, c.Err())
-}
-
-// oneConnection is for cases in which the server ends it.
-var oneConnection = client.Config{Reconnect: client.ReconnectConfig{Off: true}}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/stompadapter/frame"
@@ -46,7 +47,7 @@ func certificate() (shows, trusts *tls.Config) {
 
 // serve is the program of our own server. It ends when it is killed.
 func serve(web, plain, secure string) {
-	node := headrace.New(headrace.Config{})
+	node := headrace.New(headrace.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
 	node.Inbound.Intercept(authenticate)
 	stomp := stompadapter.New(node.Inbound, stompadapter.Config{
 		Limits:    frame.Limits{Frame: 128 << 10},

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,35 +28,19 @@ func TestMain(m *testing.M) {
 // last.
 const login, passcode, host = "guest", "guest", "/"
 
-// feature is what a server may have beyond sending and subscribing.
-type feature string
-
-const (
-	acks         feature = "acknowledgements" // unacknowledged messages are sent again
-	transactions feature = "transactions"
-)
-
 // server is one that runs, as the cases see it.
 type server struct {
-	url      string
-	tls      *tls.Config
-	name     *regexp.Regexp // what CONNECTED says it is
-	features []feature
-	abrupt   bool // answers DISCONNECT by closing the connection, without the receipt
-	process  *process
+	url     string
+	tls     *tls.Config
+	name    *regexp.Regexp // what CONNECTED says it is
+	abrupt  bool           // answers DISCONNECT by closing the connection, without the receipt
+	process *process
 }
 
-// run puts the cases to s, those apart that need what it has not.
+// run puts the cases to s.
 func (s *server) run(t *testing.T) {
 	for _, c := range cases {
-		if c.needs == "" || slices.Contains(s.features, c.needs) {
-			t.Run(c.name, func(t *testing.T) { c.run(t, s) })
-		}
-	}
-	for f, check := range refusals {
-		if !slices.Contains(s.features, f) {
-			t.Run("no "+string(f), func(t *testing.T) { check(t, s) })
-		}
+		t.Run(c.name, func(t *testing.T) { c.run(t, s) })
 	}
 }
 

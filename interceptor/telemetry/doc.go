@@ -1,40 +1,93 @@
-// Package telemetry has the interceptors that let OpenTelemetry see every hop.
-// They use the API of OpenTelemetry alone: without an SDK they cost little and
-// record nothing.
+// Package telemetry has the interceptors that let OpenTelemetry see every hop, and
+// its metrics. They use the API of OpenTelemetry alone: without an SDK they cost
+// little and record nothing.
 //
 //	sender ──► TraceSend ──► channel, wire, engine ──► Trace ──► handler
 //	           "send /orders"   Header: traceparent    "process /orders"
 //
-// [Trace] is mounted around a subscriber, [TraceSend] where messages are sent:
+//	TraceSend ──► TracePublish ──► broker ──► TraceDelivery ──► clients
+//	              "publish /topic/news"       counts, or "deliver /topic/news"
+//
+// [Trace] is mounted around a subscriber, a router, a group or a route,
+// [TraceSend] where messages are sent:
 //
 //	orders.Intercept(telemetry.TraceSend)
 //	orders.Subscribe(handler, interceptor.Recover, telemetry.Trace)
 //
+// and on the parts of a node, with one [Config]:
+//
+//	node.Inbound.Intercept(telemetry.Sessions(c), telemetry.TraceSendWith[[]byte](c))
+//	node.Router.Use(telemetry.TraceWith[[]byte](c))
+//	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](c), telemetry.TracePublish(c))
+//	node.Outbound.Intercept(telemetry.TraceDelivery(c))
+//
+// Each is for one place: two of a kind around the same handler count twice.
+// Messages that go to an engine or come from one pass TraceSendWith and TraceWith
+// with a Config whose System names it.
+//
 // TraceSend writes the W3C trace context into the header, and Trace reads it
 // there, so the two belong to one trace whatever carries the header from one to
-// the other: a channel, a queue that outlives the sender's context, another
-// process. Names, kinds and attributes follow the OpenTelemetry semantic
+// the other: a channel, a queue that outlives the sender's context, a client,
+// another process. Names, kinds and attributes follow the OpenTelemetry semantic
 // conventions for messaging; all of them are in semconv.go.
 //
 // # Parents and links
 //
-// A handler's span is a child of the context in the header (the creation
-// context), or of the span in ctx when that one belongs to the same trace and
-// is therefore nearer. A sender's span is a child of the span in ctx, or of the
-// creation context when there is none. Where both contexts exist the one that
-// is not the parent becomes a link. Without any, the span is a root.
+// A span is a child of the one in ctx. Without one it is a child of the context in
+// the header, the creation context; without that it is a root. A creation context
+// that is not the parent is a link. With [LinkOnly] it is never the parent of what
+// handles the message, and neither is the sender's span: both sides are traces of
+// their own. Spans of acknowledgements always link.
 //
-// A context that is in the header already stays there, unchanged: the sender
-// then gets a span of kind CLIENT that links to it instead of a PRODUCER span.
+// The context of a session may carry the span of the HTTP handshake. That is the
+// parent of the span of KindConnect while it lasts, and a link of it when it has
+// ended; the other messages of the session do not hang together with it.
 //
-// The context in the header is taken as it is. Where clients may not take part
-// in the application's traces, take traceparent and tracestate off their
-// messages before they reach Trace.
+// A creation context that is in the header already stays there, unchanged: the
+// sender then gets a span of kind CLIENT that links to it, or has it as its parent,
+// instead of a PRODUCER span.
+//
+// # What clients send
+//
+// A message with a session is one that a client sent. [Config.RemoteContext] says
+// what its traceparent and tracestate are worth: by default those of users count,
+// those of anonymous sessions become links. Where they do not count they are not the
+// parent of any span, decide nothing about sampling, and do not go on: the message
+// has the context of our span in their place. A trusted client chooses the trace
+// id, and decides for samplers that go by the parent.
+//
+// Baggage of clients is taken off their messages unless [Config.RemoteBaggage] says
+// otherwise. Then, as with the application's own, one header of at most 8,192 bytes
+// is read.
+//
+// This is done by TraceSend, Trace and TracePublish, whichever comes first on the
+// way in, and so by none where none is mounted. Messages without a session, those of
+// other nodes among them, are trusted.
+//
+// # Deliveries
+//
+// The context is put into a message before the broker hands it out, so that all who
+// receive it share one header and it is encoded once. A broadcast is one span;
+// [Config.DeliverySpans] adds one for each delivery, which does not change the
+// header.
 //
 // # Names
 //
-// Span names hold the destination; user destinations are shown as /user/**
-// ([Config] takes another prefix), and session ids appear only as an attribute.
+// Names and attributes show of a destination what [Config.Template] returns. Without
+// it spans show destinations as they are, so whoever lets clients choose them sets
+// it, and metrics show none. Of destinations of users nothing but "/user/queue/*" is
+// shown ([Config.UserPrefix] is another prefix). Ids of sessions and subscriptions
+// appear as attributes of spans alone, names of users only when Config.EndUser is set.
+//
+// # Metrics
+//
+// Trace measures messaging.process.duration, messaging.client.consumed.messages and
+// headrace.handler.panics; TraceSend messaging.client.sent.messages and, over all
+// destinations, messaging.client.operation.duration. With [Config.Channel] both
+// together measure headrace.channel.queue.wait. [Sessions] counts
+// headrace.sessions.active and closed. [Observe] reads what others count:
+// headrace.channel.queue.depth, rejected and dropped, headrace.subscriptions.active,
+// headrace.frames, headrace.outbound.buffer.bytes and dropped.messages.
 //
 // # Errors
 //
@@ -45,7 +98,11 @@
 // The span covers the call: what a handler took over and finishes later comes
 // after it.
 //
+// [LogHandler] adds the ids of trace and span to log lines.
+//
 // # Concurrency
 //
-// Everything here may be used from any number of goroutines at once.
+// Everything here may be used from any number of goroutines at once, starts none,
+// and blocks only if a provider does. Exporters belong behind a batch processor,
+// which drops spans rather than wait.
 package telemetry

@@ -8,14 +8,35 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
-// carrier lets a propagator read and write a header.
-type carrier struct{ header *message.Header }
+const (
+	baggageField = "baggage"
+	maxBaggage   = 8192 // bytes, of the W3C recommendation
+)
 
-func (c carrier) Get(key string) string { return c.header.Get(key) }
+// carrier lets a propagator read a header and collects what it writes. It gives out
+// the first field of a name alone.
+type carrier struct {
+	header  message.Header
+	baggage bool // may be read
+	set     []message.Field
+	room    [2]message.Field
+}
 
-func (c carrier) Set(key, value string) { *c.header = c.header.With(key, value) }
+func (c *carrier) Get(name string) string {
+	if name == baggageField && !c.baggage {
+		return ""
+	}
+	return c.header.Get(name)
+}
 
-func (c carrier) Keys() []string {
+func (c *carrier) Set(name, value string) {
+	if c.set == nil {
+		c.set = c.room[:0]
+	}
+	c.set = append(c.set, message.Field{Name: name, Value: value})
+}
+
+func (c *carrier) Keys() []string {
 	keys := make([]string, 0, c.header.Len())
 	for name := range c.header.All() {
 		keys = append(keys, name)
@@ -23,73 +44,90 @@ func (c carrier) Keys() []string {
 	return keys
 }
 
-// origin is where a message comes from.
-type origin struct {
-	ctx      context.Context   // with what the header carries
-	ambient  trace.Span        // the span that was in the context
-	creation trace.SpanContext // the one in the header, invalid when there is none
-}
-
-// parent is what a new span hangs from.
-type parent struct {
-	ctx  context.Context   // holds the parent
-	link trace.SpanContext // the other one, invalid when there is none
-}
-
-// origin reads the header.
-func (t *tracing) origin(ctx context.Context, header message.Header) origin {
-	o := origin{ctx: ctx, ambient: trace.SpanFromContext(ctx)}
-	if !t.present(header) {
-		return o
+// inject returns the header with the context of the span in ctx.
+func (t *tracing) inject(ctx context.Context, header message.Header) message.Header {
+	c := carrier{}
+	t.config.Propagator.Inject(ctx, &c)
+	if len(c.set) == 0 {
+		return header
 	}
-	o.ctx = t.extract(ctx, header)
-	// A header that cannot be read leaves the ambient span, which is not remote.
-	if sc := trace.SpanContextFromContext(o.ctx); sc.IsRemote() {
-		o.creation = sc
-	}
-	return o
+	return header.WithAll(c.set...)
 }
 
-func (t *tracing) present(header message.Header) bool {
-	for _, name := range t.fields {
-		if _, ok := header.Lookup(name); ok {
-			return true
+// found says which fields of a header are about traces.
+type found struct{ context, baggage bool }
+
+func (t *tracing) find(header message.Header) (f found) {
+	for name := range header.All() {
+		if name == baggageField {
+			f.baggage = true
+			continue
+		}
+		for _, field := range t.fields {
+			f.context = f.context || name == field
 		}
 	}
-	return false
+	return f
 }
 
-func (t *tracing) extract(ctx context.Context, header message.Header) context.Context {
-	return t.propagator.Extract(ctx, carrier{&header})
+// reading is what a header says about traces.
+type reading struct {
+	ctx      context.Context   // with what the header says
+	creation trace.SpanContext // in which the message was created
+	stranger trace.SpanContext // the same, as a client says that is not trusted
+	baggage  bool              // ctx has that of the header
+	drop     found             // what must not go on
 }
 
-func (t *tracing) inject(ctx context.Context, header message.Header) message.Header {
-	t.propagator.Inject(ctx, carrier{&header})
-	return header
-}
-
-// sender returns the parent of a span that sends: the ambient span if there is
-// one.
-func (o origin) sender() parent {
-	return o.parent(o.ambient.SpanContext().IsValid())
-}
-
-// nearest returns the parent of a span that handles: the ambient span when it
-// is of the message's trace.
-func (o origin) nearest() parent {
-	return o.parent(o.ambient.SpanContext().TraceID() == o.creation.TraceID())
-}
-
-func (o origin) parent(ambient bool) parent {
-	here := o.ambient.SpanContext()
-	switch {
-	case !o.creation.IsValid():
-		return parent{ctx: o.ctx}
-	case here.SpanID() == o.creation.SpanID():
-		return parent{ctx: trace.ContextWithSpan(o.ctx, o.ambient)}
-	case ambient:
-		return parent{ctx: trace.ContextWithSpan(o.ctx, o.ambient), link: o.creation}
-	default:
-		return parent{ctx: o.ctx, link: here}
+// read reads a header. What a client sent counts as the config says, unless a mount
+// before this one has put our own context in its place: then it is of the trace of
+// here, the span in ctx, whose id no client can guess.
+func (t *tracing) read(ctx context.Context, from *message.Session, here trace.SpanContext, header message.Header) reading {
+	r := reading{ctx: ctx}
+	f := t.find(header)
+	if f == (found{}) {
+		return r
 	}
+	r.baggage = f.baggage && (from == nil || t.config.RemoteBaggage) && len(header.Get(baggageField)) <= maxBaggage
+	trusted := from == nil || f.context && t.trusts(from)
+	var sc trace.SpanContext
+	if r.baggage || f.context && (trusted || here.IsValid() || t.config.RemoteContext != Ignore) {
+		r.ctx, sc = t.extract(ctx, header, r.baggage)
+	}
+	switch ours := here.IsValid() && sc.TraceID() == here.TraceID(); {
+	case trusted || ours:
+		r.creation = sc
+		r.drop.baggage = f.baggage && !r.baggage && from != nil && !ours
+	default:
+		r.drop = found{context: f.context, baggage: f.baggage && !r.baggage}
+		if t.config.RemoteContext != Ignore {
+			r.stranger = sc
+		}
+	}
+	return r
+}
+
+// extract returns ctx with what a header says, and the span context in it.
+func (t *tracing) extract(ctx context.Context, header message.Header, baggage bool) (context.Context, trace.SpanContext) {
+	if trace.SpanContextFromContext(ctx).IsRemote() { // else it would be taken for the header's
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
+	ctx = t.config.Propagator.Extract(ctx, &carrier{header: header, baggage: baggage})
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsRemote() { // there is none in the header that can be read
+		return ctx, trace.SpanContext{}
+	}
+	return ctx, sc
+}
+
+// admit takes off a header what must not go on, and puts the context of the span in
+// ctx in the place of another.
+func (t *tracing) admit(ctx context.Context, header message.Header, drop found) message.Header {
+	if drop.baggage {
+		header = header.Without(baggageField)
+	}
+	if drop.context {
+		header = t.inject(ctx, header.Without(t.fields...))
+	}
+	return header
 }

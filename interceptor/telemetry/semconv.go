@@ -1,8 +1,6 @@
 package telemetry
 
 import (
-	"strings"
-
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -16,67 +14,89 @@ import (
 const (
 	instrumentation = "github.com/headrace/headrace/interceptor/telemetry"
 	schemaURL       = semconv.SchemaURL
+	defaultSystem   = "headrace"
 )
 
-var system = semconv.MessagingSystemKey.String("headrace")
-
+// Attributes of our own.
 const (
 	sessionKey = attribute.Key("headrace.session.id")
 	droppedKey = attribute.Key("headrace.dropped")
+	fanoutKey  = attribute.Key("headrace.fanout.count")
+	channelKey = attribute.Key("headrace.channel")
+	waitKey    = attribute.Key("headrace.queue.wait_ms")
+	adapterKey = attribute.Key("headrace.adapter")
+	overKey    = attribute.Key("headrace.transport")
+	reasonKey  = attribute.Key("headrace.reason")
 )
+
+// Metrics of our own; the others have the names of package messagingconv.
+const (
+	queueDepth          = "headrace.channel.queue.depth"
+	queueWait           = "headrace.channel.queue.wait"
+	channelRejected     = "headrace.channel.rejected"
+	channelDropped      = "headrace.channel.dropped"
+	handlerPanics       = "headrace.handler.panics"
+	sessionsActive      = "headrace.sessions.active"
+	sessionsClosed      = "headrace.sessions.closed"
+	subscriptionsActive = "headrace.subscriptions.active"
+	framesWritten       = "headrace.frames"
+	bufferBytes         = "headrace.outbound.buffer.bytes"
+	outboundDropped     = "headrace.outbound.dropped.messages"
+)
+
+// buckets are the boundaries for durations in seconds.
+var buckets = []float64{.005, .01, .025, .05, .075, .1, .25, .5, .75, 1, 2.5, 5, 7.5, 10}
 
 // operation is what a span stands for.
 type operation struct {
-	name       string
-	kindOption trace.SpanStartOption
-	attributes []attribute.KeyValue // those that are the same for every message
-}
-
-func newOperation(name string, kind trace.SpanKind, types ...attribute.KeyValue) operation {
-	fixed := append([]attribute.KeyValue{system, semconv.MessagingOperationName(name)}, types...)
-	return operation{name: name, kindOption: trace.WithSpanKind(kind), attributes: fixed}
+	name     string
+	spanKind trace.SpanKind
+	kind     message.Kind         // of the messages
+	types    []attribute.KeyValue // messaging.operation.type, if it has one
+	consumes bool                 // it handles what was sent: LinkMode counts
+	settles  bool                 // it is about a message and no part of its trace
 }
 
 var (
 	// send creates the context that travels with the message.
-	send = newOperation("send", trace.SpanKindProducer, semconv.MessagingOperationTypeSend)
+	send = operation{name: "send", spanKind: trace.SpanKindProducer, types: []attribute.KeyValue{semconv.MessagingOperationTypeSend}}
 	// resend is a send of a message that has a creation context already.
-	resend = newOperation("send", trace.SpanKindClient, semconv.MessagingOperationTypeSend)
-
-	process = newOperation("process", trace.SpanKindConsumer, semconv.MessagingOperationTypeProcess)
-	connect = newOperation("connect", trace.SpanKindServer)
-	ack     = newOperation("ack", trace.SpanKindClient, semconv.MessagingOperationTypeSettle)
-	nack    = newOperation("nack", trace.SpanKindClient, semconv.MessagingOperationTypeSettle)
+	resend = operation{name: "send", spanKind: trace.SpanKindClient, types: []attribute.KeyValue{semconv.MessagingOperationTypeSend}}
+	// publish is the fan-out of a message to its subscriptions, and deliver the
+	// way to one of them.
+	publish = operation{name: "publish", spanKind: trace.SpanKindInternal}
+	deliver = operation{name: "deliver", spanKind: trace.SpanKindInternal}
 )
 
 // byKind has the operation for each kind of message that is handled. What is
 // neither data nor named by the conventions is internal work.
 var byKind = func() (ops [message.KindError + 1]operation) {
 	for k := range ops {
-		ops[k] = newOperation(message.Kind(k).String(), trace.SpanKindInternal)
+		ops[k] = operation{name: message.Kind(k).String(), spanKind: trace.SpanKindInternal, kind: message.Kind(k), consumes: true}
 	}
-	ops[message.KindData] = process
-	ops[message.KindConnect] = connect
-	ops[message.KindAck] = ack
-	ops[message.KindNack] = nack
+	data, settle := &ops[message.KindData], []attribute.KeyValue{semconv.MessagingOperationTypeSettle}
+	data.name, data.spanKind, data.types = "process", trace.SpanKindConsumer, []attribute.KeyValue{semconv.MessagingOperationTypeProcess}
+	ops[message.KindConnect].spanKind = trace.SpanKindServer
+	for _, k := range []message.Kind{message.KindAck, message.KindNack} {
+		ops[k].spanKind, ops[k].types, ops[k].settles = trace.SpanKindClient, settle, true
+	}
 	return ops
 }()
+
+var process = &byKind[message.KindData]
 
 // handling returns the operation for a message of kind k that is handled.
 func handling(k message.Kind) *operation {
 	if int(k) < len(byKind) {
 		return &byKind[k]
 	}
-	return &process
+	return process
 }
 
-// lowCardinality returns the destination as it may appear in names and
-// attributes. A user destination may hold a user's name or a session id.
-func (t *tracing) lowCardinality(destination string) string {
-	if rest, ok := strings.CutPrefix(destination, t.userPrefix); ok && strings.HasPrefix(rest, "/") {
-		return t.userPrefix + "/**"
-	}
-	return destination
+// attributes returns what is the same for every message of the operation.
+func (o *operation) attributes(c *Config) []attribute.KeyValue {
+	fixed := []attribute.KeyValue{semconv.MessagingSystemKey.String(c.System), semconv.MessagingOperationName(o.name)}
+	return append(append(fixed, o.types...), c.Attributes...)
 }
 
 // spanName returns "{operation} {destination}".
@@ -87,32 +107,43 @@ func (o *operation) spanName(destination string) string {
 	return o.name + " " + destination
 }
 
-// startAttributes returns what a sampler may want to know.
-func (o *operation) startAttributes(destination string) []attribute.KeyValue {
-	if destination == "" {
-		return o.attributes
+// destinationAttributes returns those of what is shown, the first of which tells it.
+func destinationAttributes(key shapeKey) []attribute.KeyValue {
+	switch key.as {
+	case name:
+		return []attribute.KeyValue{semconv.MessagingDestinationName(key.shown)}
+	case template:
+		return []attribute.KeyValue{semconv.MessagingDestinationTemplate(key.shown)}
+	case user:
+		return []attribute.KeyValue{semconv.MessagingDestinationTemplate(key.shown),
+			semconv.MessagingDestinationTemporary(true), semconv.MessagingDestinationAnonymous(true)}
 	}
-	n := len(o.attributes)
-	return append(o.attributes[:n:n], semconv.MessagingDestinationName(destination))
+	return nil
 }
 
-// describe adds what only matters on a span that is recorded.
-func describe[T any](span trace.Span, m *message.Message[T]) {
-	var attrs [4]attribute.KeyValue
-	set := attrs[:0]
-	if id := m.Header.Get(message.HeaderMessageID); id != "" {
-		set = append(set, semconv.MessagingMessageID(id))
+// userDestinations is shown behind the prefix of users, whose it is and which.
+const userDestinations = "/queue/*"
+
+// closeReasons tells of a session's end what its code says.
+var closeReasons = map[message.Code]string{
+	message.CodeTimeout:         "heartbeat",
+	message.CodeFull:            "buffer_limit",
+	message.CodeInvalid:         "protocol",
+	message.CodeTooLarge:        "protocol",
+	message.CodeConflict:        "protocol",
+	message.CodeNotFound:        "protocol",
+	message.CodeDenied:          "auth",
+	message.CodeUnauthenticated: "auth",
+	message.CodeUnavailable:     "transport",
+}
+
+func closeReason(why error) string {
+	if why == nil {
+		return "client"
 	}
-	if id := m.Header.Get(message.HeaderCorrelationID); id != "" {
-		set = append(set, semconv.MessagingMessageConversationID(id))
+	code := message.Public(why).Code
+	if reason, ok := closeReasons[code]; ok {
+		return reason
 	}
-	if m.Subscription != "" {
-		set = append(set, semconv.MessagingDestinationSubscriptionName(m.Subscription))
-	}
-	if m.Session != nil {
-		set = append(set, sessionKey.String(m.Session.ID()))
-	}
-	if len(set) > 0 {
-		span.SetAttributes(set...)
-	}
+	return string(message.CodeInternal)
 }

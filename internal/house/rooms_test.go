@@ -56,7 +56,7 @@ var rooms = []room{
 	{path: "jsonadapter", floor: 3, imports: below, testModules: []string{gorilla}, http: true},
 	{path: "sseadapter", floor: 3, imports: below, http: true},
 
-	{path: ".", floor: 4, imports: append([]string{"stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter"}, below...), testModules: []string{gorilla}, http: true},
+	{path: ".", floor: 4, imports: append([]string{"stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter"}, below...), testModules: []string{gorilla, watermill}, http: true},
 
 	// Modules of their own: any module, any public room.
 	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/..."}, below...), modules: []string{anything}, http: true},

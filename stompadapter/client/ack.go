@@ -13,12 +13,15 @@ type delivery struct {
 	done         *message.Completion
 	number       uint64 // within the subscription
 	header       message.Header
+	spot         spot // zero if nothing is resumed by it
 	finished     bool // with AckCumulative: handled, as one before it is not
 	failed       bool
 }
 
 // expect enters d among the messages that wait. The lock is held.
 func (c *Client) expect(d *delivery) *message.Completion {
+	d.subscription.delivered++
+	d.number = d.subscription.delivered
 	d.done = message.NewCompletion(message.Handled, func(err error) { c.finish(d, err) })
 	c.unacked[d.done] = d
 	if d.subscription.config.Ack == AckCumulative {
@@ -27,15 +30,22 @@ func (c *Client) expect(d *delivery) *message.Completion {
 	return d.done
 }
 
-// finish acknowledges or refuses a message that was completed, unless that was
-// done already or the server will send it again. With AckCumulative it waits
-// until all before it are finished, for the server would take them as handled.
+// finish is told how a message was completed. One that the server will send again,
+// because its connection was lost, is handled all the same.
 func (c *Client) finish(d *delivery, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.unacked[d.done] == nil {
-		return
+	if c.unacked[d.done] != nil {
+		c.settle(d, err)
+	} else if err == nil {
+		d.subscription.place.done(d.spot)
 	}
+}
+
+// settle acknowledges or refuses a message. With AckCumulative it waits until all
+// before it are finished, for the server would take them as handled. The lock is
+// held.
+func (c *Client) settle(d *delivery, err error) {
 	d.finished, d.failed = true, err != nil
 	s := d.subscription
 	if s.config.Ack != AckCumulative {
@@ -45,7 +55,7 @@ func (c *Client) finish(d *delivery, err error) {
 	for len(s.unfinished) > 0 && s.unfinished[0].finished {
 		first := s.unfinished[0]
 		if rest := s.unfinished[1:]; !first.failed && len(rest) > 0 && rest[0].finished && !rest[0].failed {
-			c.drop(first) // the next one answers for both
+			c.drop(first, (*delivery).acked) // the next one answers for both
 		} else {
 			c.answer(first)
 		}
@@ -54,36 +64,60 @@ func (c *Client) finish(d *delivery, err error) {
 
 // answer sends what a finished message asks for. The lock is held.
 func (c *Client) answer(d *delivery) {
-	c.drop(d)
 	command := frame.Ack
 	if d.failed {
 		command = frame.Nack
 	}
+	c.drop(d, outcome(command))
 	if d.check(command) == nil {
 		_ = c.pushLocked(&outgoing{frame: d.frame(command), link: d.link}) // or the client has ended
 	}
 }
 
 // drop takes d off the messages that wait, and with AckCumulative those before
-// it. The lock is held.
-func (c *Client) drop(d *delivery) {
-	delete(c.unacked, d.done)
+// it, and says of each what became of it. The lock is held.
+func (c *Client) drop(d *delivery, became func(*delivery)) {
 	s := d.subscription
+	if s.config.Ack != AckCumulative {
+		delete(c.unacked, d.done)
+		became(d)
+		return
+	}
 	for len(s.unfinished) > 0 && s.unfinished[0].number <= d.number {
 		delete(c.unacked, s.unfinished[0].done)
+		became(s.unfinished[0])
 		s.unfinished = s.unfinished[1:]
 	}
 }
 
+func outcome(command frame.Command) func(*delivery) {
+	if command == frame.Nack {
+		return (*delivery).nacked
+	}
+	return (*delivery).acked
+}
+
+func (d *delivery) acked()  { d.subscription.place.done(d.spot) }
+func (d *delivery) nacked() { d.subscription.place.refused(d.spot) }
+
 // valid reports whether a message is still to be handled: messages that wait
-// for an acknowledgement are not once their connection is lost.
+// for an acknowledgement are not once their connection is lost, and neither are
+// those that come again although they were handled when it was.
 func (c *Client) valid(done *message.Completion) bool {
 	if done == nil {
 		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.unacked[done] != nil
+	d := c.unacked[done]
+	if d == nil {
+		return false
+	}
+	if d.spot == (spot{}) || !d.subscription.place.has(d.spot) {
+		return true
+	}
+	c.settle(d, nil)
+	return false
 }
 
 // Ack acknowledges m, which came out of [Subscription.Messages], and with
@@ -109,20 +143,30 @@ func (c *Client) acknowledge(done *message.Completion, command frame.Command) er
 	if err := d.check(command); err != nil {
 		return err
 	}
-	c.drop(d)
+	c.drop(d, outcome(command))
 	return c.pushLocked(&outgoing{frame: d.frame(command), link: d.link})
 }
 
-// take takes a message that came over l off those that wait.
-func (c *Client) take(done *message.Completion, l *link) (*delivery, error) {
+// take takes a message that came over l off those that wait, and with AckCumulative
+// those before it. It returns it as the last of them.
+func (c *Client) take(done *message.Completion, l *link) (taken []*delivery, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	d := c.unacked[done]
 	if d == nil || d.link != l {
 		return nil, ErrNotPending
 	}
-	c.drop(d)
-	return d, nil
+	c.drop(d, func(d *delivery) { taken = append(taken, d) })
+	return taken, nil
+}
+
+// handled says that messages were acknowledged, not how.
+func (c *Client) handled(all []*delivery) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range all {
+		d.acked()
+	}
 }
 
 // check returns why the message cannot be answered so.

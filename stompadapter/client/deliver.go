@@ -11,9 +11,8 @@ import (
 // deliver hands a MESSAGE to its subscription. It waits for room there, which
 // is how a slow handler slows down the server.
 func (c *Client) deliver(l *link, f frame.Frame) {
-	id := f.Header.Get(frame.HeaderSubscription)
 	c.mu.Lock()
-	s := c.byID[id]
+	s := c.byID[f.Header.Get(frame.HeaderSubscription)]
 	if s == nil { // sent before the server knew of UNSUBSCRIBE
 		c.mu.Unlock()
 		return
@@ -24,16 +23,66 @@ func (c *Client) deliver(l *link, f frame.Frame) {
 		Header:       f.Header.Without(frame.HeaderDestination, frame.HeaderSubscription, frame.HeaderContentLength),
 		Payload:      f.Body,
 	}
-	if s.config.Ack != AckAuto {
-		s.delivered++
-		m.Done = c.expect(&delivery{link: l, subscription: s, number: s.delivered, header: m.Header})
+	hand := true
+	switch {
+	case s.answers(m):
+		hand = c.answered(l, s, m.Header)
+	case s.config.Ack == AckAuto:
+		s.passed(m.Header)
+	default:
+		m.Done = c.expect(s.arrived(l, m.Header))
 	}
 	c.mu.Unlock()
+	if !hand {
+		return
+	}
 	select {
 	case s.queue <- m:
 	case <-s.ended:
 	case <-c.closing:
 	}
+}
+
+// answers reports whether m is not a message but the answer to one who resumes.
+func (s *Subscription) answers(m message.Raw) bool {
+	_, ok := m.Header.Lookup(message.HeaderRecovered)
+	return ok && s.config.Resume
+}
+
+// answered takes the answer. It reports whether messages are missing, which is told
+// in its turn. The lock is held, here and below.
+func (c *Client) answered(l *link, s *Subscription, h message.Header) (missed bool) {
+	if isAgain(h) {
+		return false
+	}
+	if h.Get(frame.HeaderAck) != "" { // nobody else acknowledges it; before 1.2 it has no name
+		d := &delivery{link: l, subscription: s, header: h}
+		c.expect(d)
+		c.settle(d, nil)
+	}
+	return s.place.answered(h)
+}
+
+// isAgain reports whether the server sends a message not for the first time.
+func isAgain(h message.Header) bool {
+	_, again := h.Lookup(message.HeaderDeliveries)
+	return again
+}
+
+// passed notes that a message came which needs no acknowledgement.
+func (s *Subscription) passed(h message.Header) {
+	if at, ok := spotOf(h); ok && s.config.Resume {
+		s.place.passed(at)
+	}
+}
+
+// arrived returns the delivery of a message that needs one.
+func (s *Subscription) arrived(l *link, h message.Header) *delivery {
+	d := &delivery{link: l, subscription: s, header: h}
+	if at, ok := spotOf(h); ok && s.config.Resume && s.place.arrived(at, isAgain(h)) {
+		d.spot = at
+	}
+	return d
 }
 
 // next waits for a message. It returns false after Unsubscribe.
@@ -60,9 +109,24 @@ func (s *Subscription) next(ctx context.Context) (m message.Raw, ok bool, err er
 				return m, false, s.err
 			}
 		}
-		if s.client.valid(m.Done) {
+		switch {
+		case s.answers(m):
+			s.missed(ctx)
+		case s.client.valid(m.Done):
 			return m, true, nil
 		}
+	}
+}
+
+// missed tells that messages are missing here.
+func (s *Subscription) missed(ctx context.Context) {
+	s.client.config.Logger.Warn("stomp: messages may be missing", "destination", s.destination)
+	if s.config.Missed == nil {
+		return
+	}
+	tell := func(context.Context, message.Raw) error { s.config.Missed(); return nil }
+	if err := call(ctx, tell, message.Raw{}); err != nil {
+		s.client.config.Logger.Warn("stomp: Missed failed", "destination", s.destination, "error", err)
 	}
 }
 

@@ -29,7 +29,8 @@
 // Config.Buffer allows. What was written and not confirmed is not sent again,
 // for the server may have handled it. Messages that waited for an
 // acknowledgement are dropped, for the server sends them again. Transactions
-// end with their connection.
+// end with their connection. A subscription with SubscribeConfig.Resume misses
+// nothing of a destination with a history.
 //
 // # Concurrency
 //

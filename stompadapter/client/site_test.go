@@ -19,11 +19,11 @@ import (
 
 // newSite is a STOMP server over WebSocket: adapter, executor channel, broker.
 // Destinations under /secret are denied.
-func newSite() (*stompadapter.Adapter, func()) {
+func newSite(rules ...broker.Rule) (*stompadapter.Adapter, func()) {
 	inbound := channel.NewExecutorChannel(channel.Config[[]byte]{Name: "inbound"})
 	outbound := new(channel.DirectChannel[[]byte])
 	channel.SubscribeFunc(outbound, func(ctx context.Context, m message.Raw) error { return m.Session.Deliver(ctx, m) })
-	memory := broker.NewMemory(outbound, broker.Config{})
+	memory := broker.NewMemory(outbound, broker.Config{Rules: rules})
 	channel.SubscribeFunc(inbound, func(ctx context.Context, m message.Raw) error {
 		if strings.HasPrefix(m.Destination, "/secret") {
 			return message.Errorf(message.CodeDenied, "not for you")
@@ -36,6 +36,7 @@ func newSite() (*stompadapter.Adapter, func()) {
 	return adapter, func() {
 		adapter.Close()
 		inbound.Close()
+		memory.Close()
 	}
 }
 

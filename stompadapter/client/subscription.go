@@ -36,6 +36,20 @@ type SubscribeConfig struct {
 	// Pending is how many messages may wait for the handler. While they do,
 	// nothing more is read from the connection. Zero means 64.
 	Pending int
+	// Resume asks for what came while there was no connection, of servers of this
+	// module and destinations with a history: each message comes once and in
+	// order, as if the connection had not been lost. With an AckMode other than
+	// AckAuto what was not acknowledged comes again; a message that was refused
+	// and has not come again for a minute counts as given up. Zero means that what
+	// came meanwhile is lost.
+	Resume bool
+	// Missed is called when a subscription with Resume goes on and the server
+	// cannot say that nothing is missing: it keeps too little, was started anew,
+	// or keeps nothing at all. The call comes between the messages before and
+	// those after, as a call of the handler, or within the loop over Messages.
+	// Servers that know nothing of it do not answer, and then it is not called.
+	// Zero (nil) means that nobody is told.
+	Missed func()
 }
 
 // Subscription is one subscription of a [Client]. It outlives connections. Its
@@ -55,6 +69,7 @@ type Subscription struct {
 	// The client's lock guards these.
 	making     *outgoing   // the latest SUBSCRIBE
 	unfinished []*delivery // of AckCumulative, in order: from the first that is not acknowledged
+	place      place       // where it resumes
 }
 
 // Subscribe asks for the messages of destination and waits until the server has
@@ -151,6 +166,9 @@ func (s *Subscription) frame(l *link) *outgoing {
 		With(frame.HeaderDestination, s.destination).
 		With(frame.HeaderAck, string(s.config.Ack)).
 		Without(frame.HeaderReceipt)
+	if s.config.Resume {
+		h = s.place.ask(h)
+	}
 	s.making = &outgoing{
 		frame:   frame.Frame{Command: frame.Subscribe, Header: h},
 		link:    l,

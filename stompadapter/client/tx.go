@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
@@ -17,6 +18,9 @@ type Tx struct {
 	link   *link
 	field  message.Field // the transaction header
 	ended  atomic.Bool
+
+	mu    sync.Mutex
+	acked []*delivery // in it
 }
 
 // Begin begins a transaction. It waits for room like Send, and returns ErrAway
@@ -63,17 +67,29 @@ func (tx *Tx) Ack(ctx context.Context, m message.Raw) error {
 	if tx.ended.Load() {
 		return ErrTxDone
 	}
-	d, err := tx.client.take(m.Done, tx.link)
+	taken, err := tx.client.take(m.Done, tx.link)
 	if err != nil {
 		return err
 	}
-	return tx.client.queue(ctx, &outgoing{frame: d.frame(frame.Ack, tx.field), link: tx.link})
+	tx.mu.Lock()
+	tx.acked = append(tx.acked, taken...)
+	tx.mu.Unlock()
+	last := taken[len(taken)-1]
+	return tx.client.queue(ctx, &outgoing{frame: last.frame(frame.Ack, tx.field), link: tx.link})
 }
 
 // Commit makes the transaction take effect and waits for the receipt. Its
 // errors are those of SendReceipt, and ErrTxDone when it is not the first
 // Commit or Abort.
-func (tx *Tx) Commit(ctx context.Context) error { return tx.end(ctx, frame.Commit) }
+func (tx *Tx) Commit(ctx context.Context) error {
+	if err := tx.end(ctx, frame.Commit); err != nil {
+		return err
+	}
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.client.handled(tx.acked)
+	return nil
+}
 
 // Abort drops the transaction and waits for the receipt, with the errors of
 // Commit.

@@ -3,8 +3,9 @@
 //
 //   headers                                  of CONNECTED
 //   beats()                                  whether beats were sent and received
-//   subscribe(destination, receipt, onMessage)  returns a function that unsubscribes
+//   subscribe(destination, receipt, onMessage, headers)  returns a function that unsubscribes
 //   send(destination, body, headers)
+//   begin()                                  an object with id, commit() and abort(), where the client has it
 //   receipt(id), error()                     promises of frames
 //   disconnect()                             a promise of the RECEIPT
 import { big, checker, equal, hard, matches, until } from "./kit.js";
@@ -14,6 +15,7 @@ let rooms = 0;
 export async function conversation(client, connect, { version, note, body = hard }) {
   const check = checker(client);
   const room = `/topic/room.${++rooms}`;
+  const jobs = `/queue/jobs.${rooms}`;
   const messages = [];
   let idle, session, unsubscribe;
 
@@ -63,6 +65,57 @@ export async function conversation(client, connect, { version, note, body = hard
     await until(() => messages.length > 0);
     equal(messages[0].body, "it is me", "the body");
   });
+  const left = [];
+  await check("acknowledges one message of two", async () => {
+    const worker = await connect();
+    const working = worker.receipt("working");
+    const taken = [];
+    worker.subscribe(jobs, "working", (m) => taken.push(m), { ack: "client-individual" });
+    await working;
+    for (const job of ["one", "two"]) session.send(jobs, job);
+    await until(() => taken.length === 2);
+    taken[1].ack();
+    await worker.disconnect();
+    const waiting = session.receipt("waiting");
+    session.subscribe(jobs, "waiting", (m) => left.push(m), { ack: "client-individual" });
+    await waiting;
+    await until(() => left.length > 0);
+    equal(left[0].body, "one", "the body");
+    equal(left[0].headers["hr-deliveries"], "2", "hr-deliveries");
+  });
+  const settled = async (id, headers = {}) => {
+    const receipt = session.receipt(id);
+    left.at(-1).ack({ receipt: id, ...headers });
+    await receipt;
+  };
+  await check("refuses a message, which comes again", async () => {
+    left[0].nack();
+    await until(() => left.length === 2);
+    equal(left[1].body, "one", "the body");
+    equal(left[1].headers["hr-deliveries"], "3", "hr-deliveries");
+    await settled("settled");
+  });
+  if (session.begin) {
+    await check("commits", async () => {
+      messages.length = 0;
+      const transaction = session.begin();
+      session.send(room, "inside", { transaction: transaction.id });
+      equal((await echo("outside")).body, "outside", "the body");
+      transaction.commit();
+      await until(() => messages.length === 2);
+      equal(messages[1].body, "inside", "the body");
+    });
+    await check("aborts", async () => {
+      session.send(jobs, "three");
+      await until(() => left.length === 3);
+      const transaction = session.begin();
+      session.send(room, "never", { transaction: transaction.id });
+      await settled("in vain", { transaction: transaction.id });
+      transaction.abort();
+      await settled("for good");
+      equal((await echo("after")).body, "after", "the body");
+    });
+  }
   await check("hears nothing after it unsubscribed", async () => {
     messages.length = 0;
     unsubscribe();

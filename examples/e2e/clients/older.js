@@ -16,8 +16,9 @@ export async function session(client, socket, send) {
     headers,
     beats,
     receipt,
-    subscribe: (destination, id, onMessage) => client.subscribe(destination, onMessage, { receipt: id }).unsubscribe,
+    subscribe: (destination, id, onMessage, headers) => client.subscribe(destination, onMessage, { receipt: id, ...headers }).unsubscribe,
     send,
+    begin: () => client.begin(),
     error: () => once((done) => { failed = done; }),
     async disconnect() {
       const disconnected = receipt("disconnected");

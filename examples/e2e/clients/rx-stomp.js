@@ -26,8 +26,8 @@ async function connect() {
   return {
     headers,
     beats,
-    subscribe(destination, id, onMessage) {
-      const watching = client.watch({ destination, subHeaders: { receipt: id } }).subscribe(onMessage);
+    subscribe(destination, id, onMessage, headers) {
+      const watching = client.watch({ destination, subHeaders: { receipt: id, ...headers } }).subscribe(onMessage);
       return () => watching.unsubscribe();
     },
     send: (destination, body, headers) => client.publish({ destination, body, headers }),

@@ -23,8 +23,9 @@ async function connect(more) {
   return {
     headers,
     beats,
-    subscribe: (destination, id, onMessage) => client.subscribe(destination, onMessage, { receipt: id }).unsubscribe,
+    subscribe: (destination, id, onMessage, headers) => client.subscribe(destination, onMessage, { receipt: id, ...headers }).unsubscribe,
     send: (destination, body, headers) => client.publish({ destination, body, headers }),
+    begin: () => client.begin(),
     receipt: (id) => receipt(client, id),
     error: () => once((done) => { client.onStompError = done; }),
     async disconnect() {

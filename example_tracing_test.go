@@ -1,0 +1,60 @@
+package headrace_test
+
+import (
+	"fmt"
+	"os"
+
+	"log/slog"
+
+	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/channel"
+	"github.com/headrace/headrace/interceptor/telemetry"
+	"github.com/headrace/headrace/message/destination"
+)
+
+// Every hop of a node is seen by OpenTelemetry, and what its parts count becomes
+// metrics.
+func Example_tracing() {
+	node := headrace.New(headrace.Config{
+		Logger: slog.New(telemetry.LogHandler(slog.NewTextHandler(os.Stderr, nil))), // lines have trace ids
+	})
+	defer node.Close()
+
+	config := telemetry.Config{ // the global providers
+		Template: telemetry.Destinations(destination.Slash, "/app/trade/{symbol}", "/topic/trades.{symbol}"),
+	}
+	inbound := config
+	inbound.Channel = "inbound" // how long messages wait there is measured
+	node.Inbound.Intercept(telemetry.Sessions(config), telemetry.TraceSendWith[[]byte](inbound))
+	node.Router.Use(telemetry.TraceWith[[]byte](config))
+	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config), telemetry.TracePublish(config))
+	node.Outbound.Intercept(telemetry.TraceDelivery(config))
+
+	stop, err := telemetry.Observe(config, telemetry.Readings{
+		Channels: func() []channel.Stats { return []channel.Stats{node.Inbound.Stats()} },
+		Subscriptions: func(yield func(string) bool) {
+			for s := range node.Users.Sessions() {
+				for _, sub := range s.Subscriptions {
+					if !yield(sub.Destination) {
+						return
+					}
+				}
+			}
+		},
+		Adapters: func() (all []telemetry.AdapterReading) {
+			for _, a := range node.Stats().Adapters { // that Serve was given
+				all = append(all, telemetry.AdapterReading{
+					Name: a.Name, Frames: a.Transport.Frames, Dropped: a.Transport.Dropped, Waiting: a.Transport.QueuedBytes,
+				})
+			}
+			return all
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("stopped:", stop())
+	// Output:
+	// stopped: <nil>
+}
