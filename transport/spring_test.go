@@ -2,10 +2,13 @@ package transport_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -121,4 +124,39 @@ func TestHeadersOfMiddleware(t *testing.T) {
 			t.Errorf("%s: %d %v", name, resp.StatusCode, resp.Header)
 		}
 	}
+}
+
+// What is sent while the socket is stuck waits, all of it and in order, and the
+// session stays open within budget and deadline.
+func TestBlockedSocketKeepsTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := startVirtual(setup{ws: transport.WebSocketConfig{IdleTimeout: -1}})
+		defer v.stop()
+		ws, p := v.dial(t)
+		defer ws.Close()
+		const n = 1000
+		frame := func(i int) string { return fmt.Sprintf("message %4d", i) }
+		p.conn.Send(text(frame(0)))
+		synctest.Wait() // the pipe takes nothing that is not read: this write is stuck
+		before := v.Stats().QueuedBytes
+		for i := 1; i <= n; i++ {
+			if err := p.conn.Send(text(frame(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const header = 2 // of a short WebSocket frame
+		if got, want := v.Stats().QueuedBytes-before, n*(header+len(frame(0))); got != want {
+			t.Errorf("%d bytes wait, want %d", got, want)
+		}
+		time.Sleep(9 * time.Second)
+		for i := range n + 1 {
+			if _, b, err := ws.ReadMessage(); err != nil || string(b) != frame(i) {
+				t.Fatalf("got %q, %v, want %q", b, err, frame(i))
+			}
+		}
+		synctest.Wait()
+		if got := v.Stats(); got.QueuedBytes != 0 || got.Open != 1 {
+			t.Errorf("%+v", got)
+		}
+	})
 }
