@@ -95,7 +95,7 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 		return b.beginLater(ctx, m, rule, e)
 	}
 	if j.resume {
-		b.store.hand(ctx, j.answer(m.Destination, false), j.to) // nothing is kept, or not for patterns
+		_ = b.delivery.to(ctx, j.answer(m.Destination, false)) // nothing is kept, or not for patterns
 	}
 	m.Done.Reached(message.Stored)
 	b.tellSubscribed(ctx, m)

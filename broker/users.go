@@ -181,9 +181,7 @@ func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 		return err
 	}
 	if j.resume { // nothing is kept
-		answer := j.answer(m.Destination, false)
-		answer.Session, answer.Subscription = m.Session, m.Subscription
-		_ = u.delivery.to(ctx, answer) // it is counted
+		_ = u.delivery.to(ctx, j.answer(m.Destination, false)) // it is counted
 	}
 	m.Done.Reached(message.Stored)
 	u.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
