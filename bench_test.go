@@ -36,7 +36,7 @@ func (s *inProcess) Deliver(_ context.Context, m message.Raw) error {
 
 func (s *inProcess) Close(error) {}
 
-// client sends what clients send into a node, and waits for the outcome of all.
+// clients send into a node; the outcome of all can be awaited.
 type clients struct {
 	tb      testing.TB
 	node    *headrace.Node
