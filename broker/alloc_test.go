@@ -64,3 +64,12 @@ func TestPublishAllocations(t *testing.T) {
 		})
 	}
 }
+
+// TestSubscriptionMemory bounds what an exact subscription takes beside its strings.
+func TestSubscriptionMemory(t *testing.T) {
+	for _, shape := range shapes {
+		if each := memoryOfSubscriptions(t, 20_000, shape.dest); each > 300 {
+			t.Errorf("%s: %.0f bytes for each subscription, want at most 300", shape.name, each)
+		}
+	}
+}
