@@ -22,7 +22,7 @@ type Credentials struct {
 }
 
 // Format writes which credentials there are, and nothing of them.
-func (c Credentials) Format(w fmt.State, _ rune) {
+func (c Credentials) Format(w fmt.State, verb rune) {
 	var there []string
 	for _, field := range []message.Field{{Name: "login", Value: c.Login}, {Name: "passcode", Value: c.Passcode}, {Name: "token", Value: c.Token}} {
 		if field.Value != "" {

@@ -17,6 +17,12 @@
 // The first is the outermost. Mount Log before Recover and Recover before
 // Timeout: each sees as an error what those behind it made of the message.
 //
+// # Who clients are
+//
+// [Authenticate], [Expire] and [KeepAlive] see to whom a session belongs, and for how
+// long. They take a [message.Raw], and come first on the channel that clients send into;
+// Expire is on the way out as well.
+//
 // # Writing one
 //
 // Before next is called is before the message is handled, after it is
@@ -34,7 +40,8 @@
 // # Concurrency
 //
 // Whatever is returned by an interceptor of this package may be called from any
-// number of goroutines at once. None of them starts a goroutine.
+// number of goroutines at once. None of them starts a goroutine, but for the timers of
+// [Expire] and [KeepAlive], one for each session while it lasts.
 //
 // # Ordering
 //

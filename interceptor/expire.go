@@ -47,8 +47,12 @@ type ExpireConfig struct {
 // [Renew]. To end one earlier, close it.
 //
 // There is one timer for each session whose user has an end. It is stopped when the
-// session ends, which waits for a Refresh that runs.
+// session ends, which waits for a Refresh that runs. Expire panics when config.Before is
+// negative.
 func Expire(config ExpireConfig) message.RawInterceptor {
+	if config.Before < 0 {
+		panic("interceptor: Expire needs a Before that is not negative")
+	}
 	config.Before = cmp.Or(config.Before, 30*time.Second)
 	e := &expiry{config: config}
 	return func(next message.RawHandler) message.RawHandler {

@@ -296,6 +296,10 @@ func TestExpireStopsWithTheSession(t *testing.T) {
 	})
 }
 
+func TestExpireNeedsABefore(t *testing.T) {
+	mustPanic(t, func() { interceptor.Expire(interceptor.ExpireConfig{Before: -1}) })
+}
+
 func TestRenew(t *testing.T) {
 	s := message.NewSession(nullSink{}, message.SessionInfo{Principal: lasting("ann", time.Minute)})
 	for name, p := range map[string]message.Principal{"nobody": nil, "another": message.User("bob"), "old": lasting("ann", -1)} {

@@ -86,13 +86,13 @@ func (v *Verifier) Verify(token string) (*User, error) {
 
 // Bearer is Verify in the form of a check for the handshake's auth.Bearer and
 // auth.Cookie.
-func (v *Verifier) Bearer(_ context.Context, token string) (message.Principal, error) {
+func (v *Verifier) Bearer(ctx context.Context, token string) (message.Principal, error) {
 	return principal(v.Verify(token))
 }
 
 // Check is Verify in the form of a check for [interceptor.Authenticate]. Login and
 // passcode are no token, and refused where there is none.
-func (v *Verifier) Check(_ context.Context, c interceptor.Credentials) (message.Principal, error) {
+func (v *Verifier) Check(ctx context.Context, c interceptor.Credentials) (message.Principal, error) {
 	if c.Token == "" {
 		return nil, errMissing
 	}
