@@ -207,6 +207,27 @@ func TestExpireRefreshes(t *testing.T) {
 	})
 }
 
+// Refresh is not asked when the program was faster.
+func TestExpireRefreshesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []time.Duration
+		start := time.Now()
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{Refresh: func(context.Context, *message.Session) (message.Principal, error) {
+			asked = append(asked, time.Since(start))
+			return nil, nil
+		}}), lasting("ann", time.Minute))
+		g.says(message.KindConnect)
+		if err := interceptor.Renew(g.Session, lasting("ann", time.Hour)); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Hour)
+		g.wantClosed(t, time.Hour)
+		if len(asked) != 1 || asked[0] != time.Hour-30*time.Second {
+			t.Errorf("asked at %v", asked)
+		}
+	})
+}
+
 // Principals that last shorter than Before do not make Refresh run without end.
 func TestExpireRefreshesShortOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -277,7 +298,9 @@ func TestExpireStopsWithTheSession(t *testing.T) {
 		if running.Load() != 1 {
 			t.Fatal("Refresh does not run")
 		}
-		g.gone(t)
+		if g.gone(t); time.Since(g.start) != 40*time.Second {
+			t.Errorf("the end took until %v", time.Since(g.start))
+		}
 		if running.Load() != 0 {
 			t.Error("Refresh runs on")
 		}

@@ -100,8 +100,8 @@ func TestKeepAliveStopsWithTheSession(t *testing.T) {
 		if !running {
 			t.Fatal("Touch does not run")
 		}
-		if g.gone(t); running {
-			t.Error("Touch runs on")
+		if g.gone(t); running || time.Since(g.start) != time.Minute+time.Second {
+			t.Errorf("Touch runs (%v), the end took until %v", running, time.Since(g.start))
 		}
 		if g.why != nil {
 			t.Errorf("closed because of %v", g.why)

@@ -1,16 +1,20 @@
 package stompadapter_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/stompadapter/frame"
 	"github.com/headrace/headrace/transport"
+	"github.com/headrace/headrace/transport/auth"
 )
 
 // A live session ends with its token, to the second that the token says, and nothing
@@ -120,6 +124,53 @@ func TestSec_S12_TokensStayIn(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// The HTTP session of the browser is touched for as long as the socket is open, and
+// its end is the socket's.
+func TestSec_S44_LogoutClosesTheSession(t *testing.T) {
+	for name, dial := range entrances {
+		if name == "tcp" { // which has no cookies
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			var touched atomic.Int32
+			logins := func(_ context.Context, id string) (message.Principal, error) {
+				if id != "4f2a" {
+					return nil, nil
+				}
+				return message.User("ann"), nil
+			}
+			keepAlive := interceptor.KeepAlive(interceptor.KeepAliveConfig{
+				Every: time.Millisecond,
+				Touch: func(_ context.Context, s *message.Session) error {
+					if id, _ := s.Attribute("sid"); id != "4f2a" {
+						t.Errorf("the session remembers %v", id)
+					}
+					if touched.Add(1) == 3 {
+						return message.Errorf(message.CodeUnauthenticated, "you have logged out")
+					}
+					return nil
+				},
+			})
+			in := new(inbound)
+			f := fortify(t, keepAlive(in), stompadapter.Config{Transport: transport.Config{Handshake: transport.Handshake{
+				Principal: auth.Cookie("sid", logins),
+				Hooks:     []func(*http.Request, map[string]any) error{auth.Remember("sid")},
+			}}})
+			a := dial(f, http.Header{"Cookie": {"sid=4f2a"}})
+			a.Write([]byte(connect12))
+			got := a.rest()
+			a.Close()
+			f.Close()
+			if !strings.Contains(got, "user-name:ann\n") || !strings.Contains(got, "you have logged out") {
+				t.Errorf("the client got %q", got)
+			}
+			if n := touched.Load(); n != 3 || in.kinds() != "connect disconnect" {
+				t.Errorf("touched %d times, inbound saw %s", n, in.kinds())
+			}
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -105,6 +106,20 @@ func signed(m gojwt.SigningMethod, key any) func(*token) {
 	return func(k *token) { k.method, k.key = m, key }
 }
 
+// otherHash is signed by the issuer's key, but not as that is for.
+func otherHash() string {
+	text := strings.TrimSuffix(issued(signed(gojwt.SigningMethodNone, gojwt.UnsafeAllowNoneSignatureType), header("kid", "ec"), header("alg", "ES384")), ".")
+	digest := sha512.Sum384([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, pairs().ec, digest[:])
+	if err != nil {
+		panic(err)
+	}
+	signature := make([]byte, 96)
+	r.FillBytes(signature[:48])
+	s.FillBytes(signature[48:])
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
 func in(d time.Duration) int64 { return time.Now().Add(d).Unix() }
 
 func TestVerify(t *testing.T) {
@@ -175,6 +190,7 @@ func TestSec_S41_BadTokens(t *testing.T) {
 		"HS256 with the RSA key":   {issued(signed(gojwt.SigningMethodHS256, asPEM)), invalid},
 		"HS256 with its DER":       {issued(signed(gojwt.SigningMethodHS256, public)), invalid},
 		"RS256 for a secret":       {issued(header("kid", "secret")), invalid},
+		"ES384 with a P-256 key":   {otherHash(), invalid},
 		"ES256 for an RSA key":     {issued(signed(gojwt.SigningMethodES256, p.ec)), invalid},
 		"kid is a path":            {issued(foreign, header("kid", "../../../../dev/null")), invalid},
 		"kid is an empty secret":   {issued(signed(gojwt.SigningMethodHS256, []byte{}), header("kid", "/dev/null")), invalid},
@@ -205,6 +221,7 @@ func TestSec_S41_BadTokens(t *testing.T) {
 		"truncated":                {good[:len(good)-8], invalid},
 		"claims of another":        {parts[0] + "." + strings.Split(issued(claim("sub", "eve")), ".")[1] + "." + parts[2], invalid},
 		"one letter more":          {good + "A", invalid},
+		"unused bits":              {good[:len(good)-1] + string(good[len(good)-1]+1), invalid},
 		"padding":                  {good + "=", invalid},
 		"two segments":             {parts[0] + "." + parts[1], invalid},
 		"four segments":            {good + ".x", invalid},

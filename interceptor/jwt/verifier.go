@@ -127,11 +127,8 @@ func (v *Verifier) key(t *gojwt.Token) (any, error) {
 }
 
 // why says what a client may know of an error of the parser, whose texts may quote the
-// token.
+// token. The parser looks at claims when it has verified the signature.
 func why(err error) error {
-	if !errors.Is(err, gojwt.ErrTokenInvalidClaims) {
-		return errInvalid
-	}
 	switch {
 	case errors.Is(err, gojwt.ErrTokenExpired):
 		return errExpired
