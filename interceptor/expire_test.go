@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/message"
@@ -321,6 +323,26 @@ func TestExpireStopsWithTheSession(t *testing.T) {
 
 func TestExpireNeedsABefore(t *testing.T) {
 	mustPanic(t, func() { interceptor.Expire(interceptor.ExpireConfig{Before: -1}) })
+}
+
+// Of a session that has ended nothing is kept until its user would have.
+func TestExpireForgets(t *testing.T) {
+	expire := interceptor.Expire(interceptor.ExpireConfig{})
+	session := func() weak.Pointer[message.Session] {
+		g := newStage(expire, lasting("ann", time.Hour))
+		g.says(message.KindConnect)
+		g.gone(t)
+		if err := g.out.Handle(t.Context(), message.Raw{Session: g.Session}); err != nil {
+			t.Error(err) // on its way meanwhile
+		}
+		return weak.Make(g.Session)
+	}()
+	for range 10 {
+		if runtime.GC(); session.Value() == nil {
+			return
+		}
+	}
+	t.Error("the session is still there")
 }
 
 func TestRenew(t *testing.T) {

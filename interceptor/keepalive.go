@@ -64,12 +64,8 @@ type keeper struct {
 func (k *keeper) keep(s *message.Session) {
 	a := &alarm{session: s}
 	a.ring = func() { k.touch(a) }
-	if _, twice := k.alarms.LoadOrStore(s, a); twice {
-		return
-	}
-	a.set(k.config.Every)
-	if ended(s) { // of which forget may have been told before
-		k.forget(s)
+	if _, twice := k.alarms.LoadOrStore(s, a); !twice {
+		a.set(k.config.Every)
 	}
 }
 
