@@ -48,7 +48,7 @@ func TestBroadcastAllocations(t *testing.T) {
 func allocationsOfBroadcast(t *testing.T, subscribers int, rules []broker.Rule) float64 {
 	const publications = 200
 	s := serve(t, setup{
-		node: headrace.Config{Gate: pass, Rules: rules},
+		node: headrace.Config{Gate: []message.RawInterceptor{pass}, Rules: rules},
 		wire: func(n *headrace.Node) { n.Outbound.Intercept(pass, pass) },
 	})
 	for range subscribers {

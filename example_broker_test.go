@@ -219,14 +219,14 @@ func Example_receipts() {
 
 // Whatever way a message takes to a client, the gate decides about it last.
 func Example_gate() {
-	node := headrace.New(headrace.Config{Gate: func(next message.RawHandler) message.RawHandler {
+	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{func(next message.RawHandler) message.RawHandler {
 		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 			if m.Header.Get("for") == "staff" && m.Session.User().Name() != "kim" {
 				return message.ErrDropped
 			}
 			return next.Handle(ctx, m)
 		})
-	}})
+	}}})
 	defer node.Close()
 
 	kim, guest := visit(node, "kim", message.User("kim")), visit(node, "guest", message.User("guest"))

@@ -59,7 +59,7 @@ func (g *guard) saw(text string) bool {
 // gated is a node with everything that sends to clients.
 func gated(g *guard) *headrace.Node {
 	node := headrace.New(headrace.Config{
-		Gate: g.intercept,
+		Gate: []message.RawInterceptor{g.intercept},
 		Rules: []broker.Rule{
 			{Prefix: "/topic/kept", History: broker.History{Messages: 10}},
 			{Prefix: "/topic/last", Retain: true},
@@ -251,11 +251,11 @@ func TestGate(t *testing.T) {
 
 // TestGateDecidesAboutSessions: a session that the gate denies its answer is none.
 func TestGateDecidesAboutSessions(t *testing.T) {
-	node := headrace.New(headrace.Config{Gate: func(message.RawHandler) message.RawHandler {
+	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{func(message.RawHandler) message.RawHandler {
 		return message.HandlerFunc[[]byte](func(context.Context, message.Raw) error {
 			return message.Errorf(message.CodeDenied, "not you")
 		})
-	}})
+	}}})
 	defer node.Close()
 	if _, err := messagetest.TryConnect(t, node); err == nil || message.Public(err).Code != message.CodeDenied {
 		t.Errorf("error %v", err)

@@ -73,10 +73,11 @@ type Config struct {
 	// for each message, whether a client or the application sent it. The first is the
 	// outermost. Zero (nil) means none.
 	Publishing []message.RawInterceptor
-	// Gate decides what reaches a session's queue: it is the last on the way out,
-	// after everything that is mounted on Outbound, whatever way a message came.
-	// Zero (nil) means that everything does which has a session.
-	Gate message.RawInterceptor
+	// Gate decides what reaches a session's queue: these are the last on the way out,
+	// after everything that is mounted on Outbound, whatever way a message came. The
+	// first is the outermost. Zero (nil) means that everything does which has a
+	// session.
+	Gate []message.RawInterceptor
 	// UnorderedInbound lets messages of one session be handled side by side.
 	// Zero means in order.
 	UnorderedInbound bool

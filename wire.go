@@ -18,10 +18,7 @@ func (n *Node) wire() {
 	n.split.users = message.Chain(message.RawHandler(n.Users), n.split.config.Publishing...)
 	n.Inbound.Subscribe(n.split.entry)
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
-	end := message.RawHandler(message.HandlerFunc[[]byte](deliver))
-	if gate := n.split.config.Gate; gate != nil {
-		end = gate(end)
-	}
+	end := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](deliver)), n.split.config.Gate...)
 	if n.split.config.UnorderedOutbound {
 		n.outgoing = channel.NewExecutorChannel(channel.Config[[]byte]{
 			Name:      "outbound",
