@@ -60,7 +60,8 @@ type Config struct {
 	//	Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}
 	Rules []broker.Rule
 	// MaxStored bounds the bytes of memory that all messages take which wait at the
-	// broker or are not settled. Zero means 64 MiB, -1 means any amount.
+	// broker, are not settled, or are kept, and as much for those of users' own
+	// destinations. Zero means 64 MiB, -1 means any amount.
 	MaxStored int64
 	// Receipts says how far a message to the Router must get before its sender is
 	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].

@@ -71,7 +71,7 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 }
 
 // Stop refuses what comes later, gives up what is not settled, and returns when no
-// timer runs any more.
+// timer runs any more, so the outbound handler must not call it.
 func (u *Users) Stop() {
 	u.closed.Store(true)
 	u.store.close()
