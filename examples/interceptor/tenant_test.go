@@ -38,7 +38,8 @@ func TestStrangersAreRefused(t *testing.T) {
 	nobody := messagetest.Connect(t, node)
 	for _, c := range []*messagetest.Client{zoe, nobody} {
 		for _, destination := range []string{
-			"/topic/acme/whoami", "/topic/*/whoami", "/topic/**", "/topic/{t}/whoami", "/topic/acme", "/topic//acme", "/user/queue/x", "",
+			"/topic/acme/whoami", "/topic/*/whoami", "/topic/**", "/topic/{t}/whoami", "/topic/zenith", "/topic/zenithal/x",
+			"/topic//x", "/user/zenith/queue/x", "/user/queue/x", "/queue/zenith/x", "",
 		} {
 			if _, err := c.TrySubscribe(destination); err == nil || message.Public(err).Code != message.CodeDenied {
 				t.Errorf("subscribed to %s: %v", destination, err)
