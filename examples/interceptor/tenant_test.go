@@ -62,3 +62,15 @@ func TestTheGateLooksAtTheTenantOfTheMoment(t *testing.T) {
 	}
 	kim.Refute(t)
 }
+
+func TestTheProgramIsNoTenant(t *testing.T) {
+	node := newNode(t)
+	kim := messagetest.Connect(t, node, messagetest.Attribute("tenant", "acme"))
+	kim.Subscribe("/topic/acme/news")
+	if err := node.Handle(t.Context(), message.Raw{Destination: "/topic/acme/news", Payload: []byte("free beer")}); err != nil {
+		t.Error(err)
+	}
+	if got := messagetest.Payload[string](t, kim.Next(t)); got != "free beer" {
+		t.Errorf("got %q", got)
+	}
+}
