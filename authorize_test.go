@@ -113,7 +113,7 @@ func newWayIn(t *testing.T) *wayIn {
 		interceptor.Deny(interceptor.Deliver, "/**", interceptor.If(func(interceptor.Access) bool { return w.closed.Load() })),
 		interceptor.Allow(interceptor.Send|interceptor.Subscribe, "/**", interceptor.Patterns()))
 	w.node = headrace.New(headrace.Config{
-		Gate:  interceptor.AuthorizeDelivery(policy),
+		Gate:  []message.RawInterceptor{interceptor.AuthorizeDelivery(policy)},
 		Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}, {Prefix: "/topic/kept", Retain: true, History: broker.History{Messages: 5}}},
 	})
 	w.node.Inbound.Intercept(interceptor.Authorize(policy))
@@ -165,7 +165,7 @@ func TestSecureNode(t *testing.T) {
 			interceptor.Allow(interceptor.Subscribe, "/user/queue/*"),
 			interceptor.Allow(interceptor.Subscribe, "/app/live"),
 			interceptor.Allow(interceptor.Deliver, "/topic/live"))
-		node := headrace.New(headrace.Config{Gate: interceptor.AuthorizeDelivery(policy)})
+		node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.AuthorizeDelivery(policy)}})
 		defer node.Close()
 		node.Inbound.Intercept(interceptor.Authorize(policy))
 		echo := func(context.Context, []byte) (string, error) { return "echo", nil }

@@ -17,10 +17,11 @@ type visitor struct {
 	name    string
 	node    *headrace.Node
 	session *message.Session
+	came    chan message.Raw
 }
 
 func visit(node *headrace.Node, name string, user message.Principal) *visitor {
-	v := &visitor{name: name, node: node}
+	v := &visitor{name: name, node: node, came: make(chan message.Raw, 100)}
 	v.session = message.NewSession(v, message.SessionInfo{Principal: user})
 	v.do(message.Raw{Kind: message.KindConnect})
 	return v
@@ -29,13 +30,22 @@ func visit(node *headrace.Node, name string, user message.Principal) *visitor {
 // Deliver prints a message on the way to the client.
 func (v *visitor) Deliver(_ context.Context, m message.Raw) error {
 	if m.Kind == message.KindData {
-		fmt.Printf("%s: %s %s\n", v.name, m.Destination, m.Payload)
+		text := string(m.Payload)
+		if recovered, asked := m.Header.Lookup(message.HeaderRecovered); asked {
+			text = "recovered: " + recovered
+		}
+		fmt.Printf("%s: %s %s\n", v.name, m.Destination, text)
+		v.came <- m
 	}
 	return nil
 }
 
-// Close has no connection to close.
-func (v *visitor) Close(error) {}
+// Close prints what the client is told at its end.
+func (v *visitor) Close(reason error) {
+	if reason != nil {
+		fmt.Printf("%s: closed: %s\n", v.name, message.Public(reason).Message)
+	}
+}
 
 // do sends a message and returns when it is handled, with how it ended.
 func (v *visitor) do(m message.Raw) error {
@@ -46,15 +56,28 @@ func (v *visitor) do(m message.Raw) error {
 	return <-handled
 }
 
-func (v *visitor) subscribe(dest string) {
-	v.do(message.Raw{Kind: message.KindSubscribe, Subscription: dest, Destination: dest})
-}
-
-func (v *visitor) send(dest, payload string) {
-	if err := v.do(message.Raw{Destination: dest, Payload: []byte(payload)}); err != nil {
+// try does what the client is told of when it is refused.
+func (v *visitor) try(m message.Raw) {
+	if err := v.do(m); err != nil {
 		fmt.Printf("%s: refused: %s\n", v.name, message.Public(err).Message)
 	}
 }
+
+func (v *visitor) subscribe(dest string, header ...message.Field) {
+	v.try(message.Raw{Kind: message.KindSubscribe, Subscription: dest, Destination: dest, Header: message.NewHeader(header...)})
+}
+
+func (v *visitor) send(dest, payload string, header ...message.Field) {
+	v.try(message.Raw{Destination: dest, Payload: []byte(payload), Header: message.NewHeader(header...)})
+}
+
+// settle acknowledges a message, or refuses it.
+func (v *visitor) settle(k message.Kind, m message.Raw) {
+	id := message.Field{Name: message.HeaderAck, Value: m.Header.Get(message.HeaderAck)}
+	v.try(message.Raw{Kind: k, Header: message.NewHeader(id)})
+}
+
+func (v *visitor) leave() { v.try(message.Raw{Kind: message.KindDisconnect}) }
 
 // What is sent to /app/greeting goes to everybody who subscribed to
 // /topic/greeting.

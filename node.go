@@ -60,15 +60,25 @@ type Config struct {
 	//	Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}
 	Rules []broker.Rule
 	// MaxStored bounds the bytes of memory that all messages take which wait at the
-	// broker or are not settled. Zero means 64 MiB, -1 means any amount.
+	// broker, are not settled, or are kept, and as much for those of users' own
+	// destinations. Zero means 64 MiB, -1 means any amount.
 	MaxStored int64
 	// Receipts says how far a message to the Router must get before its sender is
 	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].
 	Receipts message.Level
-	// Gate decides what reaches a session's queue: it is the last on the way out,
-	// after everything that is mounted on Outbound, whatever way a message came.
-	// Zero (nil) means that everything does which has a session.
-	Gate message.RawInterceptor
+	// Handling is put around the handling of what clients send, of every kind, on the
+	// session's turn; what is mounted on Inbound runs before, where the adapter reads.
+	// The first is the outermost. Zero (nil) means none.
+	Handling []message.RawInterceptor
+	// Publishing is put before Broker and Users for all that is published there, once
+	// for each message, whether a client or the application sent it. The first is the
+	// outermost. Zero (nil) means none.
+	Publishing []message.RawInterceptor
+	// Gate decides what reaches a session's queue: these are the last on the way out,
+	// after everything that is mounted on Outbound, whatever way a message came. The
+	// first is the outermost. Zero (nil) means that everything does which has a
+	// session.
+	Gate []message.RawInterceptor
 	// UnorderedInbound lets messages of one session be handled side by side.
 	// Zero means in order.
 	UnorderedInbound bool

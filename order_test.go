@@ -148,14 +148,14 @@ func TestOutboundOrder(t *testing.T) {
 		"[fast slow]": {UnorderedOutbound: true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			config.Gate = func(next message.RawHandler) message.RawHandler {
+			config.Gate = []message.RawInterceptor{func(next message.RawHandler) message.RawHandler {
 				return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 					if string(m.Payload) == "slow" {
 						time.Sleep(time.Second)
 					}
 					return next.Handle(ctx, m)
 				})
-			}
+			}}
 			node := headrace.New(config)
 			kim := messagetest.Connect(t, node)
 			kim.Subscribe("/topic/a")

@@ -29,6 +29,7 @@ func refusing() headrace.Config {
 // Whatever the broker refuses is an ERROR with its reason, a code and the receipt that was
 // asked for, and costs its sender alone.
 func TestBrokerRefusals(t *testing.T) {
+	const mine = "SUBSCRIBE\nid:mine\ndestination:/queue/mine\nack:client\n\n\x00"
 	const begin = "BEGIN\ntransaction:t\n\n\x00"
 	in := func(transaction, frame string) string {
 		return strings.Replace(frame, "\ndestination", "\ntransaction:"+transaction+"\ndestination", 1)
@@ -60,10 +61,10 @@ func TestBrokerRefusals(t *testing.T) {
 		{"selector", sent(subscribe("selector:a = 1")), "selectors are not supported", message.CodeInvalid},
 		{"offset", sent(subscribe("hr-offset:many")), `hr-offset is no offset: "many"`, message.CodeInvalid},
 		{"ACK of another session's delivery", func(_ *site, good *client) []string {
-			return []string{"ACK\nid:" + job(good) + "\nreceipt:r\n\n\x00"}
+			return []string{mine, "ACK\nid:" + job(good) + "\nreceipt:r\n\n\x00"}
 		}, "there is nothing to acknowledge by this id", message.CodeNotFound},
 		{"NACK of another session's delivery", func(_ *site, good *client) []string {
-			return []string{"NACK\nid:" + job(good) + "\nreceipt:r\n\n\x00"}
+			return []string{mine, "NACK\nid:" + job(good) + "\nreceipt:r\n\n\x00"}
 		}, "there is nothing to acknowledge by this id", message.CodeNotFound},
 		{"nobody acknowledges", func(s *site, _ *client) []string {
 			messagetest.Connect(s.t, s.node).Subscribe("/queue/handled", individually)

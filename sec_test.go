@@ -2,12 +2,14 @@ package headrace_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 )
 
@@ -70,4 +72,54 @@ func TestSec_S21_SubscriptionsOfOthers(t *testing.T) {
 		other.wantClosed()
 		arrives("left by " + user)
 	}
+}
+
+// Who resumes a subscription makes one: what may not be subscribed to may not be resumed,
+// by whoever knows the place of somebody else, and there is no session to go on with.
+func TestSec_S24_ResumptionIsASubscription(t *testing.T) {
+	s := serve(t, setup{
+		stomp: withUsers(),
+		node:  headrace.Config{Rules: []broker.Rule{{History: broker.History{Messages: 10}}}},
+		wire: func(n *headrace.Node) {
+			n.Inbound.Intercept(at(func(m message.Raw) bool {
+				return m.Kind == message.KindSubscribe && m.Destination == "/topic/of.kim" && m.Session.User().Name() != "kim"
+			}, func() error { return message.Errorf(message.CodeDenied, "this is kim's") }))
+		},
+	})
+	kim := s.dialAs("kim")
+	session := kim.login()
+	kim.subscribe("1", "/topic/of.kim")
+	kim.subscribe("2", "/user/queue/mine")
+	kim.send(sendFrame("/topic/of.kim", "", "first"))
+	place := kim.wantMessage("1", "first").header
+	kim.send(sendFrame("/topic/of.kim", "", "second"), sendFrame("/user/kim/queue/mine", "", "own"))
+	kim.wantMessage("1", "second")
+	kim.wantMessage("2", "own")
+	resume := func(dest string) string {
+		return fmt.Sprintf("SUBSCRIBE\nid:1\ndestination:%s\nhr-epoch:%s\nhr-offset:%s\nreceipt:r\n\n\x00", dest, place["hr-epoch"], place["hr-offset"])
+	}
+	for _, dest := range []string{"/topic/of.kim", "/user/queue/mine", "/topic/other"} {
+		mallory := s.dialAs("mallory")
+		mallory.send("CONNECT\naccept-version:1.2\nhost:h\nsession:" + session + "\nsession-id:" + session + "\n\n\x00")
+		if f := mallory.want("CONNECTED"); f.header["session"] == session || f.header["user-name"] != "mallory" {
+			t.Fatalf("%v goes on with kim's session", f)
+		}
+		mallory.send(resume(dest))
+		if dest == "/topic/of.kim" {
+			mallory.wantError("this is kim's")
+			continue
+		}
+		if f := mallory.wantMessage("1", ""); f.header["hr-recovered"] != "false" {
+			t.Errorf("%s: %v", dest, f)
+		}
+		mallory.wantReceipt("r")
+		mallory.sync()
+	}
+	again := s.connectAs("kim")
+	again.send(resume("/topic/of.kim"))
+	if f := again.wantMessage("1", ""); f.header["hr-recovered"] != "true" {
+		t.Errorf("kim herself: %v", f)
+	}
+	again.wantMessage("1", "second")
+	again.wantReceipt("r")
 }

@@ -18,6 +18,8 @@ type split struct {
 	config     Config
 	entry      message.RawHandler // of a client's messages, on the session's turn
 	events     message.Handler[broker.Event]
+	broker     message.RawHandler // Node.Broker behind Config.Publishing
+	users      message.RawHandler // Node.Users behind the same
 	node       *Node
 	unroutable atomic.Uint64
 }
@@ -117,14 +119,18 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 	})
 }
 
-// publish takes a message for the broker or a user.
+// publish takes a message, or a subscription, for the broker or a user.
 func (s *split) publish(ctx context.Context, m message.Raw) error {
+	broker, users := s.broker, s.users
+	if m.Kind != message.KindData { // nothing is published
+		broker, users = s.node.Broker, s.node.Users
+	}
 	if s.below(m.Destination, s.config.UserPrefix) {
-		return s.node.Users.Handle(ctx, m)
+		return users.Handle(ctx, m)
 	}
 	for _, prefix := range s.config.BrokerPrefixes {
 		if s.below(m.Destination, prefix) {
-			return s.node.Broker.Handle(ctx, m)
+			return broker.Handle(ctx, m)
 		}
 	}
 	s.unroutable.Add(1)

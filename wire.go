@@ -12,13 +12,13 @@ import (
 // wire connects the parts of a node.
 func (n *Node) wire() {
 	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
-	n.split.entry = n.Transactions.Intercept(message.HandlerFunc[[]byte](n.split.inbound))
+	handling := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](n.split.inbound)), n.split.config.Handling...)
+	n.split.entry = n.Transactions.Intercept(handling)
+	n.split.broker = message.Chain(message.RawHandler(n.Broker), n.split.config.Publishing...)
+	n.split.users = message.Chain(message.RawHandler(n.Users), n.split.config.Publishing...)
 	n.Inbound.Subscribe(n.split.entry)
 	n.BrokerChannel.Subscribe(message.HandlerFunc[[]byte](n.split.publish))
-	end := message.RawHandler(message.HandlerFunc[[]byte](deliver))
-	if gate := n.split.config.Gate; gate != nil {
-		end = gate(end)
-	}
+	end := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](deliver)), n.split.config.Gate...)
 	if n.split.config.UnorderedOutbound {
 		n.outgoing = channel.NewExecutorChannel(channel.Config[[]byte]{
 			Name:      "outbound",

@@ -95,7 +95,9 @@ func (u *unsettled) expire(l *letter) {
 }
 
 // lose ends what a session has at queues: its consumers, all of one queue together,
-// and what is under way to those that ended before. u is nil if none acknowledged.
+// and what is under way to those that ended before. Nothing is delivered before all
+// are gone, for a message of one queue may come to another one as a dead letter. u
+// is nil if none acknowledged.
 func (u *unsettled) lose(consumers []*consumer) {
 	all := make(map[*queue][]*consumer)
 	for _, c := range consumers {
@@ -106,6 +108,9 @@ func (u *unsettled) lose(consumers []*consumer) {
 	}
 	for q, cs := range all {
 		q.detach(true, cs...)
+	}
+	for q := range all {
+		q.run()
 	}
 }
 

@@ -22,9 +22,8 @@ type client struct {
 type entry struct {
 	destination string
 	index       *destination.Entry[subscription]
-	consumer    *consumer
-	queue       *queue
-	join        *join // until a subscription to a topic that keeps messages has begun
+	consumer    *consumer // of a queue, or nil
+	join        *join     // until a subscription to a topic that keeps messages has begun
 }
 
 // acks returns what the client has to settle, or nil if it never had.
@@ -95,12 +94,12 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 		return b.beginLater(ctx, m, rule, e)
 	}
 	if j.resume {
-		b.store.hand(ctx, j.answer(m.Destination, false), j.to) // nothing is kept, or not for patterns
+		_ = b.delivery.to(ctx, j.answer(m.Destination, false)) // nothing is kept, or not for patterns
 	}
 	m.Done.Reached(message.Stored)
 	b.tellSubscribed(ctx, m)
-	if e.queue != nil {
-		e.queue.run() // something may wait for it
+	if e.consumer != nil {
+		e.consumer.queue.run() // something may wait for it
 	}
 	return nil
 }
@@ -155,10 +154,9 @@ func (b *Memory) keep(j *join, m message.Raw, rule *Rule, mode ackMode) (e entry
 	}
 	switch {
 	case rule.Mode == Queue:
-		e.queue, err = b.store.serve(m.Destination, rule, e.consumer)
+		err = b.store.serve(m.Destination, rule, e.consumer)
 	case mode != ackAuto:
-		e.queue, err = b.store.single(rule, e.consumer)
-		j.to.queue = e.queue
+		j.to.queue, err = b.store.single(rule, e.consumer)
 	}
 	switch {
 	case err != nil:
@@ -208,8 +206,9 @@ func (b *Memory) remove(e entry) {
 	if e.index != nil {
 		b.index.Remove(e.index)
 	}
-	if e.queue != nil {
-		e.queue.detach(false, e.consumer)
+	if e.consumer != nil {
+		e.consumer.queue.detach(false, e.consumer)
+		e.consumer.queue.run()
 	}
 }
 
@@ -238,7 +237,7 @@ func (b *Memory) forget(s *message.Session) bool {
 		if e.index != nil {
 			b.index.Remove(e.index)
 		}
-		if e.queue != nil {
+		if e.consumer != nil {
 			consumers = append(consumers, e.consumer)
 		}
 	}

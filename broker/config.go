@@ -29,8 +29,8 @@ type Config struct {
 	// Rules say how destinations are treated. Zero (nil) means that all are topics,
 	// whose messages go to whoever is subscribed at the moment.
 	Rules []Rule
-	// MaxBytes bounds the memory that all messages take which wait or are not
-	// settled. Zero means 64 MiB, -1 means any amount.
+	// MaxBytes bounds the memory that all messages take which wait, are not settled,
+	// or are kept as a history. Zero means 64 MiB, -1 means any amount.
 	MaxBytes int64
 	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
 	// Zero (nil) means the broker itself.

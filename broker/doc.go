@@ -3,29 +3,56 @@
 // of users to their sessions; [Transactions] is the stage before them that holds
 // what is sent in a transaction.
 //
-//	inbound ─┬─ /topic, /queue ─► Memory ─┐
-//	         └─ /user ──────────► Users ──┴─► outbound, one message per subscription
+//	inbound ─► Transactions ─┬─ /topic, /queue ─► Memory ─┐
+//	                         └─ /user ──────────► Users ──┴─► outbound, one message per subscription
 //
-// Both take a session's messages by [message.Kind] and send what is delivered
-// to the outbound handler they were made with:
+// Each takes a session's messages by [message.Kind]; the brokers send what is
+// delivered to the outbound handler that they were made with:
 //
 //	outbound := new(channel.DirectChannel[[]byte])
 //	memory := broker.NewMemory(outbound, broker.Config{})
 //	err := memory.Handle(ctx, message.Raw{Destination: "/topic/news", Payload: news})
 //
-// # Concurrency
+// # Topics
 //
-// All methods may be called from any goroutine. Publishing takes no lock that
-// subscribing holds.
+// A destination is a topic unless a [Rule] says otherwise: every subscription that
+// matches, exactly or by a pattern, gets a message of its own, and who subscribes
+// later gets none. All share one header, with the broker's [message.HeaderMessageID].
 //
-// # Cost
+// # Queues
 //
-// A publication costs what the matching subscriptions cost. Others to exact
-// destinations cost it nothing, however many there are; those to patterns cost
-// it something as far as they begin like the destination, and all that begins
-// with "**", a wildcard or a variable does. [Config] bounds what one session can
-// make of that: how many subscriptions it has, the cost of each pattern, and the
-// length of a destination.
+// In a [Queue] one of the subscriptions to the destination gets a message: they are
+// served in turn, as far as they have room. One that acknowledges has room for
+// [Acks].Prefetch deliveries, and none has while much waits for its client. Messages
+// wait for room as far as [Backlog] goes, with nobody there too.
+//
+// # Acknowledgements
+//
+// A subscription with [message.HeaderAckMode] settles what it is delivered, by
+// [message.KindAck] and [message.KindNack] with the delivery's [message.HeaderAck], or
+// with the message's id: each by itself, or with all before it. To a topic, or to a
+// destination of a user, such a subscription has a queue of its own, which ends with it;
+// when too much waits there, its session is closed as one that does not read is.
+//
+// What is refused, by NACK, by the deadline, or by an error on the way out, is delivered
+// again when its time of backing off is over, with [message.HeaderDeliveries]. What a
+// session had not settled at its end goes to the next consumers at once, in its order and
+// before what was never delivered; that is no refusal. After UNSUBSCRIBE deliveries may
+// still be settled.
+//
+// What was refused [Acks].MaxDeliveries times is a dead letter. It is sent to
+// [Acks].DeadLetter with [message.HeaderDeadFrom] or, without one, logged and dropped.
+//
+// # Histories
+//
+// A topic with a [History] numbers its messages: they have [message.HeaderOffset] and
+// [message.HeaderEpoch]. A subscription to exactly this destination with both, as of the
+// last message that its client has, is first told by an empty message with
+// [message.HeaderRecovered] whether it can resume; if so it gets what it missed and then
+// what comes, without a gap or a double. It cannot where too much was missed, where that
+// was too long ago, or after the epoch: that ends when nothing is kept any more. With
+// Retain a new subscription begins with the last message. Subscriptions with patterns get
+// what comes, and cannot resume. Of what users are sent nothing is kept.
 //
 // # Subscription ids
 //
@@ -34,15 +61,58 @@
 // that lets its clients choose ids checks them for the whole session, as it does
 // its limit of subscriptions.
 //
+// # Concurrency
+//
+// All methods may be called from any goroutine. Publishing takes no lock that
+// subscribing holds. The brokers have no goroutines but those of timers.
+//
+// To a topic without a history a message is delivered on its publisher's goroutine,
+// before Handle returns. From a queue, and to a topic with a history, one goroutine
+// delivers at a time: whoever has something to deliver, be it a publisher, a subscriber,
+// one who acknowledges, or a timer, unless somebody is at it already. Then he leaves it
+// to that one and returns at once; so a publisher may deliver for others, and others for
+// him. Who finds more than 1,024 messages on their way from a topic with a history waits,
+// 10 s at most. Nothing else waits, unless the outbound handler does: it should not block.
+// It may call the broker, but not Close. A delivery that its publisher does not wait for
+// has the values of his context, and not its end.
+//
 // # Ordering
 //
-// Deliveries are made on the publisher's goroutine: what one goroutine publishes
-// reaches every subscriber in that order.
+// What one goroutine publishes to topics without a history reaches every subscription in
+// that order. A topic with a history, and a queue, has one order of its messages, that in
+// which they were published; between several of them there is none. A queue's consumer
+// gets messages in that order too, refused ones apart: the others do not wait for these.
+//
+// # Cost
+//
+// A publication costs what the matching subscriptions cost. Others to exact
+// destinations cost it nothing, however many there are; those to patterns cost
+// it something as far as they begin like the destination, and all that begins
+// with "**", a wildcard or a variable does. [Config] bounds what one session can
+// make of that. To acknowledge by the message's id costs more than by the delivery's, the
+// more so the more the session has not settled.
+//
+// # Memory
+//
+// Everything is bounded: a session's subscriptions, their patterns and destinations by
+// [Config]; each queue by [Backlog] and each history by [History]; all of them together by
+// Config.MaxBytes; transactions by [TransactionsConfig]. What counts is about what messages
+// take, with 384 bytes for each; a queue, and a topic that keeps something, takes half a
+// KB beside it. Both go when they hold nothing and, a queue, serves nobody. Clients
+// choose their names: who may send where is for an interceptor to say.
 //
 // # Errors
 //
-// An error of one delivery (the session is closed, its queue is over its bound)
-// is that session's: it is counted, and neither the publisher nor the other
-// subscribers learn of it. Errors that Handle returns are authored for the
-// sender.
+// Errors that Handle returns are authored for the sender, with a [message.Code]: Invalid
+// for what makes no sense (an ack mode, an offset, a selector, a SEND to a pattern of
+// queues), Denied for a pattern that is not allowed or costs too much, Conflict for an id
+// that is taken, NotFound for an acknowledgement or a transaction of nothing, TooLarge for
+// a destination, Full where a bound is reached, Unavailable when the broker is closed. With
+// [Rule].Receipts at [message.Handled] the sender of a message to a queue also learns what
+// became of it: Timeout is a dead letter.
+//
+// An error of one delivery (the session is closed, its queue is over its
+// bound, an interceptor refuses it) is that session's: it is counted, and neither the
+// publisher nor the other subscribers learn of it. A panic is an error, and logged. What
+// is given up after it was taken is counted with its reason, see [QueueStats].
 package broker

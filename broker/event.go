@@ -14,7 +14,8 @@ const (
 	// Subscribe: the session asks for a subscription. It is told before that is
 	// decided.
 	Subscribe
-	// Subscribed: the subscription is stored.
+	// Subscribed: the subscription is stored, and what is published from now on is
+	// delivered to it.
 	Subscribed
 	// Unsubscribed: the client ended the subscription.
 	Unsubscribed

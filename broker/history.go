@@ -43,7 +43,7 @@ func (ls *lanes) of(b *Memory, dest string, rule *Rule) (*lane, error) {
 	for l := range ls.index.Match(dest) {
 		return l, nil
 	}
-	l := newLane(b, rule)
+	l := newLane(b, dest, rule)
 	l.entry = ls.index.Add(p, l)
 	ls.all[l] = struct{}{}
 	return l, nil
@@ -106,7 +106,8 @@ type join struct {
 	to      subscription
 	pattern destination.Pattern
 	begun   func(error)
-	first   []message.Raw // what the subscription gets when it begins
+	reply   message.Raw   // to the question whether it can resume
+	first   []message.Raw // what the subscription gets when it begins, behind the reply
 
 	resume bool   // it asks what it missed
 	epoch  string // in which the client was
@@ -146,18 +147,19 @@ func (l *lane) replay(j *join) {
 			first = n - int(missed)
 		}
 		at := l.last - uint64(n-first) // who loses his session before the rest comes goes on from there
-		j.first = append(j.first, j.answer(j.pattern.String(), can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
-			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)}))
+		j.reply = j.answer(l.dest, can, message.Field{Name: message.HeaderEpoch, Value: l.epoch},
+			message.Field{Name: message.HeaderOffset, Value: strconv.FormatUint(at, 10)})
 	}
 	for ; first < n; first++ {
-		j.first = append(j.first, l.kept.at(first).m)
+		j.first = append(j.first, l.kept.at(first).message(l.dest))
 	}
 }
 
-// answer tells a subscription whether it could resume.
+// answer tells a subscription whether it could resume. It is no message of the topic:
+// it goes out at once, and nobody acknowledges it.
 func (j *join) answer(dest string, can bool, fields ...message.Field) message.Raw {
 	fields = append(fields, message.Field{Name: message.HeaderRecovered, Value: strconv.FormatBool(can)})
-	return message.Raw{Destination: dest, Header: message.NewHeader(fields...)}
+	return message.Raw{Destination: dest, Session: j.to.session, Subscription: j.to.id, Header: message.NewHeader(fields...)}
 }
 
 // run begins a subscription with what it gets first, unless it has ended.
@@ -173,6 +175,9 @@ func (j *join) run(ctx context.Context, b *Memory) {
 	if !ok {
 		j.begun(errEnded)
 		return
+	}
+	if j.resume {
+		_ = b.delivery.to(ctx, j.reply) // it is counted
 	}
 	for _, m := range j.first {
 		b.store.hand(ctx, m, j.to)

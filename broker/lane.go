@@ -19,8 +19,10 @@ import (
 type lane struct {
 	broker *Memory
 	rule   *Rule
+	dest   string
 	entry  *destination.Entry[*lane]
 	epoch  string
+	born   time.Time
 
 	mu      sync.Mutex
 	room    sync.Cond // steps became fewer, or somebody waited long enough
@@ -39,7 +41,7 @@ type lane struct {
 // step is a message to deliver, or a subscription to begin.
 type step struct {
 	ctx  context.Context
-	r    *record
+	m    *message.Raw
 	join *join
 }
 
@@ -55,22 +57,22 @@ const patience = 10 * time.Second
 
 var errBusy error = message.Errorf(message.CodeFull, "too much is on its way from this destination")
 
-func newLane(b *Memory, rule *Rule) *lane {
-	l := &lane{broker: b, rule: rule, epoch: strings.ToLower(rand.Text()[:12])}
+func newLane(b *Memory, dest string, rule *Rule) *lane {
+	l := &lane{broker: b, rule: rule, dest: dest, epoch: strings.ToLower(rand.Text()[:12]), born: time.Now()}
 	l.room.L = &l.mu
 	return l
 }
 
 // publish numbers a message, keeps and delivers it.
-func (l *lane) publish(ctx context.Context, m message.Raw) error {
+func (l *lane) publish(ctx context.Context, m *message.Raw) error {
 	if err := l.enter(ctx); err != nil {
 		return err
 	}
 	l.last++
-	r := &record{m: l.numbered(&m), at: time.Now()}
-	l.keep(r)
+	out := l.numbered(m)
+	l.keep(&out)
 	l.watch()
-	l.take(step{ctx: ctx, r: r})
+	l.take(ctx, &out, nil)
 	return nil
 }
 
@@ -81,7 +83,7 @@ func (l *lane) begin(ctx context.Context, j *join) error {
 	}
 	l.giveUp(l.old())
 	l.replay(j) // now: what is numbered later comes later
-	l.take(step{ctx: ctx, join: j})
+	l.take(ctx, nil, j)
 	return nil
 }
 
@@ -131,22 +133,21 @@ func (l *lane) numbered(m *message.Raw) message.Raw {
 	)}
 }
 
-// take goes through the steps, with s as the last, unless somebody does. It gives
-// the lock away.
-func (l *lane) take(s step) {
+// take does a step, and those that came meanwhile, or leaves it to whoever is at it.
+// It gives the lock away. A message that nobody waits behind is not copied to the heap.
+func (l *lane) take(ctx context.Context, m *message.Raw, j *join) {
 	defer l.mu.Unlock()
 	if l.running {
-		s.ctx = detached(s.ctx)
-	}
-	if l.done >= maxSteps {
-		l.steps, l.done = slices.Delete(l.steps, 0, l.done), 0
-	}
-	l.steps = append(l.steps, s)
-	if l.running {
+		l.queue(ctx, m, j)
 		return
 	}
 	l.running = true
-	defer l.stop() // also when an interceptor ends the goroutine
+	defer l.stop()             // also when an interceptor ends the goroutine
+	if l.done < len(l.steps) { // one did
+		l.queue(ctx, m, j)
+	} else {
+		l.do(ctx, m, j)
+	}
 	for l.done < len(l.steps) {
 		s := l.steps[l.done]
 		l.steps[l.done] = step{}
@@ -155,11 +156,23 @@ func (l *lane) take(s step) {
 			l.steps, l.done = l.steps[:0], 0
 		}
 		l.room.Signal()
-		l.do(s)
+		l.do(s.ctx, s.m, s.join)
 	}
 	if cap(l.steps) > fewSteps {
 		l.steps = nil
 	}
+}
+
+// queue adds a step for whoever goes through them.
+func (l *lane) queue(ctx context.Context, m *message.Raw, j *join) {
+	s := step{ctx: detached(ctx), join: j}
+	if m != nil {
+		s.m = new(*m)
+	}
+	if l.done >= maxSteps {
+		l.steps, l.done = slices.Delete(l.steps, 0, l.done), 0
+	}
+	l.steps = append(l.steps, s)
 }
 
 // stop is the end of going through the steps.
@@ -170,21 +183,24 @@ func (l *lane) stop() {
 }
 
 // do does a step. It gives the lock away meanwhile.
-func (l *lane) do(s step) {
+func (l *lane) do(ctx context.Context, m *message.Raw, j *join) {
 	l.mu.Unlock()
 	defer l.mu.Lock()
-	if s.join != nil {
-		s.join.run(s.ctx, l.broker)
+	if j != nil {
+		j.run(ctx, l.broker)
 		return
 	}
-	l.broker.fanOut(s.ctx, s.r.m)
+	l.broker.fanOut(ctx, *m)
 }
 
 // keep adds a message to those that are kept, and gives up the oldest ones as the
 // rule says. A message that the broker has no room for ends what was kept, because
 // there must be no gap.
-func (l *lane) keep(r *record) {
-	r.size = sizeOf(&r.m)
+func (l *lane) keep(m *message.Raw) {
+	r := record{header: m.Header, payload: m.Payload, size: sizeOf(m)}
+	if l.rule.ages() {
+		r.at = time.Since(l.born)
+	}
 	bounds := &l.rule.History
 	for l.kept.n > 0 && (l.kept.n >= max(bounds.Messages, 1) || l.bytes+r.size > bounds.Bytes) {
 		l.giveUp(1)
@@ -201,7 +217,7 @@ func (l *lane) keep(r *record) {
 // giveUp forgets the n oldest messages.
 func (l *lane) giveUp(n int) {
 	for range n {
-		size := l.kept.pop().size
+		size := l.kept.pop()
 		l.bytes -= size
 		l.broker.store.release(size)
 	}
@@ -228,7 +244,7 @@ func (l *lane) old() (n int) {
 	if l.rule.Retain {
 		most-- // the last one stays
 	}
-	for n < most && l.rule.ages() && time.Since(l.kept.at(n).at) >= l.rule.History.Age {
+	for now := time.Since(l.born); n < most && l.rule.ages() && now-l.kept.at(n).at >= l.rule.History.Age; {
 		n++
 	}
 	return n
@@ -241,7 +257,7 @@ func (l *lane) watch() {
 		least = 2 // the last one stays
 	}
 	if l.timer == nil && l.rule.ages() && l.kept.n >= least {
-		l.wakeIn(time.Until(l.kept.at(0).at.Add(l.rule.History.Age)))
+		l.wakeIn(l.kept.at(0).at + l.rule.History.Age - time.Since(l.born))
 	}
 }
 

@@ -75,8 +75,8 @@ func (b *Memory) Features() Features {
 	}
 }
 
-// Handle takes a message of any kind. It never blocks unless the outbound
-// handler does.
+// Handle takes a message of any kind. It does not block unless the outbound handler
+// does, or, for 10 s at most, too much is on its way from a topic with a history.
 func (b *Memory) Handle(ctx context.Context, m message.Raw) error {
 	if limit := b.config.MaxDestination; limit >= 0 && len(m.Destination) > limit {
 		return errTooLong(limit)
@@ -116,7 +116,7 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 		return b.enqueue(ctx, m, rule)
 	case rule.keeps():
 		b.delivery.published.Add(1)
-		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, m) })
+		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
 		if err == nil {
 			m.Done.Reached(message.Stored)
 		}
@@ -174,7 +174,8 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 }
 
 // Close refuses what comes later, gives up what waits, and returns when no timer
-// of the broker runs any more. How much was given up is counted and logged.
+// of the broker runs any more, so the outbound handler must not call it. How much was
+// given up is counted and logged.
 func (b *Memory) Close() {
 	if b.closed.Swap(true) {
 		return

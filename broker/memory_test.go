@@ -341,25 +341,3 @@ func TestMemoryOrder(t *testing.T) {
 		}
 	}
 }
-
-func TestMemoryPublishAllocations(t *testing.T) {
-	if raceEnabled {
-		return // the race detector allocates
-	}
-	discard := message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil })
-	b := broker.NewMemory(discard, broker.Config{})
-	m := message.Raw{Destination: "/topic/a", Payload: []byte("x")}
-	measure := func() float64 {
-		return testing.AllocsPerRun(100, func() { _ = b.Handle(t.Context(), m) })
-	}
-	none := measure()
-	o := ops{t, b}
-	for range 100 {
-		c := newClient("")
-		o.connect(c)
-		o.must(o.subscribe(c, "1", "/topic/a"))
-	}
-	if with := measure(); with != none || none > 2 {
-		t.Errorf("%v allocations without subscribers, %v with 100", none, with)
-	}
-}

@@ -248,7 +248,6 @@ func (l *ledger) disconnect(m message.Raw) func(error) {
 	if c == nil {
 		return l.expect(m, "")
 	}
-	c.gone = true
 	l.peers = slices.DeleteFunc(l.peers, func(o *peer) bool { return o == c })
 	for _, d := range c.given {
 		if d.ended == "" {

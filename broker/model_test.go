@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -85,10 +86,7 @@ func (w *world) send(m message.Raw, pass ...message.Raw) ([]passed, error) {
 
 // reap ends the sessions that were cut.
 func (w *world) reap() {
-	for _, p := range append([]*peer(nil), w.l.peers...) {
-		if p.full && p.cut == nil {
-			w.l.fail("%s is not cut, for which too much waits", p.name)
-		}
+	for _, p := range slices.Clone(w.l.peers) {
 		if p.cut != nil {
 			w.disconnect(p)
 		}
@@ -104,6 +102,11 @@ func (w *world) check(t *rapid.T) {
 	w.l.expire(now)
 	for _, it := range w.l.doomed {
 		w.l.fail("the dead letter of %s does not come", it)
+	}
+	for _, p := range w.l.peers {
+		if p.full {
+			w.l.fail("%s is not cut, for which too much waits", p.name)
+		}
 	}
 	want := w.l.counters()
 	for _, n := range w.l.lines {

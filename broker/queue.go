@@ -99,7 +99,8 @@ func (q *queue) attach(c *consumer) error {
 // detach serves these no more. What is under way to them may still be settled,
 // unless it is lost, or their session has ended meanwhile: then the next ones get
 // it, in its order. All of a session are detached together, or the first one's
-// messages would go to the others of the same session, and before theirs.
+// messages would go to the others of the same session, and before theirs. Whoever
+// detaches calls run then.
 func (q *queue) detach(lost bool, cs ...*consumer) {
 	q.mu.Lock()
 	for _, c := range cs {
@@ -116,7 +117,6 @@ func (q *queue) detach(lost bool, cs ...*consumer) {
 		q.discard(dropGone)
 	}
 	q.unlock()
-	q.run()
 }
 
 // leave takes c out of those who are served.

@@ -283,6 +283,36 @@ func TestLostSessionGetsNothingMore(t *testing.T) {
 	}
 }
 
+// Nor does it come to the session by another queue.
+func TestLostSessionGetsNoDeadLetters(t *testing.T) {
+	for range 20 { // its subscriptions end in any order
+		synctest.Test(t, func(t *testing.T) {
+			x, y := newClient(""), newClient("")
+			out := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+				if m.Session == y.Session && m.Kind == message.KindData {
+					return errors.New("not you")
+				}
+				return m.Session.Deliver(ctx, m)
+			})
+			acks := broker.Acks{MaxDeliveries: 1, DeadLetter: "/queue/dead"}
+			b := broker.NewMemory(out, broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue, Acks: acks}}})
+			defer b.Close()
+			o := ops{t, b}
+			o.connect(x)
+			o.connect(y)
+			o.consume(x, "1", "client")
+			o.must(o.subscribeAs(x, "2", "/queue/dead", ""))
+			o.sendAll("/queue/a", "1")
+			o.consume(y, "1", "")
+			o.must(o.disconnect(x))
+			wantGot(t, x, "1")
+			if s := b.Stats(); s.DeadLetters != 1 || s.Bytes == 0 {
+				t.Errorf("stats %+v, want a dead letter that waits", s)
+			}
+		})
+	}
+}
+
 // After UNSUBSCRIBE what was delivered may still be settled; what is not goes on
 // when the session ends, or at its deadline.
 func TestUnsubscribeLeavesDeliveriesToSettle(t *testing.T) {

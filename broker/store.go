@@ -129,15 +129,15 @@ func (s *store) put(ctx context.Context, m message.Raw, rule *Rule) (*queue, err
 	}
 }
 
-// serve lets a queue serve a consumer.
-func (s *store) serve(dest string, rule *Rule, c *consumer) (*queue, error) {
+// serve lets the queue of a destination serve a consumer.
+func (s *store) serve(dest string, rule *Rule, c *consumer) error {
 	for {
 		q, err := s.queue(dest, rule)
 		if err == nil {
 			err = q.attach(c)
 		}
 		if err != errGone {
-			return q, err
+			return err
 		}
 	}
 }

@@ -71,7 +71,7 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 }
 
 // Stop refuses what comes later, gives up what is not settled, and returns when no
-// timer runs any more.
+// timer runs any more, so the outbound handler must not call it.
 func (u *Users) Stop() {
 	u.closed.Store(true)
 	u.store.close()
@@ -181,9 +181,7 @@ func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 		return err
 	}
 	if j.resume { // nothing is kept
-		answer := j.answer(m.Destination, false)
-		answer.Session, answer.Subscription = m.Session, m.Subscription
-		_ = u.delivery.to(ctx, answer) // it is counted
+		_ = u.delivery.to(ctx, j.answer(m.Destination, false)) // it is counted
 	}
 	m.Done.Reached(message.Stored)
 	u.delivery.tell(ctx, Event{Kind: Subscribed, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
@@ -247,6 +245,7 @@ func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {
 	}
 	if e.consumer != nil {
 		e.consumer.queue.detach(false, e.consumer)
+		e.consumer.queue.run()
 	}
 	u.delivery.tell(ctx, Event{Kind: Unsubscribed, Session: m.Session, Destination: u.config.Prefix + e.destination, Subscription: m.Subscription})
 }

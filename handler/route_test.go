@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
 // here returns the place of its caller, some lines away, as panics name it.
@@ -125,5 +126,26 @@ func TestRoutesListsWhatIsWired(t *testing.T) {
 	routes[0].Pattern = "changed"
 	if slices.Equal(routes, r.Routes()) {
 		t.Error("the list is the router's own")
+	}
+}
+
+// TestTemplate: what is shown of a destination is the pattern of its route.
+func TestTemplate(t *testing.T) {
+	for _, tt := range []struct {
+		separator     destination.Separator
+		pattern, dest string
+		kind          message.Kind
+		want          string
+	}{
+		{destination.Slash, "/trade/{symbol}", "/app/trade/MILL", message.KindData, "/app/trade/{symbol}"},
+		{destination.Slash, "trade/{symbol}", "/app/trade/MILL", message.KindData, "/app/trade/{symbol}"},
+		{destination.Slash, "/trade/{symbol}", "/app/trade/MILL", message.KindSubscribe, ""},
+		{destination.Slash, "/trade/{symbol}", "/app/other", message.KindData, ""},
+		{destination.Slash, "/trade/{symbol}", "/topic/trade/MILL", message.KindData, ""},
+		{destination.Dot, "trade.{symbol}", "/app/trade.MILL", message.KindData, "/app/trade.{symbol}"},
+	} {
+		r, _ := newRouter(handler.Config{Separator: tt.separator})
+		handler.Consume(r.Group(""), tt.pattern, func(context.Context, string) error { return nil })
+		expect(t, tt.dest, r.Template(tt.kind, tt.dest), tt.want)
 	}
 }

@@ -129,6 +129,16 @@ func (r *Router) Handle(ctx context.Context, m message.Raw) error {
 	return r.root.answer(ctx, nil, m, err)
 }
 
+// Template returns the pattern, behind Prefix, of the route that takes messages of a
+// kind to a destination, or "" if none does: what spans and metrics show of it.
+func (r *Router) Template(k message.Kind, dest string) string {
+	rt := r.find(message.Raw{Kind: k, Destination: dest})
+	if rt == nil {
+		return ""
+	}
+	return r.config.Prefix + "/" + strings.TrimPrefix(rt.Pattern, "/")
+}
+
 // table returns the routes for a kind of messages, or nil.
 func (c *core) table(k message.Kind) *destination.Index[*route] {
 	switch k {

@@ -39,7 +39,7 @@ func Authorize(policy *Policy) message.RawInterceptor {
 // broadcasts, messages of users, direct replies, what is kept and resumed. It is the
 // choke point behind all of them:
 //
-//	node := headrace.New(headrace.Config{Gate: interceptor.AuthorizeDelivery(policy)})
+//	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.AuthorizeDelivery(policy)}})
 //
 // A delivery needs a rule of [Deliver] or [Subscribe] that allows the session's user
 // the destination of the message, not that of the subscription: a user is delivered

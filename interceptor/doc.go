@@ -29,6 +29,12 @@
 // A [Policy] is a list of rules, of which the first that matches decides. [Authorize]
 // asks it about what comes in, [AuthorizeDelivery] about what goes out to a session.
 //
+// # Who clients are
+//
+// [Authenticate], [Expire] and [KeepAlive] see to whom a session belongs, and for how
+// long. They take a [message.Raw], and come first on the channel that clients send into;
+// Expire is on the way out as well.
+//
 // # Writing one
 //
 // Before next is called is before the message is handled, after it is
@@ -46,7 +52,8 @@
 // # Concurrency
 //
 // Whatever is returned by an interceptor of this package may be called from any
-// number of goroutines at once. None of them starts a goroutine. [Retry] waits on the
+// number of goroutines at once. None of them starts a goroutine, but for the timers of
+// [Expire] and [KeepAlive], one for each session while it lasts. [Retry] waits on the
 // goroutine that it runs on.
 //
 // # Ordering

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 
@@ -29,7 +30,9 @@ type Handshake struct {
 	// nobody's word counts.
 	TrustedProxies []netip.Prefix
 	// Principal says who the client is; nil and no error means nobody yet. An
-	// error refuses the client as an error of Hooks does. Nil means that
+	// error refuses the client as an error of Hooks does; one with a method
+	// Challenges() []string says what WWW-Authenticate tells the client where
+	// the status is 401. Package auth makes such functions. Nil means that
 	// nobody is known.
 	Principal func(*http.Request) (message.Principal, error)
 	// Hooks run in order after Principal, on the request's goroutine. Each may
@@ -165,7 +168,18 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if public.Code == message.CodeInternal {
 		s.config.Logger.ErrorContext(r.Context(), "transport: request failed", "error", err)
 	}
+	if c, ok := errors.AsType[challenger](err); ok && public.Code == message.CodeUnauthenticated {
+		for _, challenge := range c.Challenges() {
+			w.Header().Add("WWW-Authenticate", challenge)
+		}
+	}
 	s.refuse(w, r, status(public.Code), public.Message)
+}
+
+// challenger is an error that tells the client how to log in (RFC 9110, section 11.6.1).
+type challenger interface {
+	error
+	Challenges() []string
 }
 
 // status is the HTTP status of a refused request.

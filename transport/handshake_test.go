@@ -268,3 +268,23 @@ func TestCompressionIsNotNegotiated(t *testing.T) {
 		t.Errorf("extensions %q", got)
 	}
 }
+
+// challenging is an error that says how to log in.
+type challenging struct{ error }
+
+func (e challenging) Unwrap() error      { return e.error }
+func (challenging) Challenges() []string { return []string{"Basic", `Bearer realm="x"`} }
+
+func TestChallenges(t *testing.T) {
+	for code, want := range map[message.Code]string{message.CodeUnauthenticated: `401 [Basic Bearer realm="x"]`, message.CodeDenied: "403 []"} {
+		f := start(t, setup{config: transport.Config{Handshake: transport.Handshake{
+			Principal: func(*http.Request) (message.Principal, error) {
+				return nil, fmt.Errorf("wrapped: %w", challenging{message.Errorf(code, "m")})
+			},
+		}}})
+		resp := f.attempt(t, nil)
+		if got := fmt.Sprint(resp.StatusCode, " ", resp.Header["Www-Authenticate"]); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

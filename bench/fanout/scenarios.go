@@ -65,6 +65,14 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name:        "WebSocket, 1000 subscribers among 100,000 other subscriptions",
+		contestants: []contestant{{"headrace-others", 1000, 64, 1000}, {"headrace", 1000, 64, 1000}},
+		claims: []claim{
+			cpu("headrace-others 1000", "headrace 1000", "at most 1.15"),
+			rate("headrace-others 1000", "headrace 1000", ""),
+		},
+	},
+	{
 		name:        "WebSocket, 1000 subscribers, one at a time",
 		contestants: []contestant{{"headrace", 1000, 1, 200}, {"bare-single", 1000, 1, 200}},
 		claims: []claim{

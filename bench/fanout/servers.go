@@ -38,14 +38,15 @@ var (
 	lines   = dialect{subscribe: bare.Subscribe + "\n", subscribed: bare.Subscribe + "\n", publish: "%s\n"}
 
 	servers = map[string]server{
-		"headrace":     {site.Config{}.Role(), "ws", stomp},
-		"headrace3":    {site.Config{Interceptors: 3}.Role(), "ws", stomp},
-		"headrace-tls": {site.Config{}.Role(), "wss", stomp},
-		"headrace-tcp": {site.Config{}.Role(), "tcp", stomp},
-		"bare":         {"bare", "ws", nothing},
-		"bare-single":  {"bare-single", "ws", nothing},
-		"bare-tls":     {"bare-tls", "wss", nothing},
-		"bare-tcp":     {"bare-tcp", "tcp", lines},
+		"headrace":        {site.Config{}.Role(), "ws", stomp},
+		"headrace3":       {site.Config{Interceptors: 3}.Role(), "ws", stomp},
+		"headrace-others": {site.Config{Others: 100_000}.Role(), "ws", stomp},
+		"headrace-tls":    {site.Config{}.Role(), "wss", stomp},
+		"headrace-tcp":    {site.Config{}.Role(), "tcp", stomp},
+		"bare":            {"bare", "ws", nothing},
+		"bare-single":     {"bare-single", "ws", nothing},
+		"bare-tls":        {"bare-tls", "wss", nothing},
+		"bare-tcp":        {"bare-tcp", "tcp", lines},
 		"centrifuge": {"centrifuge", "ws", dialect{
 			login: `{"id":1,"connect":{}}`, loggedIn: `"connect":`,
 			subscribe: `{"id":2,"subscribe":{"channel":"prices"}}`, subscribed: `"subscribe":`,

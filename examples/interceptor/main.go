@@ -36,7 +36,7 @@ func main() {
 
 func run(ctx context.Context, out io.Writer, measured *meter) error {
 	// Gate: the last on the way out, once for each delivery.
-	node := headrace.New(headrace.Config{Gate: withinTenant})
+	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{withinTenant}})
 
 	// Channels, on the goroutine of who sends: what clients send; what the program
 	// publishes, once each; what clients are sent, once for each of them.

@@ -13,7 +13,7 @@ import (
 // newNode returns a node that is kept to tenants on both ways and answers with the
 // tenant that its endpoint finds.
 func newNode(t *testing.T) *headrace.Node {
-	node := headrace.New(headrace.Config{Gate: withinTenant})
+	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{withinTenant}})
 	t.Cleanup(node.Close)
 	node.Inbound.Intercept(withinTenant)
 	handler.Handle(node.Router, "/{tenant}/whoami", func(ctx context.Context, _ struct{}) (string, error) {

@@ -34,7 +34,7 @@ var faults = []fault{
 	{"delivered although it was acknowledged", "queue.go", "\t\tif ok {\n\t\t\tq.settled(x, nil)", "\t\tif ok && x == l && first == nil {\n\t\t\tq.settled(x, nil)"},
 	{"delivered after unsubscribe", "client.go", "remove(e entry) {\n\tif e.index != nil {\n\t\tb.index.Remove(e.index)\n\t}", "remove(e entry) {"},
 	{"a late subscribe stays", "client.go", "c.gone, c.subscriptions = true, nil", "c.subscriptions = make(map[string]entry)"},
-	{"the subscriptions of a session end one by one", "ack.go", "\t\tq.detach(true, cs...)", "\t\tfor _, c := range cs {\n\t\t\tq.detach(true, c)\n\t\t}"},
+	{"the subscriptions of a session end one by one", "ack.go", "\t\tq.detach(true, cs...)", "\t\tfor _, c := range cs {\n\t\t\tq.detach(true, c)\n\t\t\tq.run()\n\t\t}"},
 	{"prefetch is not counted", "queue.go", "c.under.n >= q.rule.Acks.Prefetch:", "c.under.n > q.rule.Acks.Prefetch:"},
 
 	// Order.

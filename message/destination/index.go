@@ -22,8 +22,8 @@ import (
 // and touch only what they change, so their time does not grow with the index.
 type Index[V any] struct {
 	sep   Separator
-	exact table[V]   // exact destinations
-	inner table[V]   // literal children in the tries; a table of their own, because it stays small
+	exact tables[V]  // exact destinations
+	inner tables[V]  // literal children in the tries; tables of their own, because they stay small
 	roots [2]node[V] // the tries of patterns without and with a leading separator
 	size  atomic.Int64
 
@@ -104,7 +104,8 @@ const maxPrefix = 63
 // makeChild returns the child of n that the table holds, making it if it is missing;
 // branches says whether it is going to have children.
 func (ix *Index[V]) makeChild(n *node[V], r role, text string, branches bool) *node[V] {
-	sum, table := n.hash(r, text), ix.table(r)
+	sum := n.hash(r, text)
+	table := ix.tables(r).make(sum)
 	if c := table.find(n, sum, text); c != nil {
 		return c
 	}
@@ -116,7 +117,7 @@ func (ix *Index[V]) makeChild(n *node[V], r role, text string, branches bool) *n
 	return c
 }
 
-func (ix *Index[V]) table(r role) *table[V] {
+func (ix *Index[V]) tables(r role) *tables[V] {
 	if r == whole {
 		return &ix.exact
 	}
@@ -128,10 +129,10 @@ func (ix *Index[V]) detach(n *node[V]) {
 	b := n.parent.branch.Load()
 	switch n.role() {
 	case whole:
-		ix.exact.remove(n, 0)
+		ix.exact.of(n.sum).remove(n, 0)
 	case edge, bucket:
 		b.discount(n)
-		ix.inner.remove(n, 0)
+		ix.inner.of(n.sum).remove(n, 0)
 	case link:
 		if n.isDeep() {
 			b.deep.Store(nil)

@@ -2,60 +2,56 @@ package destination
 
 import "sync/atomic"
 
-// list holds the values of one node, for readers as a chain of items, for Add and
-// Remove as a ring of entries beside it. Removing an item only bends the link that
-// leads to it: a look-up that stands on it goes on along the item's own link and
-// misses nothing that stays. With a chain, adding and removing take the same time
-// for one value as for a hundred thousand.
+// list holds the values of one node: for readers as a chain of items, for Add and
+// Remove with the way back. Removing an item only bends the link that leads to it: a
+// look-up that stands on it goes on along the item's own link and misses nothing that
+// stays. With a chain, adding and removing take the same time for one value as for a
+// hundred thousand.
 type list[V any] struct {
 	head atomic.Pointer[item[V]]
-	tail *Entry[V]
+	tail *item[V]
 }
 
 type item[V any] struct {
 	next  atomic.Pointer[item[V]]
+	prev  *item[V]
 	value V
 }
 
 // Entry is a value in an [Index], as [Index.Add] returned it. It belongs to that
 // index.
 type Entry[V any] struct {
-	node       *node[V] // nil once removed
-	item       *item[V] // apart, so that a kept entry keeps no removed items
-	prev, next *Entry[V]
+	node *node[V] // nil once removed
+	item *item[V] // apart, so that a kept entry keeps no removed items
 }
 
 func (l *list[V]) empty() bool { return l.head.Load() == nil }
 
 // push adds a value at the end, where look-ups under way still come by.
 func (n *node[V]) push(v V) *Entry[V] {
-	e := &Entry[V]{node: n, item: &item[V]{value: v}, prev: n.tail}
-	if e.prev != nil {
-		e.prev.next = e
-	}
-	n.tail = e
-	n.before(e).Store(e.item)
-	return e
+	i := &item[V]{prev: n.tail, value: v}
+	n.tail = i
+	n.before(i).Store(i)
+	return &Entry[V]{node: n, item: i}
 }
 
 // pull removes an entry of n.
 func (n *node[V]) pull(e *Entry[V]) {
-	n.before(e).Store(e.item.next.Load())
-	if e.prev != nil {
-		e.prev.next = e.next
-	}
-	if e.next != nil {
-		e.next.prev = e.prev
+	i := e.item
+	next := i.next.Load()
+	n.before(i).Store(next)
+	if next != nil {
+		next.prev = i.prev
 	} else {
-		n.tail = e.prev
+		n.tail = i.prev
 	}
 	*e = Entry[V]{}
 }
 
-// before returns the link that leads to e's item.
-func (l *list[V]) before(e *Entry[V]) *atomic.Pointer[item[V]] {
-	if e.prev == nil {
+// before returns the link that leads to i.
+func (l *list[V]) before(i *item[V]) *atomic.Pointer[item[V]] {
+	if i.prev == nil {
 		return &l.head
 	}
-	return &e.prev.item.next
+	return &i.prev.next
 }

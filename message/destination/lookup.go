@@ -9,15 +9,16 @@ import (
 // reaches the regexp package, which makes the compiler believe that all of walk
 // escapes, and the body would be allocated.
 type walk[V any] struct {
-	table *table[V]
+	inner *tables[V]
 	dest  string
 	sep   byte
 }
 
 func (ix *Index[V]) lookUp(dest string, yield func(V) bool) {
-	w := walk[V]{table: &ix.inner, dest: dest, sep: ix.sep.char()}
+	w := walk[V]{inner: &ix.inner, dest: dest, sep: ix.sep.char()}
 	none := &ix.roots[0]
-	if n := ix.exact.find(none, none.hash(whole, dest), dest); n != nil && !emit(n, yield) {
+	sum := none.hash(whole, dest)
+	if n := ix.exact.of(sum).find(none, sum, dest); n != nil && !emit(n, yield) {
 		return
 	}
 	rooted := rootedAt(dest, w.sep)
@@ -86,7 +87,7 @@ func (w *walk[V]) visitChildren(n *node[V], b *branch[V], at, from int, yield fu
 			break
 		}
 		prefix := text[:length]
-		c := w.table.find(n, n.hash(bucket, prefix), prefix)
+		c := w.find(n, bucket, prefix)
 		if c == nil {
 			continue
 		}
@@ -111,7 +112,13 @@ func (w *walk[V]) literal(n *node[V], b *branch[V], text string) *node[V] {
 			return nil
 		}
 	}
-	return w.table.find(n, n.hash(edge, text), text)
+	return w.find(n, edge, text)
+}
+
+// find returns the child of n that the tables hold, or nil.
+func (w *walk[V]) find(n *node[V], r role, text string) *node[V] {
+	sum := n.hash(r, text)
+	return w.inner.of(sum).find(n, sum, text)
 }
 
 // visitWild visits the children with wildcards that match a segment.

@@ -3,9 +3,36 @@ package destination
 import "sync/atomic"
 
 const (
-	slotBits  = 5
+	rootBits  = 8
+	rootCount = 1 << rootBits
+	slotBits  = 3
 	slotCount = 1 << slotBits
 )
+
+// tables is a table whose first level is wide, so that those below it are few levels
+// although they are narrow: wide ones that hold few nodes would be most of the memory
+// that an index takes. There is none until something is added.
+type tables[V any] struct {
+	root atomic.Pointer[[rootCount]table[V]]
+}
+
+// of returns the table for a sum, or nil. It looks at bits that the table itself does
+// not.
+func (ts *tables[V]) of(sum uint64) *table[V] {
+	root := ts.root.Load()
+	if root == nil {
+		return nil
+	}
+	return &root[sum>>(roleShift-rootBits)%rootCount]
+}
+
+// make is of for those who add.
+func (ts *tables[V]) make(sum uint64) *table[V] {
+	if ts.root.Load() == nil {
+		ts.root.Store(new([rootCount]table[V]))
+	}
+	return ts.of(sum)
+}
 
 // table is a hash trie of nodes, by node.sum. Add and Remove change single slots;
 // nothing is ever copied or rebuilt as it grows. A look-up reads without a lock.

@@ -26,7 +26,7 @@ func (c *Client) deliver(l *link, f frame.Frame) {
 	hand := true
 	switch {
 	case s.answers(m):
-		hand = c.answered(l, s, m.Header)
+		hand = s.place.answered(m.Header) // what is missing is told in its turn
 	case s.config.Ack == AckAuto:
 		s.passed(m.Header)
 	default:
@@ -47,20 +47,6 @@ func (c *Client) deliver(l *link, f frame.Frame) {
 func (s *Subscription) answers(m message.Raw) bool {
 	_, ok := m.Header.Lookup(message.HeaderRecovered)
 	return ok && s.config.Resume
-}
-
-// answered takes the answer. It reports whether messages are missing, which is told
-// in its turn. The lock is held, here and below.
-func (c *Client) answered(l *link, s *Subscription, h message.Header) (missed bool) {
-	if isAgain(h) {
-		return false
-	}
-	if h.Get(frame.HeaderAck) != "" { // nobody else acknowledges it; before 1.2 it has no name
-		d := &delivery{link: l, subscription: s, header: h}
-		c.expect(d)
-		c.settle(d, nil)
-	}
-	return s.place.answered(h)
 }
 
 // isAgain reports whether the server sends a message not for the first time.

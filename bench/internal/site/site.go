@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type Config struct {
 	// Interceptors is how many interceptors are mounted on Outbound. Zero means
 	// none.
 	Interceptors int `json:",omitempty"`
+	// Others is how many subscriptions to other destinations there are, each to one
+	// of its own, by sessions without a network. Zero means none.
+	Others int `json:",omitempty"`
 	// SendBuffer is the size of the sockets' send buffers in bytes. Zero means
 	// the system's, which is megabytes on the loopback interface.
 	SendBuffer int `json:",omitempty"`
@@ -100,6 +104,9 @@ func Start(c Config) (*Site, error) {
 	for range c.Interceptors {
 		s.Node.Outbound.Intercept(countBytes(new(atomic.Int64)))
 	}
+	if err := s.crowd(c.Others); err != nil {
+		return nil, err
+	}
 	s.Stomp = stompadapter.New(s.Node.Inbound, stompadapter.Config{
 		Transport:    transport.Config{MaxConnections: c.MaxConnections, WriteTimeout: c.WriteTimeout},
 		WebSocket:    transport.WebSocketConfig{Compression: c.Compression},
@@ -163,6 +170,32 @@ func (s *Site) Close() {
 	s.serving.Wait()
 	s.Node.Close()
 }
+
+// crowd makes subscriptions that nothing is published to.
+func (s *Site) crowd(n int) error {
+	const each = 100 // that a session has
+	var session *message.Session
+	for i := range n {
+		m := message.Raw{Kind: message.KindSubscribe, Subscription: strconv.Itoa(i), Destination: "/topic/others/" + strconv.Itoa(i)}
+		if i%each == 0 {
+			session = message.NewSession(nowhere{}, message.SessionInfo{})
+			if err := s.Node.Broker.Handle(context.Background(), message.Raw{Kind: message.KindConnect, Session: session}); err != nil {
+				return err
+			}
+		}
+		m.Session = session
+		if err := s.Node.Broker.Handle(context.Background(), m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nowhere is the sink of a session without a network.
+type nowhere struct{}
+
+func (nowhere) Deliver(context.Context, message.Raw) error { return nil }
+func (nowhere) Close(error)                                {}
 
 // countBytes is an interceptor that does a little work.
 func countBytes(total *atomic.Int64) message.RawInterceptor {

@@ -15,7 +15,7 @@ import (
 
 // A topic that keeps its last messages has them for clients that lose their
 // connection and come back.
-func Example_history() {
+func Example_resume() {
 	node := headrace.New(headrace.Config{Rules: []broker.Rule{{Prefix: "/topic/prices", History: broker.History{Messages: 100}}}})
 	defer node.Close()
 	stomp := stompadapter.New(node.Inbound, stompadapter.Config{})
