@@ -38,7 +38,8 @@ func TestStrangersAreRefused(t *testing.T) {
 	nobody := messagetest.Connect(t, node)
 	for _, c := range []*messagetest.Client{zoe, nobody} {
 		for _, destination := range []string{
-			"/topic/acme/whoami", "/topic/*/whoami", "/topic/**", "/topic/{t}/whoami", "/topic/acme", "/topic//acme", "/user/queue/x", "",
+			"/topic/acme/whoami", "/topic/*/whoami", "/topic/**", "/topic/{t}/whoami", "/topic/zenith", "/topic/zenithal/x",
+			"/topic//x", "/user/zenith/queue/x", "/user/queue/x", "/queue/zenith/x", "",
 		} {
 			if _, err := c.TrySubscribe(destination); err == nil || message.Public(err).Code != message.CodeDenied {
 				t.Errorf("subscribed to %s: %v", destination, err)
@@ -60,4 +61,16 @@ func TestTheGateLooksAtTheTenantOfTheMoment(t *testing.T) {
 		t.Fatal(err)
 	}
 	kim.Refute(t)
+}
+
+func TestTheProgramIsNoTenant(t *testing.T) {
+	node := newNode(t)
+	kim := messagetest.Connect(t, node, messagetest.Attribute("tenant", "acme"))
+	kim.Subscribe("/topic/acme/news")
+	if err := node.Handle(t.Context(), message.Raw{Destination: "/topic/acme/news", Payload: []byte("free beer")}); err != nil {
+		t.Error(err)
+	}
+	if got := messagetest.Payload[string](t, kim.Next(t)); got != "free beer" {
+		t.Errorf("got %q", got)
+	}
 }
