@@ -100,7 +100,7 @@ func TestExpireIsExact(t *testing.T) {
 		if err := errors.Join(g.says(message.KindSubscribe), deliver()); err != nil {
 			t.Errorf("1 ns before the end: %v", err)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		g.wantClosed(t, time.Minute)
 		handled := g.handled
 		for k := message.KindData; k <= message.KindError; k++ {

@@ -119,8 +119,10 @@ func TestRateLimitersAreApart(t *testing.T) {
 		return interceptor.RateLimit(interceptor.RateLimitConfig{Session: interceptor.Limits{Messages: rateOf(0.001, 1)}})
 	}
 	s := userSession(kim)
-	if passing(t, limit(), 3, message.Raw{Session: s}, message.CodeFull) != 1 || passing(t, limit(), 3, message.Raw{Session: s}, message.CodeFull) != 1 {
-		t.Error("a limiter counted another's messages")
+	for range 2 {
+		if n := passing(t, limit(), 3, message.Raw{Session: s}, message.CodeFull); n != 1 {
+			t.Errorf("%d passed, want 1: a limiter counted another's messages", n)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@
 //
 //	node.Inbound.Intercept(telemetry.Sessions(c), telemetry.TraceSendWith[[]byte](c))
 //	node.Router.Use(telemetry.TraceWith[[]byte](c))
-//	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](c), telemetry.TracePublish(c))
+//	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](c)) // and TracePublish(c) in Config.Publishing
 //	node.Outbound.Intercept(telemetry.TraceDelivery(c))
 //
 // Each is for one place: two of a kind around the same handler count twice.

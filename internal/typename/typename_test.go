@@ -11,10 +11,10 @@ import (
 
 type (
 	trade          struct{}
-	page[T any]    struct{ items []T }
+	page[T any]    struct{ _ []T }
 	pair[K, V any] struct {
-		key   K
-		value V
+		_ K
+		_ V
 	}
 )
 

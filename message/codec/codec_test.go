@@ -36,7 +36,7 @@ type (
 			By *Visit `json:"by"`
 		} `json:"stops"`
 		Closed *Closed
-		hidden int
+		_      int
 	}
 	// Closed is read by its own rules and speaks to the log only.
 	Closed int
