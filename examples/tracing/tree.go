@@ -79,7 +79,7 @@ func (t *Trace) add(s sdktrace.ReadOnlySpan, children map[trace.SpanID][]sdktrac
 func attributes(all []attribute.KeyValue) map[string]string {
 	texts := make(map[string]string, len(all))
 	for _, a := range all {
-		texts[string(a.Key)] = fmt.Sprintf("%.100s", a.Value.Emit())
+		texts[string(a.Key)] = fmt.Sprintf("%.100s", a.Value.String())
 	}
 	return texts
 }
