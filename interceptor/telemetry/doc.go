@@ -16,10 +16,13 @@
 //
 // and on the parts of a node, with one [Config]:
 //
+//	node := headrace.New(headrace.Config{
+//		Handling:   []message.RawInterceptor{telemetry.TraceWith[[]byte](c)},
+//		Publishing: []message.RawInterceptor{telemetry.TracePublish(c)},
+//		Gate:       []message.RawInterceptor{telemetry.TraceDelivery(c)},
+//	})
 //	node.Inbound.Intercept(telemetry.Sessions(c), telemetry.TraceSendWith[[]byte](c))
-//	node.Router.Use(telemetry.TraceWith[[]byte](c))
-//	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](c)) // and TracePublish(c) in Config.Publishing
-//	node.Outbound.Intercept(telemetry.TraceDelivery(c))
+//	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](c))
 //
 // Each is for one place: two of a kind around the same handler count twice.
 // Messages that go to an engine or come from one pass TraceSendWith and TraceWith
