@@ -36,7 +36,7 @@ func newNode(tracers trace.TracerProvider) *node {
 	n.Node = headrace.New(headrace.Config{
 		Handling:   []message.RawInterceptor{telemetry.TraceWith[[]byte](n.tracing)},
 		Publishing: []message.RawInterceptor{telemetry.TracePublish(n.tracing)},
-		Gate:       telemetry.TraceDelivery(n.tracing),
+		Gate:       []message.RawInterceptor{telemetry.TraceDelivery(n.tracing)},
 	})
 	n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](n.tracing))
 	n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](n.tracing))
