@@ -176,11 +176,11 @@ func (j *join) run(ctx context.Context, b *Memory) {
 		j.begun(errEnded)
 		return
 	}
+	defer j.begun(nil) // also when an interceptor ends the goroutine
 	if j.resume {
 		_ = b.delivery.to(ctx, j.reply) // it is counted
 	}
 	for _, m := range j.first {
 		b.store.hand(ctx, m, j.to)
 	}
-	j.begun(nil)
 }

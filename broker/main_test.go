@@ -20,7 +20,7 @@ type client struct {
 	all []message.Raw // not taken
 	err error
 
-	waiting atomic.Int64
+	waiting, asked atomic.Int64
 }
 
 func newClient(user string) *client {
@@ -43,7 +43,10 @@ func (c *client) Deliver(_ context.Context, m message.Raw) error {
 
 func (c *client) Close(error) {}
 
-func (c *client) Waiting() int { return int(c.waiting.Load()) }
+func (c *client) Waiting() int {
+	c.asked.Add(1)
+	return int(c.waiting.Load())
+}
 
 // take returns what was delivered since the last call, as
 // "subscription destination payload", sorted.

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type consumer struct {
 	left      bool       // it is served no more
 	under     letters    // way to it, in the order in which they were sent
 	rest      time.Time  // nothing is sent to it before
+	pause     time.Duration
 }
 
 // errGone says that a queue is dead: there may be another one.
@@ -143,7 +145,7 @@ func (q *queue) run() {
 	q.running = true
 	defer func() { q.running = false }() // also when an interceptor ends the goroutine
 	for l, c := q.next(); l != nil; l, c = q.next() {
-		q.delivered(l, c, q.deliver(l, c))
+		q.deliver(l, c)
 	}
 }
 
@@ -174,8 +176,12 @@ func (q *queue) next() (*letter, *consumer) {
 	return l, c
 }
 
-// pause is how long a queue waits for a client that has much to read still.
-const pause = 10 * time.Millisecond
+// How long a queue waits for a client that has much to read still: longer each time, for
+// a session may have a hundred of them.
+const (
+	minPause = 10 * time.Millisecond
+	maxPause = 320 * time.Millisecond
+)
 
 // choose returns the consumer whose turn it is among those who have room.
 func (q *queue) choose() *consumer {
@@ -186,8 +192,11 @@ func (q *queue) choose() *consumer {
 		case !c.rest.IsZero() && time.Now().Before(c.rest):
 			q.wakeAt(c.rest)
 		case c.session.Busy():
-			q.wakeAt(time.Now().Add(pause))
+			c.pause = min(max(2*c.pause, minPause), maxPause)
+			c.rest = time.Now().Add(c.pause)
+			q.wakeAt(c.rest)
 		default:
+			c.pause = 0
 			q.turn = at + 1
 			return c
 		}
@@ -196,12 +205,18 @@ func (q *queue) choose() *consumer {
 }
 
 // deliver sends l to c. It gives the lock away meanwhile.
-func (q *queue) deliver(l *letter, c *consumer) error {
+func (q *queue) deliver(l *letter, c *consumer) {
 	m, ctx := c.message(l), l.ctx
+	err := errEndedGoroutine
 	q.mu.Unlock()
-	defer q.mu.Lock()
-	return q.store.delivery.to(ctx, m)
+	defer func() {
+		q.mu.Lock()
+		q.delivered(l, c, err)
+	}()
+	err = q.store.delivery.to(ctx, m)
 }
+
+var errEndedGoroutine = errors.New("an interceptor of the way out ended the goroutine")
 
 // delivered does what follows from the outcome of a delivery.
 func (q *queue) delivered(l *letter, c *consumer, err error) {

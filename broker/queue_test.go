@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -557,10 +558,63 @@ func TestQueueOfAnAutoConsumerWaitsForTheClient(t *testing.T) {
 		o.sendAll("/queue/a", "1", "2")
 		time.Sleep(time.Minute)
 		wantGot(t, c)
+		if n := c.asked.Load(); n > 200 {
+			t.Errorf("looked after %d times in a minute", n)
+		}
+		c.waiting.Store(0)
+		time.Sleep(320 * time.Millisecond)
+		wantGot(t, c, "1", "2")
+		c.waiting.Store(1 << 20) // it is looked after sooner at first
+		o.sendAll("/queue/a", "3")
 		c.waiting.Store(0)
 		time.Sleep(10 * time.Millisecond)
-		wantGot(t, c, "1", "2")
+		wantGot(t, c, "3")
 	})
+}
+
+// A message is not lost with the goroutine that an interceptor ends, nor the answer to a
+// subscription.
+func TestQueueAfterAGoexit(t *testing.T) {
+	for _, mode := range []string{"", "client"} {
+		synctest.Test(t, func(t *testing.T) {
+			end := true
+			out := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+				if m.Kind == message.KindData && end {
+					end = false
+					runtime.Goexit()
+				}
+				return m.Session.Deliver(ctx, m)
+			})
+			b := broker.NewMemory(out, broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}, {Prefix: "/topic", Retain: true}}})
+			defer b.Close()
+			o := ops{t, b}
+			c := o.newClient()
+			o.consume(c, "1", mode)
+			go func() { _ = o.send("/queue/a", "x") }()
+			time.Sleep(time.Second)
+			wantGot(t, c, "x x2")
+			if mode != "" {
+				o.ack(c, "x")
+			}
+			if n := b.Stats().Bytes; n != 0 {
+				t.Errorf("%d bytes are left", n)
+			}
+
+			o.sendAll("/topic/a", "last")
+			end = true
+			told := 0
+			go func() {
+				m := message.Raw{Kind: message.KindSubscribe, Session: c.Session, Subscription: "2", Destination: "/topic/a"}
+				m.Done = message.NewCompletion(message.Stored, func(error) { told++ })
+				_ = o.do(m)
+			}()
+			synctest.Wait()
+			if told != 1 {
+				t.Errorf("the subscriber was told %d times", told)
+			}
+			o.must(o.disconnect(c))
+		})
+	}
 }
 
 // What the way out does with a delivery.
