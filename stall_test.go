@@ -48,9 +48,11 @@ var misdeeds = map[string]struct {
 func TestNothingStallsASession(t *testing.T) {
 	const n = 30
 	for mount, wire := range map[string]func(*headrace.Node, message.RawInterceptor){
-		"router": func(n *headrace.Node, i message.RawInterceptor) { n.Router.Use(i) },
-		"group":  func(n *headrace.Node, i message.RawInterceptor) {},
-		"route":  func(n *headrace.Node, i message.RawInterceptor) {},
+		"router":     func(n *headrace.Node, i message.RawInterceptor) { n.Router.Use(i) },
+		"group":      func(*headrace.Node, message.RawInterceptor) {}, // these are mounted below
+		"route":      func(*headrace.Node, message.RawInterceptor) {},
+		"Handling":   func(*headrace.Node, message.RawInterceptor) {},
+		"Publishing": func(*headrace.Node, message.RawInterceptor) {},
 		"subscriber of Inbound": func(n *headrace.Node, i message.RawInterceptor) {
 			n.Inbound.Subscribe(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil }), i)
 		},
@@ -58,14 +60,21 @@ func TestNothingStallsASession(t *testing.T) {
 	} {
 		for name, bad := range misdeeds {
 			t.Run(mount+" "+name, func(t *testing.T) {
-				node := headrace.New(headrace.Config{Logger: slog.New(slog.DiscardHandler)})
-				t.Cleanup(node.Close)
 				meddle := interceptor.Around(func(ctx context.Context, m message.Raw, next message.RawHandler) error {
 					if m.Kind == message.KindData && strings.HasPrefix(string(m.Payload), "bad") {
 						return bad.do(ctx, m, next)
 					}
 					return next.Handle(ctx, m)
 				})
+				config := headrace.Config{Logger: slog.New(slog.DiscardHandler)}
+				switch mount {
+				case "Handling":
+					config.Handling = []message.RawInterceptor{meddle}
+				case "Publishing":
+					config.Publishing = []message.RawInterceptor{meddle}
+				}
+				node := headrace.New(config)
+				t.Cleanup(node.Close)
 				wire(node, meddle)
 				group := node.Router.Group("")
 				var options []handler.Option
