@@ -384,7 +384,7 @@ func (w *world) drawWay(t *rapid.T) {
 	p.way = next
 	w.l.mu.Unlock()
 	if was == busy {
-		time.Sleep(10 * time.Millisecond) // it is noticed
+		time.Sleep(320 * time.Millisecond) // it is noticed
 	}
 }
 

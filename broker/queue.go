@@ -38,6 +38,7 @@ type queue struct {
 	running   bool        // somebody delivers
 	timer     *time.Timer // nil: none is set
 	wake      time.Time   // when it fires
+	pause     time.Duration
 }
 
 // consumer is a subscription that is served by a queue. What changes is under the
@@ -49,7 +50,6 @@ type consumer struct {
 	left      bool       // it is served no more
 	under     letters    // way to it, in the order in which they were sent
 	rest      time.Time  // nothing is sent to it before
-	pause     time.Duration
 }
 
 // errGone says that a queue is dead: there may be another one.
@@ -176,7 +176,7 @@ func (q *queue) next() (*letter, *consumer) {
 	return l, c
 }
 
-// How long a queue waits for a client that has much to read still: longer each time, for
+// How long a queue waits for clients that have much to read still: longer each time, for
 // a session may have a hundred of them.
 const (
 	minPause = 10 * time.Millisecond
@@ -185,6 +185,7 @@ const (
 
 // choose returns the consumer whose turn it is among those who have room.
 func (q *queue) choose() *consumer {
+	busy := false
 	for i := range q.consumers {
 		at := (q.turn + i) % len(q.consumers)
 		switch c := q.consumers[at]; {
@@ -192,14 +193,14 @@ func (q *queue) choose() *consumer {
 		case !c.rest.IsZero() && time.Now().Before(c.rest):
 			q.wakeAt(c.rest)
 		case c.session.Busy():
-			c.pause = min(max(2*c.pause, minPause), maxPause)
-			c.rest = time.Now().Add(c.pause)
-			q.wakeAt(c.rest)
+			busy = true
 		default:
-			c.pause = 0
-			q.turn = at + 1
+			q.turn, q.pause = at+1, 0
 			return c
 		}
+	}
+	if busy {
+		q.wakeAt(time.Now().Add(max(q.pause, minPause)))
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func (q *queue) tick() {
 	if q.timer != nil && !now.Before(q.wake) {
 		q.timer = nil
 	}
+	q.pause = min(max(2*q.pause, minPause), maxPause)
 	for l := q.later.first; l != nil && !l.due.After(now); l = q.later.first {
 		l.leave()
 		q.again.insert(l, bySeq)
