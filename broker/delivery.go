@@ -33,6 +33,23 @@ func (d *delivery) init(outbound message.RawHandler, events message.Handler[Even
 	d.idPrefix = strings.ToLower(rand.Text()[:8]) + "-"
 }
 
+// ackID returns what the n-th delivery to a session is acknowledged by. Those of
+// another broker are others: one session may have deliveries of several.
+func (d *delivery) ackID(n uint64) string {
+	var buf [32]byte
+	return string(strconv.AppendUint(append(buf[:0], d.idPrefix...), n, 36))
+}
+
+// ackNumber returns n of what ackID has made, or 0, which no delivery has.
+func (d *delivery) ackNumber(id string) uint64 {
+	digits, ok := strings.CutPrefix(id, d.idPrefix)
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.ParseUint(digits, 36, 64)
+	return n
+}
+
 // prepare returns the message that all subscriptions of one publication share:
 // the id is set once, so that they share one header too.
 func (d *delivery) prepare(m message.Raw) message.Raw {

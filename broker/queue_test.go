@@ -711,6 +711,13 @@ func TestMemoryRefusesWhatItDoesNotDo(t *testing.T) {
 		wantCode(t, o.do(message.Raw{Kind: message.KindSubscribe, Session: c.Session, Subscription: "1", Destination: "/topic/a",
 			Header: message.Header{}.With(message.HeaderSelector, "a = 1")}), message.CodeInvalid)
 		wantCode(t, o.do(message.Raw{Destination: "/topic/a", Header: message.Header{}.With(message.HeaderTransaction, "t")}), message.CodeInvalid)
+		o.must(o.subscribeAs(c, "acks", "/topic/a", "client"))
+		o.must(o.send("/topic/a", "x"))
+		for _, k := range []message.Kind{message.KindAck, message.KindNack} { // nothing of a transaction takes effect before its COMMIT
+			h := message.Header{}.With(message.HeaderAck, c.ackOf("x")).With(message.HeaderTransaction, "t")
+			wantCode(t, o.do(message.Raw{Kind: k, Session: c.Session, Header: h}), message.CodeInvalid)
+		}
+		o.ack(c, "x")
 		for _, dest := range []string{"/queue/*", "/queue/a/**", "/queue/{x}", "/topic/secret/*", "/topic/**", "/**", "/*/secret", "/topic/s?cret/a", "/topic/{x}/a"} {
 			wantCode(t, o.subscribeAs(c, "1", dest, ""), message.CodeDenied)
 		}
@@ -769,5 +776,32 @@ func TestQueueLetsARefusedConsumerRest(t *testing.T) {
 		if s := b.Stats(); s.DeadLetters != 0 {
 			t.Errorf("stats %+v", s)
 		}
+	})
+}
+
+// What one broker delivered another does not take for its own, although both count what
+// they deliver to a session: an adapter has one name space for what is acknowledged.
+func TestAcksAreTheBrokersOwn(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		users := broker.NewUsers(outbound, broker.UsersConfig{})
+		defer users.Stop()
+		c, of := o.newClient(), ops{t, users}
+		of.connect(c)
+		o.consume(c, "1", "client")
+		o.must(of.subscribeAs(c, "2", "/user/queue/b", "client"))
+		o.sendAll("/queue/a", "the broker's")
+		o.must(of.send("/user/"+c.ID()+"/queue/b", "the user's"))
+		for _, k := range []message.Kind{message.KindAck, message.KindNack} {
+			if err := o.acknowledge(k, c, "the user's"); err != broker.ErrUnknownAck {
+				t.Errorf("the broker settles what is the user's: %v", err)
+			}
+			if err := of.acknowledge(k, c, "the broker's"); err != broker.ErrUnknownAck {
+				t.Errorf("users settle what is the broker's: %v", err)
+			}
+		}
+		o.ack(c, "the broker's")
+		h := message.Header{}.With(message.HeaderAck, c.ackOf("the user's"))
+		wantCode(t, of.do(message.Raw{Kind: message.KindAck, Session: c.Session, Header: h.With(message.HeaderTransaction, "t")}), message.CodeInvalid)
+		of.ack(c, "the user's")
 	})
 }
