@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -804,4 +805,59 @@ func TestAcksAreTheBrokersOwn(t *testing.T) {
 		wantCode(t, of.do(message.Raw{Kind: message.KindAck, Session: c.Session, Header: h.With(message.HeaderTransaction, "t")}), message.CodeInvalid)
 		of.ack(c, "the user's")
 	})
+}
+
+// Who learns how a message ended may send the next one at once, to the same queue.
+func TestQueueTellsWithoutItsLock(t *testing.T) {
+	queues(t, broker.Rule{Receipts: message.Handled, Acks: broker.Acks{MaxDeliveries: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "client")
+		send := func(payload, next string) {
+			m := message.Raw{Destination: "/queue/a", Payload: []byte(payload)}
+			m.Done = message.NewCompletion(message.Handled, func(error) { _ = o.send("/queue/a", next) })
+			m.Done.Release(o.do(m))
+		}
+		send("1", "after 1")
+		o.ack(c, "1")
+		send("2", "after 2")
+		o.nack(c, "2")
+		wantGot(t, c, "1", "after 1", "2", "after 2")
+		send("3", "after 3")
+		b.Close()
+	})
+}
+
+// An interceptor that ends the goroutine, as the Fatal of a test does, costs a delivery
+// and no message.
+func TestQueueSurvivesGoexit(t *testing.T) {
+	for _, mode := range []string{"auto", "client"} {
+		t.Run(mode, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exits := 1
+				b := broker.NewMemory(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+					if m.Kind == message.KindData && exits > 0 {
+						exits--
+						runtime.Goexit()
+					}
+					return m.Session.Deliver(ctx, m)
+				}), broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
+				defer b.Close()
+				o := ops{t, b}
+				c := o.newClient()
+				o.consume(c, "1", mode)
+				go o.sendAll("/queue/a", "1")
+				synctest.Wait()
+				o.sendAll("/queue/a", "2")
+				time.Sleep(2 * time.Second)
+				wantGot(t, c, "1 x2", "2")
+				if mode == "client" {
+					o.ack(c, "1")
+					o.ack(c, "2")
+				}
+				if s := b.Stats(); s.Bytes != 0 {
+					t.Errorf("%d bytes are left", s.Bytes)
+				}
+			})
+		})
+	}
 }
