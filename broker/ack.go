@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/headrace/headrace/message"
@@ -142,11 +141,11 @@ func (u *unsettled) hasEnded() bool {
 // find returns the delivery that m settles: by its id, or, where the client knows
 // no ids, by the message's, and the subscription if m names one. If there is none,
 // late says whether there was.
-func (u *unsettled) find(m message.Raw) (d delivered, ack uint64, late bool) {
+func (u *unsettled) find(m message.Raw, by *delivery) (d delivered, ack uint64, late bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if id, ok := m.Header.Lookup(message.HeaderAck); ok {
-		ack, _ = strconv.ParseUint(id, 36, 64) // no delivery has 0
+		ack = by.ackNumber(id)
 		if d = u.open[ack]; d.letter == nil {
 			late = slices.ContainsFunc(u.expired, func(e expired) bool { return e.ack == ack })
 		}
@@ -162,10 +161,10 @@ func (u *unsettled) find(m message.Raw) (d delivered, ack uint64, late bool) {
 	return delivered{}, 0, late
 }
 
-// settle does what a KindAck or KindNack asks for. One that comes after the
+// settle does what a KindAck or KindNack asks for, of what was delivered by one broker. One that comes after the
 // deadline is no error: the message is on its way to somebody else.
-func (u *unsettled) settle(m message.Raw) error {
-	d, ack, late := u.find(m)
+func (u *unsettled) settle(m message.Raw, by *delivery) error {
+	d, ack, late := u.find(m, by)
 	if d.letter == nil {
 		if late {
 			return nil

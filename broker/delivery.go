@@ -18,7 +18,8 @@ type delivery struct {
 	outbound  message.RawHandler
 	events    message.Handler[Event]
 	logger    *slog.Logger
-	idPrefix  string
+	idPrefix  string // of messages
+	ackPrefix string // of what deliveries are acknowledged by
 	lastID    atomic.Uint64
 	published atomic.Uint64
 	delivered atomic.Uint64
@@ -30,7 +31,25 @@ func (d *delivery) init(outbound message.RawHandler, events message.Handler[Even
 		panic("broker: the outbound handler is nil")
 	}
 	d.outbound, d.events, d.logger = outbound, events, logger
-	d.idPrefix = strings.ToLower(rand.Text()[:8]) + "-"
+	name := strings.ToLower(rand.Text()[:8])
+	d.idPrefix, d.ackPrefix = name+"-", name+"."
+}
+
+// ackID returns what the n-th delivery to a session is acknowledged by. Those of
+// another broker are others: one session may have deliveries of several.
+func (d *delivery) ackID(n uint64) string {
+	var buf [32]byte
+	return string(strconv.AppendUint(append(buf[:0], d.ackPrefix...), n, 36))
+}
+
+// ackNumber returns n of what ackID has made, or 0, which no delivery has.
+func (d *delivery) ackNumber(id string) uint64 {
+	digits, ok := strings.CutPrefix(id, d.ackPrefix)
+	if !ok {
+		return 0
+	}
+	n, _ := strconv.ParseUint(digits, 36, 64)
+	return n
 }
 
 // prepare returns the message that all subscriptions of one publication share:

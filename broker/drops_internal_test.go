@@ -22,7 +22,7 @@ func TestDrops(t *testing.T) {
 	}{
 		"dead": {Rule{Mode: Queue, Acks: acks}, func(do func(message.Raw) error, b *Memory) {
 			_ = do(message.Raw{Payload: []byte("x")})
-			_ = do(message.Raw{Kind: message.KindNack, Header: message.Header{}.With(message.HeaderAck, "1")})
+			_ = do(message.Raw{Kind: message.KindNack, Header: message.Header{}.With(message.HeaderAck, b.delivery.ackID(1))})
 		}},
 		"gone": {Rule{}, func(do func(message.Raw) error, b *Memory) {
 			_ = do(message.Raw{Payload: []byte("x")})
@@ -40,7 +40,7 @@ func TestDrops(t *testing.T) {
 		}},
 		"unkept": {Rule{Retain: true, History: History{Bytes: 1000}}, func(do func(message.Raw) error, b *Memory) {
 			_ = do(message.Raw{Payload: []byte(strings.Repeat("x", 1000))})
-			_ = do(message.Raw{Kind: message.KindAck, Header: message.Header{}.With(message.HeaderAck, "1")})
+			_ = do(message.Raw{Kind: message.KindAck, Header: message.Header{}.With(message.HeaderAck, b.delivery.ackID(1))})
 		}},
 	}
 	for _, name := range dropNames {

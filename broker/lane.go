@@ -272,7 +272,7 @@ const idleTime = time.Minute
 // endIfIdle ends a lane that keeps nothing and has nothing to do. One in which
 // somebody knows a place stays a while for him.
 func (l *lane) endIfIdle() {
-	if l.kept.n > 0 || l.running || l.done < len(l.steps) || l.idle {
+	if l.dead || l.kept.n > 0 || l.running || l.done < len(l.steps) || l.idle {
 		return
 	}
 	if l.idle = l.told && l.broker.lanes.stay(); !l.idle {

@@ -152,12 +152,15 @@ func (b *Memory) enqueue(ctx context.Context, m message.Raw, rule *Rule) error {
 }
 
 func (b *Memory) settle(m message.Raw) error {
+	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
+		return errTransaction
+	}
 	c := b.client(m.Session)
 	if c == nil {
 		return errNotConnected
 	}
 	if u := c.acks(); u != nil {
-		return u.settle(m)
+		return u.settle(m, &b.delivery)
 	}
 	return ErrUnknownAck
 }

@@ -86,7 +86,7 @@ func TestLatePublish(t *testing.T) {
 		handle(message.Raw{Kind: message.KindUnsubscribe, Session: s, Subscription: "1"})
 		b.store.post(t.Context(), message.Raw{Destination: "/topic/a"}, found)
 	}
-	handle(message.Raw{Kind: message.KindAck, Session: s, Header: message.Header{}.With(message.HeaderAck, "1")})
+	handle(message.Raw{Kind: message.KindAck, Session: s, Header: message.Header{}.With(message.HeaderAck, b.delivery.ackID(1))})
 	if stats := b.Stats(); stats.Bytes != 0 || stats.Queues != 0 || s.Reason() != nil {
 		t.Errorf("stats %+v, want nothing left", stats)
 	}

@@ -33,12 +33,26 @@ type queue struct {
 	again     letters     // to be delivered again
 	later     letters     // the same, when they are due
 	doomed    []*letter   // dead letters that are to be sent
+	ended     []ending    // that are to be told
 	n, bytes  int         // all that is not settled
 	last      uint64      // number that was given out
 	running   bool        // somebody delivers
 	timer     *time.Timer // nil: none is set
 	wake      time.Time   // when it fires
 	pause     time.Duration
+}
+
+// ending is what the sender of a message that has ended is told. That is done without
+// the lock: he may send the next one at once.
+type ending struct {
+	done *message.Completion
+	err  error
+}
+
+func tellAll(es []ending) {
+	for _, e := range es {
+		e.done.Release(e.err)
+	}
 }
 
 // consumer is a subscription that is served by a queue. What changes is under the
@@ -149,6 +163,9 @@ func (q *queue) run() {
 	}
 }
 
+// errExited is the outcome of a delivery that did not return.
+var errExited = errors.New("an interceptor of the way out ended the goroutine")
+
 // next takes out what is to be delivered, and to whom, or returns nil.
 func (q *queue) next() (*letter, *consumer) {
 	l := q.again.first
@@ -207,17 +224,17 @@ func (q *queue) choose() *consumer {
 
 // deliver sends l to c. It gives the lock away meanwhile.
 func (q *queue) deliver(l *letter, c *consumer) {
-	m, ctx := c.message(l), l.ctx
-	err := errEndedGoroutine
+	m, ctx, ended := c.message(l), l.ctx, q.ended
+	q.ended = nil
+	err := errExited
 	q.mu.Unlock()
 	defer func() {
 		q.mu.Lock()
 		q.delivered(l, c, err)
 	}()
+	tellAll(ended)
 	err = q.store.delivery.to(ctx, m)
 }
-
-var errEndedGoroutine = errors.New("an interceptor of the way out ended the goroutine")
 
 // delivered does what follows from the outcome of a delivery.
 func (q *queue) delivered(l *letter, c *consumer, err error) {
@@ -288,18 +305,21 @@ func (q *queue) settled(l *letter, err error) {
 	q.n--
 	q.bytes -= l.size
 	q.store.release(l.size)
-	l.m.Done.Release(err)
+	if l.m.Done != nil {
+		q.ended = append(q.ended, ending{l.m.Done, err})
+	}
 }
 
-// unlock ends what began with the lock: dead letters are sent, and a queue that is
-// of no use any more goes.
+// unlock ends what began with the lock: senders are told, dead letters are sent, and a
+// queue that is of no use any more goes.
 func (q *queue) unlock() {
-	doomed := q.doomed
-	q.doomed = nil
+	doomed, ended := q.doomed, q.ended
+	q.doomed, q.ended = nil, nil
 	if q.n == 0 && len(q.consumers) == 0 && !q.running && !q.dead {
 		q.end()
 	}
 	q.mu.Unlock()
+	tellAll(ended)
 	for _, l := range doomed {
 		q.store.bury(l)
 	}

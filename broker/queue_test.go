@@ -765,6 +765,13 @@ func TestMemoryRefusesWhatItDoesNotDo(t *testing.T) {
 		wantCode(t, o.do(message.Raw{Kind: message.KindSubscribe, Session: c.Session, Subscription: "1", Destination: "/topic/a",
 			Header: message.Header{}.With(message.HeaderSelector, "a = 1")}), message.CodeInvalid)
 		wantCode(t, o.do(message.Raw{Destination: "/topic/a", Header: message.Header{}.With(message.HeaderTransaction, "t")}), message.CodeInvalid)
+		o.must(o.subscribeAs(c, "acks", "/topic/a", "client"))
+		o.must(o.send("/topic/a", "x"))
+		for _, k := range []message.Kind{message.KindAck, message.KindNack} { // nothing of a transaction takes effect before its COMMIT
+			h := message.Header{}.With(message.HeaderAck, c.ackOf("x")).With(message.HeaderTransaction, "t")
+			wantCode(t, o.do(message.Raw{Kind: k, Session: c.Session, Header: h}), message.CodeInvalid)
+		}
+		o.ack(c, "x")
 		for _, dest := range []string{"/queue/*", "/queue/a/**", "/queue/{x}", "/topic/secret/*", "/topic/**", "/**", "/*/secret", "/topic/s?cret/a", "/topic/{x}/a"} {
 			wantCode(t, o.subscribeAs(c, "1", dest, ""), message.CodeDenied)
 		}
@@ -824,4 +831,86 @@ func TestQueueLetsARefusedConsumerRest(t *testing.T) {
 			t.Errorf("stats %+v", s)
 		}
 	})
+}
+
+// What one broker delivered another does not take for its own, although both count what
+// they deliver to a session: an adapter has one name space for what is acknowledged.
+func TestAcksAreTheBrokersOwn(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, b *broker.Memory) {
+		users := broker.NewUsers(outbound, broker.UsersConfig{})
+		defer users.Stop()
+		c, of := o.newClient(), ops{t, users}
+		of.connect(c)
+		o.consume(c, "1", "client")
+		o.must(of.subscribeAs(c, "2", "/user/queue/b", "client"))
+		o.sendAll("/queue/a", "the broker's")
+		o.must(of.send("/user/"+c.ID()+"/queue/b", "the user's"))
+		for _, k := range []message.Kind{message.KindAck, message.KindNack} {
+			if err := o.acknowledge(k, c, "the user's"); err != broker.ErrUnknownAck {
+				t.Errorf("the broker settles what is the user's: %v", err)
+			}
+			if err := of.acknowledge(k, c, "the broker's"); err != broker.ErrUnknownAck {
+				t.Errorf("users settle what is the broker's: %v", err)
+			}
+		}
+		o.ack(c, "the broker's")
+		h := message.Header{}.With(message.HeaderAck, c.ackOf("the user's"))
+		wantCode(t, of.do(message.Raw{Kind: message.KindAck, Session: c.Session, Header: h.With(message.HeaderTransaction, "t")}), message.CodeInvalid)
+		of.ack(c, "the user's")
+	})
+}
+
+// Who learns how a message ended may send the next one at once, to the same queue.
+func TestQueueTellsWithoutItsLock(t *testing.T) {
+	queues(t, broker.Rule{Receipts: message.Handled, Acks: broker.Acks{MaxDeliveries: 1}}, func(t *testing.T, o ops, b *broker.Memory) {
+		c := o.newClient()
+		o.consume(c, "1", "client")
+		send := func(payload, next string) {
+			m := message.Raw{Destination: "/queue/a", Payload: []byte(payload)}
+			m.Done = message.NewCompletion(message.Handled, func(error) { _ = o.send("/queue/a", next) })
+			m.Done.Release(o.do(m))
+		}
+		send("1", "after 1")
+		o.ack(c, "1")
+		send("2", "after 2")
+		o.nack(c, "2")
+		wantGot(t, c, "1", "after 1", "2", "after 2")
+		send("3", "after 3")
+		b.Close()
+	})
+}
+
+// An interceptor that ends the goroutine, as the Fatal of a test does, costs a delivery
+// and no message.
+func TestQueueSurvivesGoexit(t *testing.T) {
+	for _, mode := range []string{"auto", "client"} {
+		t.Run(mode, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				exits := 1
+				b := broker.NewMemory(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+					if m.Kind == message.KindData && exits > 0 {
+						exits--
+						runtime.Goexit()
+					}
+					return m.Session.Deliver(ctx, m)
+				}), broker.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
+				defer b.Close()
+				o := ops{t, b}
+				c := o.newClient()
+				o.consume(c, "1", mode)
+				go o.sendAll("/queue/a", "1")
+				synctest.Wait()
+				o.sendAll("/queue/a", "2")
+				time.Sleep(2 * time.Second)
+				wantGot(t, c, "1 x2", "2")
+				if mode == "client" {
+					o.ack(c, "1")
+					o.ack(c, "2")
+				}
+				if s := b.Stats(); s.Bytes != 0 {
+					t.Errorf("%d bytes are left", s.Bytes)
+				}
+			})
+		})
+	}
 }

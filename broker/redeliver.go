@@ -158,7 +158,7 @@ func (q *queue) end() {
 // close gives up everything.
 func (q *queue) close() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
+	defer q.unlock()
 	if q.dead {
 		return
 	}

@@ -32,8 +32,9 @@ type Rule struct {
 	// Mode says who gets a message. Zero means [Topic].
 	Mode Mode
 	// NoPatterns refuses subscriptions with wildcards that could match a
-	// destination of the rule. Zero means that they are allowed; those of a
-	// [Queue] never are.
+	// destination of the rule. Zero means that they are allowed. Below the prefix of
+	// a [Queue] they never are, and those that reach into it from outside, such as
+	// "/**", get nothing of its messages.
 	NoPatterns bool
 	// Acks says how deliveries are acknowledged, where a subscription asks for it.
 	Acks Acks
@@ -72,7 +73,8 @@ type Acks struct {
 	// MaxBackoff bounds the time. Zero means 30 s.
 	MaxBackoff time.Duration
 	// DeadLetter is the destination of dead letters. Empty means that they are
-	// counted, logged and dropped.
+	// counted, logged and dropped, as are those of that destination itself. Rules
+	// whose dead letters go round in a circle panic.
 	DeadLetter string
 }
 
@@ -150,7 +152,25 @@ func newRules(sep destination.Separator, all []Rule) rules {
 		rs.all = append(rs.all, &r)
 	}
 	slices.SortStableFunc(rs.all, func(a, b *Rule) int { return cmp.Compare(len(b.Prefix), len(a.Prefix)) })
+	rs.checkDeadLetters()
 	return rs
+}
+
+// checkDeadLetters panics if dead letters go round for ever.
+func (rs *rules) checkDeadLetters() {
+	for _, r := range rs.all {
+		at := r.Acks.DeadLetter
+		for steps := 0; at != ""; steps++ {
+			next := rs.of(at).Acks.DeadLetter
+			if next == at { // there they are dropped
+				break
+			}
+			if steps > len(rs.all) {
+				panic("broker: the dead letters of " + strconv.Quote(r.Prefix) + " go round in a circle")
+			}
+			at = next
+		}
+	}
 }
 
 // of returns the rule of a destination.

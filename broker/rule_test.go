@@ -17,6 +17,7 @@ func TestRulesPanic(t *testing.T) {
 		{[]broker.Rule{{Prefix: "/a"}, {Prefix: "/a/"}}, "two rules for /a"},
 		{[]broker.Rule{{Prefix: "/a", Mode: broker.Queue, Retain: true}}, `the queues of "/a" keep no history`},
 		{[]broker.Rule{{Prefix: "/a", Mode: broker.Queue, History: broker.History{Messages: 1}}}, `the queues of "/a" keep no history`},
+		{[]broker.Rule{{Prefix: "/a", Acks: broker.Acks{DeadLetter: "/b/x"}}, {Prefix: "/b", Acks: broker.Acks{DeadLetter: "/a/x"}}}, `dead letters of "/a" go round in a circle`},
 		{[]broker.Rule{{Acks: broker.Acks{Prefetch: -1}}}, `a bound of "" is negative`},
 		{[]broker.Rule{{Backlog: broker.Backlog{Messages: -1}}}, `a bound of "" is negative`},
 		{[]broker.Rule{{Backlog: broker.Backlog{Bytes: -1}}}, `a bound of "" is negative`},
@@ -35,4 +36,13 @@ func TestRulesPanic(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Dead letters of a place for dead letters have none: that is no circle.
+func TestRulesMayHaveOnePlaceForDeadLetters(t *testing.T) {
+	rules := []broker.Rule{
+		{Acks: broker.Acks{DeadLetter: "/queue/dead"}},
+		{Prefix: "/topic", Acks: broker.Acks{DeadLetter: "/queue/first"}},
+	}
+	broker.NewMemory(outbound, broker.Config{Rules: rules}).Close()
 }

@@ -197,7 +197,7 @@ func (c *consumer) message(l *letter) message.Raw {
 	var fields [2]message.Field
 	more := fields[:0]
 	if l.ack != 0 {
-		more = append(more, message.Field{Name: message.HeaderAck, Value: strconv.FormatUint(l.ack, 36)})
+		more = append(more, message.Field{Name: message.HeaderAck, Value: l.queue.store.delivery.ackID(l.ack)})
 	}
 	if l.deliveries > 1 {
 		more = append(more, message.Field{Name: message.HeaderDeliveries, Value: strconv.Itoa(l.deliveries)})

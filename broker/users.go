@@ -222,6 +222,9 @@ func (u *Users) keep(m message.Raw, dest string, mode ackMode) error {
 }
 
 func (u *Users) settle(m message.Raw) error {
+	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
+		return errTransaction
+	}
 	u.mu.RLock()
 	us := u.sessions[m.Session.ID()]
 	var unsettled *unsettled
@@ -235,7 +238,7 @@ func (u *Users) settle(m message.Raw) error {
 	case unsettled == nil:
 		return ErrUnknownAck
 	}
-	return unsettled.settle(m)
+	return unsettled.settle(m, &u.delivery)
 }
 
 func (u *Users) unsubscribe(ctx context.Context, m message.Raw) {

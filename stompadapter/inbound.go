@@ -34,6 +34,32 @@ func without(h message.Header, own []string, may func(name string) bool) message
 	return message.NewHeader(fields...)
 }
 
+// spare is how much of a frame's head may stay with what goes on of it.
+const spare = 256
+
+// compact gives m memory of its own where much of its frame's head does not go on. All
+// headers of a frame share one string, and a broker that keeps the message counts what
+// the message has, not what it came with.
+func compact(m message.Raw, head message.Header) message.Raw {
+	if size(head)-size(m.Header)-len(m.Destination) <= spare {
+		return m
+	}
+	fields := make([]message.Field, 0, m.Header.Len())
+	for name, value := range m.Header.All() {
+		fields = append(fields, message.Field{Name: strings.Clone(name), Value: strings.Clone(value)})
+	}
+	m.Destination, m.Header = strings.Clone(m.Destination), message.NewHeader(fields...)
+	return m
+}
+
+// size is how many bytes the names and values of h have.
+func size(h message.Header) (n int) {
+	for name, value := range h.All() {
+		n += len(name) + len(value)
+	}
+	return n
+}
+
 // translate makes a message of a client's frame.
 func (d *dialect) translate(f frame.Frame) (message.Raw, error) {
 	switch f.Command {
@@ -43,7 +69,8 @@ func (d *dialect) translate(f frame.Frame) (message.Raw, error) {
 		return message.Raw{Kind: message.KindDisconnect}, nil
 	case frame.Send:
 		destination, err := require(f, frame.HeaderDestination)
-		return message.Raw{Destination: destination, Header: from(message.KindData, f.Header, sendOwn), Payload: f.Body}, err
+		m := message.Raw{Destination: destination, Header: from(message.KindData, f.Header, sendOwn), Payload: f.Body}
+		return compact(m, f.Header), err
 	case frame.Subscribe:
 		return d.subscribe(f)
 	case frame.Unsubscribe:

@@ -248,3 +248,34 @@ func TestSec_S36_Subscriptions(t *testing.T) {
 	}
 	c.wantEOF()
 }
+
+// What a broker keeps of a SEND takes as much memory as it counts: not that of the headers
+// which came with it and did not go on.
+func TestSec_S36_HeadsAreNotKept(t *testing.T) {
+	const n = 500
+	memory := broker.NewMemory(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+		return m.Session.Deliver(ctx, m)
+	}), broker.Config{Rules: []broker.Rule{{Mode: broker.Queue}}})
+	defer memory.Close()
+	f := fortify(t, memory, stompadapter.Config{})
+	a := f.stream()
+	fmt.Fprint(a, connect12)
+	head := "SEND\ndestination:/queue/a\na:b\n" + strings.Repeat("hr-a:"+strings.Repeat("x", 3800)+"\n", 4)
+	before := heapAfterGC()
+	for range n - 1 {
+		fmt.Fprint(a, head, "\nx\x00")
+	}
+	fmt.Fprint(a, head, "receipt:last\n\nx\x00")
+	for got := ""; !strings.Contains(got, "receipt-id:last"); {
+		var p [1000]byte
+		k, err := a.Read(p[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += string(p[:k])
+	}
+	grown, counted := heapAfterGC()-before, memory.Stats().Bytes
+	if counted < n || grown > 2*counted+256<<10 {
+		t.Errorf("%d octets are kept, %d counted", grown, counted)
+	}
+}
