@@ -63,6 +63,8 @@ func TestSecure(t *testing.T) {
 	if said := ask[string](bob, `document.querySelector("#workshop ol").innerText`); said != "" {
 		t.Errorf("who is logged out still sees %q", said)
 	}
+	ann.until("the session outlasts its first token", 2*patience, `() => Number(document.getElementById("left").innerText.match(/\d+/)) < 4
+		&& document.getElementById("who").innerText.startsWith("ann") && document.querySelector("#workshop h2").innerText.includes("inside")`)
 	for _, p := range tabs {
 		fits(p, 390, 844)
 		fits(p, 1280, 900)

@@ -206,6 +206,9 @@ func TestExpiry(t *testing.T) {
 		if err := ann.Session().Reason(); err == nil || message.Public(err).Message != "the credentials have expired" {
 			t.Error("the session ended with", err)
 		}
+		if err := ann.TrySend("/app/room/garden", "late"); err == nil || message.Public(err).Code != message.CodeUnauthenticated {
+			t.Error("said after the end:", err)
+		}
 		if err := nobody.Session().Reason(); err != nil {
 			t.Error("nobody's session ended:", err)
 		}
