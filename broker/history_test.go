@@ -199,6 +199,31 @@ func TestHistoryEnds(t *testing.T) {
 	})
 }
 
+// Each message goes when it is old enough itself.
+func TestHistoryAges(t *testing.T) {
+	kept(t, broker.Rule{History: broker.History{Messages: 10, Age: time.Minute}}, func(t *testing.T, o ops, b *broker.Memory) {
+		o.sendAll("/topic/a", "1")
+		one := b.Stats().Bytes
+		want := func(messages int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := b.Stats().Bytes; got != messages*one {
+				t.Errorf("%d bytes are kept, want %d messages of %d", got, messages, one)
+			}
+		}
+		time.Sleep(40 * time.Second)
+		o.sendAll("/topic/a", "2")
+		time.Sleep(20*time.Second - time.Nanosecond)
+		want(2)
+		time.Sleep(time.Nanosecond)
+		want(1)
+		time.Sleep(40*time.Second - time.Nanosecond)
+		want(1)
+		time.Sleep(time.Nanosecond)
+		want(0)
+	})
+}
+
 func TestRetain(t *testing.T) {
 	for name, rule := range map[string]broker.Rule{
 		"alone":          {Retain: true},
