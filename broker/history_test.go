@@ -111,6 +111,11 @@ func TestResume(t *testing.T) {
 				}
 				o.sendAll("/topic/a", "live")
 				wantGot(t, again, "live")
+				for _, m := range again.all {
+					if m.Kind == message.KindData && m.Destination != "/topic/a" {
+						t.Errorf("%q comes from %q", m.Payload, m.Destination)
+					}
+				}
 			})
 		})
 	}
