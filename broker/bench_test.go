@@ -77,7 +77,7 @@ var shapes = []struct {
 // others: at most 1.15 times. It is the time of one goroutine, per delivery;
 // bench/fanout measures the CPU of a server.
 func BenchmarkPublishAmongOthersRatio(b *testing.B) {
-	const subscribers, publications = 1_000, 200
+	const subscribers, publications = 1_000, 20
 	publish := func(others int) func() {
 		c := newThrong(b, subscribers)
 		for _, s := range c.subscriptions(others, shapes[0].dest) {
@@ -95,7 +95,7 @@ func BenchmarkPublishAmongOthersRatio(b *testing.B) {
 	}
 	among, alone := publish(100_000), publish(0)
 	for b.Loop() {
-		fmt.Println(pairs.Compare("publish, 100,000 others / none", 20, subscribers*publications, among, alone))
+		fmt.Println(pairs.Compare("publish, 100,000 others / none", 200, subscribers*publications, among, alone))
 	}
 }
 
@@ -175,7 +175,7 @@ func live() int64 {
 // BenchmarkHistory compares a publication that is kept with one that is not: at most
 // 150 ns and 1 allocation more.
 func BenchmarkHistory(b *testing.B) {
-	const publications = 20_000
+	const publications = 2_000
 	payload := make([]byte, 128)
 	publish := func(subscribers int, rules ...broker.Rule) func() {
 		c := newThrong(b, subscribers, rules...)
@@ -193,7 +193,7 @@ func BenchmarkHistory(b *testing.B) {
 			with := publish(subscribers, broker.Rule{Prefix: "/topic", History: broker.History{Messages: 1_000}})
 			without := publish(subscribers)
 			for b.Loop() {
-				r := pairs.Compare("with history / without", 20, publications, with, without)
+				r := pairs.Compare("with history / without", 500, publications, with, without)
 				fmt.Println(r)
 				b.ReportMetric(float64(r.A-r.B), "ns-more")
 			}

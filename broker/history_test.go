@@ -111,6 +111,11 @@ func TestResume(t *testing.T) {
 				}
 				o.sendAll("/topic/a", "live")
 				wantGot(t, again, "live")
+				for _, m := range again.all {
+					if m.Kind == message.KindData && m.Destination != "/topic/a" {
+						t.Errorf("%q comes from %q", m.Payload, m.Destination)
+					}
+				}
 			})
 		})
 	}
@@ -196,6 +201,31 @@ func TestHistoryEnds(t *testing.T) {
 		}
 		o.sendAll("/topic/other/7", "live")
 		wantGot(t, c, "live")
+	})
+}
+
+// Each message goes when it is old enough itself.
+func TestHistoryAges(t *testing.T) {
+	kept(t, broker.Rule{History: broker.History{Messages: 10, Age: time.Minute}}, func(t *testing.T, o ops, b *broker.Memory) {
+		o.sendAll("/topic/a", "1")
+		one := b.Stats().Bytes
+		want := func(messages int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := b.Stats().Bytes; got != messages*one {
+				t.Errorf("%d bytes are kept, want %d messages of %d", got, messages, one)
+			}
+		}
+		time.Sleep(40 * time.Second)
+		o.sendAll("/topic/a", "2")
+		time.Sleep(20*time.Second - time.Nanosecond)
+		want(2)
+		time.Sleep(time.Nanosecond)
+		want(1)
+		time.Sleep(40*time.Second - time.Nanosecond)
+		want(1)
+		time.Sleep(time.Nanosecond)
+		want(0)
 	})
 }
 
