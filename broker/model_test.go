@@ -373,6 +373,9 @@ func (w *world) drawRace(t *rapid.T) {
 	both.Wait()
 }
 
+// pause is how long it may take until somebody is noticed to be busy no more.
+const pause = 320 * time.Millisecond
+
 func (w *world) drawWay(t *rapid.T) {
 	p := w.drawPeer(t)
 	if p == nil {
@@ -382,9 +385,14 @@ func (w *world) drawWay(t *rapid.T) {
 	w.l.mu.Lock()
 	was := p.way
 	p.way = next
+	for _, s := range p.subs {
+		if until := time.Now().Add(pause); was == busy && until.After(s.rest) {
+			s.rest = until
+		}
+	}
 	w.l.mu.Unlock()
 	if was == busy {
-		time.Sleep(320 * time.Millisecond) // it is noticed
+		time.Sleep(pause)
 	}
 }
 
