@@ -84,7 +84,9 @@ type Config struct {
 	UnorderedInbound bool
 	// UnorderedOutbound lets messages to one session overtake each other: they are
 	// handed to it by workers, not by who publishes them. It is for a Gate that
-	// blocks. Zero means in order, on the publisher's goroutine.
+	// blocks. What the Gate or the session refuses then counts in Stats.Outbound and
+	// is delivered as far as Broker and Users know: only what is not acknowledged
+	// comes again. Zero means in order, on the publisher's goroutine.
 	UnorderedOutbound bool
 	// Workers is how many handlers run at once while none blocks. Zero means
 	// 2 x GOMAXPROCS.
@@ -144,7 +146,9 @@ type Node struct {
 	Transactions *broker.Transactions
 	// Users delivers what is sent below Config.UserPrefix.
 	Users *broker.Users
-	// Events tells what sessions do, on the goroutine that does it.
+	// Events tells what sessions do, on the goroutine that does it. That the broker
+	// is there is told before New returns, so to nobody; that it is not any more is
+	// told here.
 	Events *channel.DirectChannel[broker.Event]
 
 	split    split

@@ -14,11 +14,14 @@ import (
 	"github.com/headrace/headrace/transport"
 )
 
-// Stats is a snapshot of a [Node]. Inbound is the only channel of a node that has
-// a queue; what went through Outbound is counted by Broker and Users.
+// Stats is a snapshot of a [Node]. What went through Outbound is counted by Broker and
+// Users; with Config.UnorderedOutbound they count what the workers took.
 type Stats struct {
 	// Inbound is the channel that takes what clients send.
 	Inbound channel.Stats
+	// Outbound are the workers of Config.UnorderedOutbound, who alone learn what the
+	// Gate refuses. Zero without them.
+	Outbound channel.Stats
 	// Router is the router.
 	Router handler.RouterStats
 	// Broker is the embedded broker.
@@ -43,6 +46,9 @@ func (n *Node) Stats() Stats {
 		Users:        n.Users.Stats(),
 		Transactions: n.Transactions.Stats(),
 		Unroutable:   n.split.unroutable.Load(),
+	}
+	if n.outgoing != nil {
+		s.Outbound = n.outgoing.Stats()
 	}
 	if adapters := n.adapters.Load(); adapters != nil {
 		for _, a := range *adapters {
@@ -99,15 +105,8 @@ func (s Stats) attrs() []slog.Attr {
 		}
 	}
 	return []slog.Attr{
-		slog.Group("inbound",
-			"underway", s.Inbound.UnderWay,
-			"workers", s.Inbound.Workers,
-			"handled", s.Inbound.Handled,
-			"failed", s.Inbound.Failed,
-			"panicked", s.Inbound.Panicked,
-			"dropped", s.Inbound.Dropped,
-			"rejected", s.Inbound.Rejected,
-			"unroutable", s.Unroutable),
+		slog.Group("inbound", append(channelArgs(s.Inbound), "unroutable", s.Unroutable)...),
+		slog.Group("outbound", channelArgs(s.Outbound)...),
 		slog.Group("router",
 			"routes", s.Router.Routes,
 			"unroutable", s.Router.Unroutable),
@@ -137,6 +136,18 @@ func (s Stats) attrs() []slog.Attr {
 			"overflowed", s.Transactions.Overflowed,
 			"abandoned", s.Transactions.Abandoned),
 		{Key: "adapters", Value: slog.GroupValue(adapters...)},
+	}
+}
+
+func channelArgs(c channel.Stats) []any {
+	return []any{
+		"underway", c.UnderWay,
+		"workers", c.Workers,
+		"handled", c.Handled,
+		"failed", c.Failed,
+		"panicked", c.Panicked,
+		"dropped", c.Dropped,
+		"rejected", c.Rejected,
 	}
 }
 

@@ -188,3 +188,22 @@ func collect(v any, numbers map[int]bool) {
 		numbers[int(v)] = true
 	}
 }
+
+// TestStatsOfUnorderedOutbound: what a Gate behind workers refuses is counted.
+func TestStatsOfUnorderedOutbound(t *testing.T) {
+	refuse := func(message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(context.Context, message.Raw) error {
+			return message.Errorf(message.CodeDenied, "no")
+		})
+	}
+	node := New(Config{UnorderedOutbound: true, Gate: []message.RawInterceptor{refuse}, Logger: slog.New(slog.DiscardHandler)})
+	if err := node.Outbound.Handle(t.Context(), message.Raw{Session: message.NewSession(nil, message.SessionInfo{})}); err != nil {
+		t.Error(err)
+	}
+	if err := node.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if s := node.Stats().Outbound; s.Failed != 1 {
+		t.Errorf("outbound %+v", s)
+	}
+}

@@ -399,3 +399,40 @@ func TestCloseFreesPublishers(t *testing.T) {
 		publishers.Wait()
 	})
 }
+
+// A subscription that ended before it began does not begin with a later one of its id.
+func TestSubscriptionThatEndedBeforeItBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		block := make(chan struct{})
+		b := broker.NewMemory(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			if string(m.Payload) == "block" {
+				<-block
+			}
+			return m.Session.Deliver(ctx, m)
+		}), broker.Config{Rules: []broker.Rule{{History: broker.History{Messages: 9}}}})
+		defer b.Close()
+		o, first, c := ops{t, b}, newClient(""), newClient("")
+		o.connect(first)
+		o.connect(c)
+		o.must(o.subscribe(first, "1", "/a"))
+		go o.send("/a", "block")
+		synctest.Wait()
+		var told []error
+		m := message.Raw{Kind: message.KindSubscribe, Session: c.Session, Subscription: "1", Destination: "/a"}
+		m.Done = message.NewCompletion(message.Handled, func(err error) { told = append(told, err) })
+		m.Done.Release(o.do(m))
+		o.must(o.unsubscribe(c, "1"))
+		o.must(o.subscribe(c, "1", "/a"))
+		close(block)
+		synctest.Wait()
+		if len(told) != 1 {
+			t.Fatalf("told %v", told)
+		}
+		wantCode(t, told[0], message.CodeUnavailable)
+		o.must(o.send("/a", "x"))
+		wantLines(t, c, "1 /a x")
+		o.must(o.unsubscribe(c, "1"))
+		o.must(o.send("/a", "y"))
+		wantLines(t, c)
+	})
+}

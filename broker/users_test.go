@@ -66,7 +66,9 @@ func TestUsersRefuse(t *testing.T) {
 		t.Errorf("connect was answered with %v", c.got)
 	}
 	wantCode(t, o.subscribe(c, "", "/user/queue/x"), message.CodeInvalid)
-	wantCode(t, o.subscribe(c, "1", "/user/queue/*"), message.CodeDenied)
+	for _, dest := range []string{"/user/queue/*", "/user/queue/?", "/user/{name}/x", "/user/queue/x}"} {
+		wantCode(t, o.subscribe(c, "1", dest), message.CodeDenied)
+	}
 	for _, dest := range []string{"", "/topic/x", "/user", "/user/", "/username/queue/x", "/user.queue.x"} {
 		wantCode(t, o.subscribe(c, "1", dest), message.CodeInvalid)
 	}
