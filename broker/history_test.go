@@ -436,3 +436,25 @@ func TestSubscriptionThatEndedBeforeItBegan(t *testing.T) {
 		wantLines(t, c)
 	})
 }
+
+// A message for which the whole broker has no room makes no gap either.
+func TestHistoryOfAFullBrokerHasNoGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rules := []broker.Rule{{Prefix: "/h", History: broker.History{Messages: 9}}, {Prefix: "/queue", Mode: broker.Queue}}
+		b := broker.NewMemory(outbound, broker.Config{Rules: rules, MaxBytes: 2000})
+		defer b.Close()
+		o, c := ops{t, b}, newClient("")
+		o.connect(c)
+		o.must(o.subscribe(c, "1", "/h/a"))
+		o.must(o.send("/h/a", "kept"))
+		at := c.last(t)
+		o.must(o.send("/queue/a", strings.Repeat("x", 1000)))
+		o.must(o.send("/h/a", "not kept"))
+		o.must(o.unsubscribe(c, "1"))
+		c.take()
+		o.must(o.resume(c, "/h/a", at))
+		if got := c.recovered(t); got != "false" {
+			t.Errorf("recovered %s, and the last message is missing", got)
+		}
+	})
+}

@@ -341,3 +341,17 @@ func TestMemoryOrder(t *testing.T) {
 		}
 	}
 }
+
+// A session whose end came before its CONNECT was handled leaves nothing, though the way
+// out took the answer.
+func TestMemoryConnectsNobodyWhoHasEnded(t *testing.T) {
+	b := broker.NewMemory(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil }), broker.Config{})
+	defer b.Close()
+	o, c := ops{t, b}, newClient("")
+	c.Session.Close(nil)
+	o.must(o.disconnect(c))
+	wantCode(t, o.do(message.Raw{Kind: message.KindConnect, Session: c.Session}), message.CodeInvalid)
+	if s := b.Stats(); s.Sessions != 0 {
+		t.Errorf("%d sessions are left", s.Sessions)
+	}
+}

@@ -788,13 +788,16 @@ func TestClose(t *testing.T) {
 		o.consume(c, "1", "client")
 		o.sendAll("/queue/a", "1")
 		o.sendAll("/queue/b", "2")
+		o.must(o.subscribeAs(c, "left", "/queue/c", "client"))
+		o.sendAll("/queue/c", "3")
+		o.must(o.unsubscribe(c, "left"))
 		b.Close()
 		b.Close()
 		wantCode(t, o.send("/queue/a", "x"), message.CodeUnavailable)
 		wantCode(t, o.send("/topic/a", "x"), message.CodeUnavailable)
 		wantCode(t, o.subscribe(c, "2", "/topic/a"), message.CodeUnavailable)
 		o.must(o.disconnect(c))
-		if s := b.Stats(); s.Dropped["closed"] != 2 || s.Bytes != 0 || s.Queues != 0 || s.Sessions != 0 {
+		if s := b.Stats(); s.Dropped["closed"] != 3 || s.Bytes != 0 || s.Queues != 0 || s.Sessions != 0 {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -913,4 +916,20 @@ func TestQueueSurvivesGoexit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever leaves does not cost another one his turn.
+func TestQueueIsFairWhenOneLeaves(t *testing.T) {
+	queues(t, broker.Rule{}, func(t *testing.T, o ops, _ *broker.Memory) {
+		first, second, third := o.newClient(), o.newClient(), o.newClient()
+		for _, c := range []*client{first, second, third} {
+			o.consume(c, "1", "auto")
+		}
+		o.sendAll("/queue/a", "1", "2")
+		o.must(o.unsubscribe(first, "1"))
+		o.sendAll("/queue/a", "3", "4")
+		wantGot(t, first, "1")
+		wantGot(t, second, "2", "4")
+		wantGot(t, third, "3")
+	})
 }

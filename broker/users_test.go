@@ -160,3 +160,17 @@ func TestUsersPrefix(t *testing.T) {
 		wantLines(t, c, "1 /me/queue/a x")
 	}
 }
+
+// What a session has not acknowledged of what users are sent ends with it.
+func TestUsersForgetWhatIsNotAcknowledged(t *testing.T) {
+	u := broker.NewUsers(outbound, broker.UsersConfig{})
+	defer u.Stop()
+	o, c := ops{t, u}, newClient("kim")
+	o.connect(c)
+	o.must(o.subscribeAs(c, "1", "/user/queue/x", "client"))
+	o.must(o.send("/user/kim/queue/x", "1"))
+	o.must(o.disconnect(c))
+	if s := u.Stats(); s.Queues != 0 || s.Bytes != 0 || s.Dropped["gone"] != 1 {
+		t.Errorf("left behind: %+v", s)
+	}
+}
