@@ -114,6 +114,8 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 	switch {
 	case rule.Mode == Queue:
 		return b.enqueue(ctx, m, rule)
+	case b.crowded(&m):
+		return errStore
 	case rule.keeps():
 		b.delivery.published.Add(1)
 		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
@@ -125,6 +127,23 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 	b.fanOut(ctx, b.delivery.prepare(m))
 	m.Done.Reached(message.Stored)
 	return nil
+}
+
+// crowded reports whether the broker has no room to keep a message of a topic for all
+// who acknowledge it. Its sender is refused then, and they lose nothing: others may
+// have taken the room.
+func (b *Memory) crowded(m *message.Raw) bool {
+	const plenty = 1 << 20
+	room := b.store.limit - b.store.bytes.Load()
+	if room >= plenty {
+		return false
+	}
+	for s := range b.index.Match(m.Destination) {
+		if s.queue != nil {
+			room -= int64(sizeOf(m))
+		}
+	}
+	return room < 0
 }
 
 // fanOut delivers to all who match.

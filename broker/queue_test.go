@@ -933,3 +933,37 @@ func TestQueueIsFairWhenOneLeaves(t *testing.T) {
 		wantGot(t, third, "3")
 	})
 }
+
+// Whoever fills the broker costs those who acknowledge a topic nothing: its senders are
+// refused as long as there is no room, and nobody is cut.
+func TestTopicWithAcksWhereTheBrokerIsFull(t *testing.T) {
+	b := broker.NewMemory(outbound, broker.Config{MaxBytes: 20_000, Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
+	defer b.Close()
+	o := ops{t, b}
+	c, plain := o.newClient(), o.newClient()
+	for i := range 3 {
+		o.must(o.subscribeAs(c, fmt.Sprint(i), "/topic/a", "client"))
+	}
+	o.must(o.subscribe(plain, "1", "/topic/a"))
+	o.must(o.subscribe(plain, "2", "/topic/b"))
+	n := 0
+	for o.send(fmt.Sprintf("/queue/%d", n), strings.Repeat("x", 500)) == nil {
+		n++
+	}
+	wantCode(t, o.send("/topic/a", "x"), message.CodeFull)
+	o.must(o.send("/topic/b", "x")) // which nobody acknowledges
+	wantLines(t, plain, "2 /topic/b x")
+	wantLines(t, c)
+	select {
+	case <-c.Done():
+		t.Errorf("cut: %v", c.Reason())
+	default:
+	}
+	for i := range 3 { // room again
+		o.must(o.subscribe(plain, fmt.Sprint("q", i), fmt.Sprintf("/queue/%d", i)))
+	}
+	o.must(o.send("/topic/a", "x"))
+	if s := b.Stats(); s.Dropped["full"] != 0 || len(c.take()) != 3 {
+		t.Errorf("stats %+v", s)
+	}
+}
