@@ -61,7 +61,8 @@ type Acks struct {
 	// Zero means 64.
 	Prefetch int
 	// Deadline is how long a delivery may be unsettled before it counts as
-	// refused. Zero means 30 s, -1 means for ever.
+	// refused. A KindAck or KindNack that comes later is no error and settles
+	// nothing. Zero means 30 s, -1 means for ever.
 	Deadline time.Duration
 	// MaxDeliveries is how many deliveries of a message may fail, by KindNack, by
 	// the deadline or on the way out, before it is a dead letter; those that end
