@@ -190,7 +190,7 @@ func (l *lane) do(ctx context.Context, m *message.Raw, j *join) {
 		j.run(ctx, l.broker)
 		return
 	}
-	l.broker.fanOut(ctx, *m)
+	l.broker.fanOut(ctx, *m, false)
 }
 
 // keep adds a message to those that are kept, and gives up the oldest ones as the
