@@ -47,6 +47,10 @@ func TestBrokerRefusals(t *testing.T) {
 	}{
 		{"backlog full", sent(strings.Repeat(sendFrame("/queue/b", "", "x"), 2) + sendFrame("/queue/b", "r", "x")), "the backlog of the destination is full", message.CodeFull},
 		{"store full", sent(sendFrame("/queue/1", "", large), sendFrame("/queue/2", "", large), sendFrame("/queue/3", "", large), sendFrame("/queue/4", "r", large)), "the broker is full", message.CodeFull},
+		{"store full, for a topic that is acknowledged", func(s *site, _ *client) []string {
+			messagetest.Connect(s.t, s.node).Subscribe("/topic/a", individually)
+			return []string{sendFrame("/queue/1", "", large), sendFrame("/queue/2", "", large), sendFrame("/queue/3", "", large), sendFrame("/topic/a", "r", large)}
+		}, "the broker is full", message.CodeFull},
 		{"too many subscriptions", sent(subscribeFrame("1", "/topic/a", "") + subscribeFrame("2", "/queue/a", "") + subscribeFrame("3", "/topic/a", "r")), "the session has 2 subscriptions already", message.CodeFull},
 		{"too many of its user's", sent(subscribeFrame("1", "/user/a", "") + subscribeFrame("2", "/user/a", "") + subscribeFrame("3", "/user/b", "r")), "the session has 2 subscriptions already", message.CodeFull},
 		{"pattern over queues", sent(subscribeFrame("1", "/queue/*", "r")), "patterns are not allowed there", message.CodeDenied},

@@ -32,7 +32,9 @@
 // [message.KindAck] and [message.KindNack] with the delivery's [message.HeaderAck], or
 // with the message's id: each by itself, or with all before it. To a topic, or to a
 // destination of a user, such a subscription has a queue of its own, which ends with it;
-// when too much waits there, its session is closed as one that does not read is.
+// when too much waits there, its session is closed as one that does not read is. When the
+// broker is full, the sender of a message that such a subscription should get is refused.
+// Without an ack mode a delivery is settled by being sent.
 //
 // What is refused, by NACK, by the deadline, or by an error on the way out, is delivered
 // again when its time of backing off is over, with [message.HeaderDeliveries]. What a

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,6 +179,36 @@ func TestHistoryBounds(t *testing.T) {
 		o.must(o.resume(again, "/topic/a", at))
 		if got := again.recovered(t); got != "false" {
 			t.Errorf("recovered %q over a gap", got)
+		}
+	})
+}
+
+// Where others have taken what the broker has room for, a topic goes on with the room that
+// is its own.
+func TestHistoryKeepsItsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.NewMemory(outbound, broker.Config{MaxBytes: 20_000, Logger: slog.New(slog.DiscardHandler), Rules: []broker.Rule{
+			{Prefix: "/queue", Mode: broker.Queue}, {Prefix: "/topic", History: broker.History{Messages: 10}},
+		}})
+		defer b.Close()
+		o := ops{t, b}
+		c := o.newClient()
+		o.must(o.subscribe(c, "1", "/topic/a"))
+		o.sendAll("/topic/a", "1", "2", "3")
+		for o.send("/queue/a", "x") == nil {
+		}
+		o.sendAll("/topic/a", "4")
+		at := c.last(t)
+		o.sendAll("/topic/a", "5", "6")
+		again := o.newClient()
+		o.must(o.resume(again, "/topic/a", at))
+		if got := again.recovered(t); got != "true" {
+			t.Errorf("recovered %q", got)
+		}
+		wantGot(t, again, "5", "6")
+		o.sendAll("/topic/b", "1")
+		if s := b.Stats(); s.Dropped["unkept"] != 1 || s.Bytes > 20_000 {
+			t.Errorf("stats %+v, want what has no room of its own not kept", s)
 		}
 	})
 }
@@ -437,7 +468,8 @@ func TestSubscriptionThatEndedBeforeItBegan(t *testing.T) {
 	})
 }
 
-// A message for which the whole broker has no room makes no gap either.
+// A message for which the whole broker has no room, nor its topic of its own, makes no gap
+// either.
 func TestHistoryOfAFullBrokerHasNoGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rules := []broker.Rule{{Prefix: "/h", History: broker.History{Messages: 9}}, {Prefix: "/queue", Mode: broker.Queue}}
@@ -449,7 +481,7 @@ func TestHistoryOfAFullBrokerHasNoGap(t *testing.T) {
 		o.must(o.send("/h/a", "kept"))
 		at := c.last(t)
 		o.must(o.send("/queue/a", strings.Repeat("x", 1000)))
-		o.must(o.send("/h/a", "not kept"))
+		o.must(o.send("/h/a", "not kept"+strings.Repeat("x", 1000)))
 		o.must(o.unsubscribe(c, "1"))
 		c.take()
 		o.must(o.resume(c, "/h/a", at))

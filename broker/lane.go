@@ -190,11 +190,11 @@ func (l *lane) do(ctx context.Context, m *message.Raw, j *join) {
 		j.run(ctx, l.broker)
 		return
 	}
-	l.broker.fanOut(ctx, *m)
+	l.broker.fanOut(ctx, *m, false)
 }
 
 // keep adds a message to those that are kept, and gives up the oldest ones as the
-// rule says. A message that the broker has no room for ends what was kept, because
+// rule says, or as the broker has room. If there is none at all, nothing stays, because
 // there must be no gap.
 func (l *lane) keep(m *message.Raw) {
 	r := record{header: m.Header, payload: m.Payload, size: sizeOf(m)}
@@ -205,10 +205,12 @@ func (l *lane) keep(m *message.Raw) {
 	for l.kept.n > 0 && (l.kept.n >= max(bounds.Messages, 1) || l.bytes+r.size > bounds.Bytes) {
 		l.giveUp(1)
 	}
-	if r.size > bounds.Bytes || !l.broker.store.reserve(r.size) {
-		l.giveUp(l.kept.n)
-		l.broker.store.dropped[dropUnkept].Add(1)
-		return
+	for r.size > bounds.Bytes || !l.broker.store.reserve(r.size) {
+		if l.kept.n == 0 {
+			l.broker.store.dropped[dropUnkept].Add(1)
+			return
+		}
+		l.giveUp(1)
 	}
 	l.kept.push(r)
 	l.bytes += r.size

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/headrace/headrace/message"
@@ -93,4 +94,27 @@ func sizeOf(m *message.Raw) int {
 		n += 32 + len(name) + len(value)
 	}
 	return n
+}
+
+// owned returns m with strings of its own. Those of what a client sent share the memory
+// of all that came with them, and would keep it for as long as the message stays.
+func owned(m message.Raw) message.Raw {
+	n := len(m.Destination) + len(m.Subscription)
+	for name, value := range m.Header.All() {
+		n += len(name) + len(value)
+	}
+	var all strings.Builder
+	all.Grow(n) // so that it stays where it is
+	own := func(s string) string {
+		at := all.Len()
+		all.WriteString(s)
+		return all.String()[at:]
+	}
+	m.Destination, m.Subscription = own(m.Destination), own(m.Subscription)
+	fields := make([]message.Field, 0, m.Header.Len())
+	for name, value := range m.Header.All() {
+		fields = append(fields, message.Field{Name: own(name), Value: own(value)})
+	}
+	m.Header = message.NewHeader(fields...)
+	return m
 }

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -61,4 +62,51 @@ func TestMemoryBoundsDestinationsOfMessages(t *testing.T) {
 	wantCode(t, o.send("/topic/long", "x"), message.CodeTooLarge)
 	o.must(o.send("/topic/new", "x"))
 	wantLines(t, c, "1 /topic/new x")
+}
+
+// TestStoredMessagesKeepNothingElse: what a client sends comes in one piece with much that
+// is not stored, nor counted; it does not stay with what is.
+func TestStoredMessagesKeepNothingElse(t *testing.T) {
+	const n = 500
+	rules := []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}, {Prefix: "/history", History: broker.History{Messages: n}}}
+	b, users := broker.NewMemory(outbound, broker.Config{Rules: rules}), broker.NewUsers(outbound, broker.UsersConfig{})
+	defer b.Close()
+	defer users.Stop()
+	for _, tc := range []struct {
+		dest, listen string
+		to           message.RawHandler
+	}{
+		{"/queue/a", "", b},
+		{"/history/a", "", b},
+		{"/topic/a", "/topic/a", b},
+		{"/user/kim/queue/a", "/user/queue/a", users},
+	} {
+		t.Run(tc.dest, func(t *testing.T) {
+			o := ops{t, tc.to}
+			c := newClient("kim")
+			o.connect(c)
+			if tc.listen != "" {
+				o.must(o.subscribeAs(c, "1", tc.listen, "client"))
+			}
+			send := func() {
+				whole := tc.dest + "colorred" + strings.Repeat("x", 16<<10)
+				at := len(tc.dest)
+				h := message.NewHeader(message.Field{Name: whole[at : at+5], Value: whole[at+5 : at+8]})
+				o.must(o.do(message.Raw{Session: c.Session, Destination: whole[:at], Header: h}))
+			}
+			send()
+			before := heap()
+			for range n {
+				send()
+			}
+			if grown := heap() - before; grown > n*2000 {
+				t.Errorf("%d messages take %d bytes", n, grown)
+			}
+			if want := tc.listen; want != "" && c.all[len(c.all)-1].Header.Get("color") != "red" {
+				t.Errorf("delivered %v", c.all[len(c.all)-1])
+			}
+			runtime.KeepAlive(c)
+			o.must(o.disconnect(c))
+		})
+	}
 }

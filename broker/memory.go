@@ -111,6 +111,10 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 		return errTransaction
 	}
 	rule := b.rules.of(m.Destination)
+	borrowed := m.Session != nil
+	if borrowed && (rule.Mode == Queue || rule.keeps()) {
+		m = owned(m)
+	}
 	switch {
 	case rule.Mode == Queue:
 		return b.enqueue(ctx, m, rule)
@@ -124,7 +128,7 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 		}
 		return err
 	}
-	b.fanOut(ctx, b.delivery.prepare(m))
+	b.fanOut(ctx, b.delivery.prepare(m), borrowed)
 	m.Done.Reached(message.Stored)
 	return nil
 }
@@ -146,9 +150,12 @@ func (b *Memory) crowded(m *message.Raw) bool {
 	return room < 0
 }
 
-// fanOut delivers to all who match.
-func (b *Memory) fanOut(ctx context.Context, out message.Raw) {
+// fanOut delivers to all who match. What is borrowed is a client's, see owned.
+func (b *Memory) fanOut(ctx context.Context, out message.Raw, borrowed bool) {
 	for s := range b.index.Match(out.Destination) {
+		if borrowed && s.queue != nil {
+			out, borrowed = owned(out), false
+		}
 		b.store.hand(ctx, out, s)
 	}
 }

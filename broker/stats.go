@@ -19,8 +19,8 @@ type QueueStats struct {
 	// letter that has no place), "gone" (their subscription has ended), "vetoed"
 	// (by an interceptor of the way out), "full" (their subscription's session was
 	// ended, because too much waited for it), "closed" (the broker was), "unkept" (they
-	// were delivered, but are too large for their topic to keep, or the broker had no
-	// room: what it had kept is given up too, for there must be no gap).
+	// were delivered, but their topic has no room to keep them, nor what it had kept,
+	// for there must be no gap).
 	Dropped map[string]uint64
 }
 

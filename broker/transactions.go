@@ -306,20 +306,14 @@ const (
 )
 
 // heldCopy returns m without its transaction and its completion, and about how much
-// memory it takes. The strings are copies, or they would keep the memory of all
-// headers of the frame that they came in.
+// memory it takes.
 func heldCopy(m message.Raw) (message.Raw, int) {
+	m.Header, m.Done = m.Header.Without(message.HeaderTransaction), nil
+	m = owned(m)
 	n := messageOverhead + len(m.Destination) + len(m.Subscription) + len(m.Payload)
-	fields := make([]message.Field, 0, m.Header.Len())
 	for name, value := range m.Header.All() {
-		if name == message.HeaderTransaction {
-			continue
-		}
 		n += fieldOverhead + len(name) + len(value)
-		fields = append(fields, message.Field{Name: strings.Clone(name), Value: strings.Clone(value)})
 	}
-	m.Destination, m.Subscription = strings.Clone(m.Destination), strings.Clone(m.Subscription)
-	m.Header, m.Done = message.NewHeader(fields...), nil
 	return m, n
 }
 

@@ -292,7 +292,11 @@ func (u *Users) send(ctx context.Context, m message.Raw) error {
 	}
 	out := u.delivery.prepare(m)
 	out.Destination = u.config.Prefix + "/" + dest
+	borrowed := m.Session != nil
 	for _, t := range targets {
+		if borrowed && t.queue != nil {
+			out, borrowed = owned(out), false
+		}
 		u.store.hand(ctx, out, t)
 	}
 	m.Done.Reached(message.Stored)

@@ -53,7 +53,7 @@ var faults = []fault{
 
 	// Receipts.
 	{"receipt before it is stored", "memory.go", "\tq, err := b.store.put(ctx, out, rule)", "\tm.Done.Reached(message.Stored)\n\tq, err := b.store.put(ctx, out, rule)"},
-	{"receipt of a topic before it is delivered", "memory.go", "\tb.fanOut(ctx, b.delivery.prepare(m))\n\tm.Done.Reached(message.Stored)", "\tm.Done.Reached(message.Stored)\n\tb.fanOut(ctx, b.delivery.prepare(m))"},
+	{"receipt of a topic before it is delivered", "memory.go", "\tb.fanOut(ctx, b.delivery.prepare(m), borrowed)\n\tm.Done.Reached(message.Stored)", "\tm.Done.Reached(message.Stored)\n\tb.fanOut(ctx, b.delivery.prepare(m), borrowed)"},
 	{"handled as soon as it is stored", "memory.go", "\tm.Done.Reached(message.Stored)\n\tq.run()", "\tm.Done.Reached(message.Handled)\n\tq.run()"},
 	{"handled although it is dead", "redeliver.go", "q.settled(l, errDead)", "q.settled(l, nil)"},
 
