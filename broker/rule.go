@@ -109,9 +109,9 @@ func (b Backlog) withDefaults() Backlog {
 type History struct {
 	// Messages is how many are kept. Zero means no history.
 	Messages int
-	// Bytes is how much memory they may take. Zero means 1 MiB. Who resumes is sent
-	// at once what he missed: if that is more than may wait for a client, see
-	// [message.SessionInfo], it may cost him his session.
+	// Bytes is how much memory they may take. Zero means 384 KiB. Who resumes is sent
+	// at once what he missed: more than may wait for a client, see
+	// [message.SessionInfo], may cost him his session.
 	Bytes int
 	// Age is how long they are kept. A topic of which nothing is left begins anew, and
 	// nobody resumes from before that. Zero means 5 min, -1 means for ever.
@@ -119,7 +119,7 @@ type History struct {
 }
 
 func (h History) withDefaults() History {
-	h.Bytes = cmp.Or(h.Bytes, 1<<20)
+	h.Bytes = cmp.Or(h.Bytes, 384<<10)
 	h.Age = cmp.Or(h.Age, 5*time.Minute)
 	return h
 }
