@@ -51,7 +51,7 @@ func (b *Memory) connect(ctx context.Context, m message.Raw) error {
 	if known {
 		return errConnected
 	}
-	err := b.delivery.outgoing(ctx, message.Raw{Kind: message.KindConnected, Session: m.Session})
+	err := b.delivery.outgoing(ctx, &message.Raw{Kind: message.KindConnected, Session: m.Session})
 	select {
 	case <-m.Session.Done(): // where messages overtake each other, its end may have been told before
 		err = cmp.Or[error](err, errNotConnected)

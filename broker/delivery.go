@@ -67,7 +67,7 @@ func (d *delivery) prepare(m message.Raw) message.Raw {
 
 // to delivers one message. A panic of an outbound interceptor is an error of
 // this delivery only.
-func (d *delivery) to(ctx context.Context, m message.Raw) error {
+func (d *delivery) to(ctx context.Context, m *message.Raw) error {
 	err := d.outgoing(ctx, m)
 	if err != nil {
 		d.failed.Add(1)
@@ -77,7 +77,7 @@ func (d *delivery) to(ctx context.Context, m message.Raw) error {
 	return err
 }
 
-func (d *delivery) outgoing(ctx context.Context, m message.Raw) error {
+func (d *delivery) outgoing(ctx context.Context, m *message.Raw) error {
 	err := protect(ctx, d.outbound, m)
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		d.log().ErrorContext(ctx, "delivery panicked", "destination", m.Destination, "session", m.Session.ID(), "error", p, "stack", string(p.Stack))
@@ -95,15 +95,15 @@ func Tell(ctx context.Context, to message.Handler[Event], log *slog.Logger, e Ev
 	if to == nil {
 		return
 	}
-	err := protect(ctx, to, message.Message[Event]{Session: e.Session, Payload: e})
+	err := protect(ctx, to, &message.Message[Event]{Session: e.Session, Payload: e})
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		log.ErrorContext(ctx, "event handler panicked", "event", e.Kind, "destination", e.Destination, "error", p, "stack", string(p.Stack))
 	}
 }
 
-func protect[T any](ctx context.Context, h message.Handler[T], m message.Message[T]) (err error) {
+func protect[T any](ctx context.Context, h message.Handler[T], m *message.Message[T]) (err error) {
 	defer message.Recover(&err)
-	return h.Handle(ctx, m)
+	return h.Handle(ctx, *m)
 }
 
 func (d *delivery) log() *slog.Logger {

@@ -106,7 +106,7 @@ type join struct {
 	to      subscription
 	pattern destination.Pattern
 	begun   func(error)
-	reply   message.Raw   // to the question whether it can resume
+	reply   *message.Raw  // to the question whether it can resume
 	first   []message.Raw // what the subscription gets when it begins, behind the reply
 
 	resume bool   // it asks what it missed
@@ -157,9 +157,9 @@ func (l *lane) replay(j *join) {
 
 // answer tells a subscription whether it could resume. It is no message of the topic:
 // it goes out at once, and nobody acknowledges it.
-func (j *join) answer(dest string, can bool, fields ...message.Field) message.Raw {
+func (j *join) answer(dest string, can bool, fields ...message.Field) *message.Raw {
 	fields = append(fields, message.Field{Name: message.HeaderRecovered, Value: strconv.FormatBool(can)})
-	return message.Raw{Destination: dest, Session: j.to.session, Subscription: j.to.id, Header: message.NewHeader(fields...)}
+	return &message.Raw{Destination: dest, Session: j.to.session, Subscription: j.to.id, Header: message.NewHeader(fields...)}
 }
 
 // run begins a subscription with what it gets first, unless it has ended.

@@ -233,7 +233,7 @@ func (q *queue) deliver(l *letter, c *consumer) {
 		q.delivered(l, c, err)
 	}()
 	tellAll(ended)
-	err = q.store.delivery.to(ctx, m)
+	err = q.store.delivery.to(ctx, &m)
 }
 
 // delivered does what follows from the outcome of a delivery.

@@ -149,7 +149,7 @@ func (s *store) hand(ctx context.Context, m message.Raw, to subscription) {
 		return
 	}
 	m.Session, m.Subscription = to.session, to.id
-	_ = s.delivery.to(ctx, m) // it is counted
+	_ = s.delivery.to(ctx, &m) // it is counted
 }
 
 // post stores a message for one subscription to a topic. A client for which too
@@ -217,7 +217,7 @@ func (s *store) bury(l *letter) {
 			Without(message.HeaderOffset, message.HeaderEpoch). // of the topic that it came from
 			With(message.HeaderDeadFrom, l.m.Destination).
 			With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))}
-		if err = protect(ctx, s.letters, m); err == nil {
+		if err = protect(ctx, s.letters, &m); err == nil {
 			return
 		}
 	}

@@ -146,7 +146,7 @@ func (t *Transactions) connect(ctx context.Context, m message.Raw, next message.
 		t.sessions[m.Session] = &txSession{open: make(map[string]*transaction)}
 	}
 	t.mu.Unlock()
-	err := protect(ctx, next, m)
+	err := protect(ctx, next, &m)
 	if err != nil && !known {
 		t.forget(m.Session)
 	}

@@ -61,7 +61,7 @@ func (c *commit) pass(ctx context.Context, i int, held heldMessage, next message
 	if c.done != nil {
 		m.Done = message.NewCompletion(message.Handled, func(err error) { c.ended(i, err) })
 	}
-	err := protect(held.during(ctx), next, m)
+	err := protect(held.during(ctx), next, &m)
 	c.failed(i, err)
 	m.Done.Release(err)
 	return err

@@ -22,15 +22,15 @@ var faults = []fault{
 	{"left unsettled after the deadline", "queue.go", "Acks.Deadline; limit > 0 {", "Acks.Deadline; limit < 0 {"},
 
 	// Nothing comes twice, or to who must not get it.
-	{"delivered to all who compete", "queue.go", "\terr = q.store.delivery.to(ctx, m)", `
+	{"delivered to all who compete", "queue.go", "\terr = q.store.delivery.to(ctx, &m)", `
 	for _, o := range q.consumers {
 		if o != c {
 			other := m
 			other.Session, other.Subscription = o.session, o.id
-			_ = q.store.delivery.to(ctx, other)
+			_ = q.store.delivery.to(ctx, &other)
 		}
 	}
-	err = q.store.delivery.to(ctx, m)`},
+	err = q.store.delivery.to(ctx, &m)`},
 	{"delivered although it was acknowledged", "queue.go", "\t\tif ok {\n\t\t\tq.settled(x, nil)", "\t\tif ok && x == l && first == nil {\n\t\t\tq.settled(x, nil)"},
 	{"delivered after unsubscribe", "client.go", "remove(e entry) {\n\tif e.index != nil {\n\t\tb.index.Remove(e.index)\n\t}", "remove(e entry) {"},
 	{"a late subscribe stays", "client.go", "c.gone, c.subscriptions = true, nil", "c.subscriptions = make(map[string]entry)"},
