@@ -285,10 +285,11 @@ func (a *Aggregator[T, U]) refusal() error {
 	}
 }
 
-// stop refuses new messages and starts to end all groups.
-func (a *Aggregator[T, U]) stop() {
+// stop refuses new messages, calls then and starts to end all groups.
+func (a *Aggregator[T, U]) stop(then func()) {
 	a.once.Do(func() {
 		close(a.closing)
+		then()
 		go persist(a.drain)
 	})
 }
@@ -307,7 +308,7 @@ func (a *Aggregator[T, U]) drain() {
 // and waits until they were passed on. When ctx ends first it returns an error;
 // the groups go on being ended until Close.
 func (a *Aggregator[T, U]) Shutdown(ctx context.Context) error {
-	a.stop()
+	a.stop(func() {})
 	if !drainedBefore(ctx, a.drained) {
 		return fmt.Errorf("%s: groups are left: %w", a.stage, ctx.Err())
 	}
@@ -318,7 +319,7 @@ func (a *Aggregator[T, U]) Shutdown(ctx context.Context) error {
 // CodeUnavailable, cancels the context of the group that is being passed on and
 // waits for its handler, which must not call Close itself.
 func (a *Aggregator[T, U]) Close() {
+	a.stop(a.end) // in this order: what waits for the end of a group must not go on in its place
 	a.end()
-	a.stop()
 	<-a.drained
 }
