@@ -82,6 +82,11 @@ type Envelope struct {
 	Header message.Header
 	// Payload is the message's.
 	Payload []byte
+	// Done is given to members of a group, where the engine has acknowledgements: who
+	// takes the message over holds it ([message.Completion.Hold]), and the engine
+	// delivers it again when it is released with an error, or never. It is nil
+	// otherwise, and on what is published.
+	Done *message.Completion
 }
 
 // Backplane carries messages between nodes: the driver of an engine. Topics are
@@ -94,8 +99,11 @@ type Backplane interface {
 	// Subscribe calls receive with what is published to topic from then on, one
 	// message at a time, until unsubscribe is called. Without a group every
 	// subscription gets each message; of those of one group, one does. An error
-	// of receive is for the engine to deliver again, if it can. unsubscribe
-	// returns when receive is not called any more; it must not be called by it.
+	// of receive is for the engine to deliver again, if it can. Members of a group
+	// may have several messages on their way, see Envelope.Done. ctx bounds the
+	// call, not the subscription, which outlives what happens to the engine.
+	// unsubscribe returns when receive is not called any more; it must not be
+	// called by it.
 	Subscribe(ctx context.Context, topic, group string, receive func(context.Context, Envelope) error) (unsubscribe func(), err error)
 	// Watch calls changed when the engine comes and goes, and once at the
 	// beginning, until stop is called.
