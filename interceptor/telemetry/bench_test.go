@@ -97,7 +97,9 @@ func BenchmarkTraceRatio(b *testing.B) {
 	for name, p := range providers {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				b.ReportMetric(ratio(p, 41, 2000).Ratio, "x-bare")
+				r := ratio(p, 41, 2000)
+				b.ReportMetric(r.Ratio, "x-bare")
+				b.Log(r)
 			}
 		})
 	}
