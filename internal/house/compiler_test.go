@@ -61,7 +61,14 @@ func (c *compiler) compile(blocks []snippet, dir string) []string {
 		files = append(files, file)
 		whole[file] = s.whole()
 	}
-	if err := c.load(files, dir); err != nil {
+	imported := map[string]bool{}
+	for _, file := range files {
+		for _, spec := range file.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			imported[name] = true
+		}
+	}
+	if err := c.load(imported, dir); err != nil {
 		return append(c.problems, err.Error())
 	}
 	for _, file := range files {
@@ -127,16 +134,9 @@ func qualifies(file *ast.File, id *ast.Ident) bool {
 	return false
 }
 
-// load asks the go command for the export data of all that the files import. In workspace mode these are the
-// packages of every module of the repository. What it does not find, check reports at the import.
-func (c *compiler) load(files []*ast.File, dir string) error {
-	imported := map[string]bool{}
-	for _, file := range files {
-		for _, spec := range file.Imports {
-			name, _ := strconv.Unquote(spec.Path.Value)
-			imported[name] = true
-		}
-	}
+// load asks the go command for the export data of packages and of all that these import. In workspace mode they may be
+// of any module of the repository. What it does not find, check reports at the import.
+func (c *compiler) load(imported map[string]bool, dir string) error {
 	if len(imported) == 0 {
 		return nil
 	}

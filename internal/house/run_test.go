@@ -155,3 +155,35 @@ func pageSnippets(t *tree) ([]snippet, error) {
 	}
 	return blocks, nil
 }
+
+func TestSnippetsRunFinds(t *testing.T) {
+	page := func(block string) map[string]string {
+		return map[string]string{"docs/a.md": "# A\n\n```go\n" + block + "```\n"}
+	}
+	cases := []planted{
+		{"as said", page("x := 3\nfmt.Println(x)\nt.Cleanup(func() { fmt.Println(4) })\n// Output:\n// 3\n// 4\n"), ""},
+		{"a program", page("package main\n\nimport \"fmt\"\n\nfunc main() {\n\tfmt.Println(3)\n\t// Output: 3\n}\n"), ""},
+		{"something else", page("fmt.Println(3)\n// Output: 4\n"), "docs/a.md:4: prints\n3\nand says\n4"},
+		{"an error", page("return errors.New(\"no\")\n// Output:\n"), "no"},
+		{"does not compile", page("x := 3\n// Output: 3\n"), "docs/a.md:4"},
+	}
+	mustFind(t, func(from *tree) []string { return wrongOutputs(t, from, root) }, cases)
+}
+
+func TestSnippetOutput(t *testing.T) {
+	for text, want := range map[string]string{
+		"f()\n// Output: 1\n":                             "1",
+		"f()\n// Output:\n// 1\n//\n//  2\n":              "1\n\n 2",
+		"func main() {\n\tf()\n\t// Output:\n\t// 1\n}\n": "1",
+		"f()\n// Output:\n":                               "",
+	} {
+		if got, says := (snippet{text: text}).output(); got != want || !says {
+			t.Errorf("%q prints %q, %v; want %q", text, got, says, want)
+		}
+	}
+	for _, text := range []string{"f()\n", "// Output: 1\nf()\n", "f() // Output: 1\n"} {
+		if got, says := (snippet{text: text}).output(); says {
+			t.Errorf("%q prints %q", text, got)
+		}
+	}
+}
