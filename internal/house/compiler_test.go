@@ -22,7 +22,7 @@ import (
 // wellKnown lists the packages that a fragment may use without an import, besides the rooms of this repository.
 var wellKnown = []string{
 	"bytes", "context", "crypto/rand", "crypto/tls", "embed", "encoding/json", "errors", "fmt", "io", "iter", "log", "log/slog",
-	"maps", "net", "net/http", "net/http/httptest", "net/url", "os", "os/signal", "runtime", "slices", "strconv", "strings", "sync",
+	"maps", "net", "net/http", "net/http/httptest", "net/netip", "net/url", "os", "os/signal", "runtime", "slices", "strconv", "strings", "sync",
 	"sync/atomic", "syscall", "testing", "testing/synctest", "time",
 	gorilla, otel, otel + "/attribute", otel + "/metric", otel + "/trace", watermill, watermill + "/pubsub/gochannel",
 	"go.uber.org/goleak", "golang.org/x/time/rate",
@@ -61,7 +61,14 @@ func (c *compiler) compile(blocks []snippet, dir string) []string {
 		files = append(files, file)
 		whole[file] = s.whole()
 	}
-	if err := c.load(files, dir); err != nil {
+	imported := map[string]bool{}
+	for _, file := range files {
+		for _, spec := range file.Imports {
+			name, _ := strconv.Unquote(spec.Path.Value)
+			imported[name] = true
+		}
+	}
+	if err := c.load(imported, dir); err != nil {
 		return append(c.problems, err.Error())
 	}
 	for _, file := range files {
@@ -70,10 +77,20 @@ func (c *compiler) compile(blocks []snippet, dir string) []string {
 	return c.problems
 }
 
-// parse makes a file of a snippet: a whole one as it stands, a fragment as declarations, else as statements.
+// parse makes a file of a snippet.
 func (c *compiler) parse(s snippet) (*ast.File, error) {
+	text, err := c.source(s)
+	if err != nil {
+		return nil, err
+	}
+	return parser.ParseFile(c.fset, "", text, 0)
+}
+
+// source returns a snippet as the text of a file: a whole one as it stands, a fragment as declarations, else as
+// statements.
+func (c *compiler) source(s snippet) (string, error) {
 	if s.whole() {
-		return parser.ParseFile(c.fset, "", at(s.page, s.line, s.text), 0)
+		return at(s.page, s.line, s.text), nil
 	}
 	rest := s.declarations()
 	file, asDeclarations := parser.ParseFile(c.fset, "", "package snippet\n"+rest, 0)
@@ -81,10 +98,10 @@ func (c *compiler) parse(s snippet) (*ast.File, error) {
 		var asStatements error
 		rest = s.statements()
 		if file, asStatements = parser.ParseFile(c.fset, "", "package snippet\n"+rest, 0); asStatements != nil {
-			return nil, fmt.Errorf("%w (nor are these declarations: %w)", asStatements, asDeclarations)
+			return "", fmt.Errorf("%w (nor are these declarations: %w)", asStatements, asDeclarations)
 		}
 	}
-	return parser.ParseFile(c.fset, "", "package snippet\n"+c.missingImports(file)+rest, 0)
+	return "package snippet\n" + c.missingImports(file) + rest, nil
 }
 
 // missingImports returns import declarations for the packages that a fragment uses and does not import itself.
@@ -117,16 +134,9 @@ func qualifies(file *ast.File, id *ast.Ident) bool {
 	return false
 }
 
-// load asks the go command for the export data of all that the files import. In workspace mode these are the
-// packages of every module of the repository. What it does not find, check reports at the import.
-func (c *compiler) load(files []*ast.File, dir string) error {
-	imported := map[string]bool{}
-	for _, file := range files {
-		for _, spec := range file.Imports {
-			name, _ := strconv.Unquote(spec.Path.Value)
-			imported[name] = true
-		}
-	}
+// load asks the go command for the export data of packages and of all that these import. In workspace mode they may be
+// of any module of the repository. What it does not find, check reports at the import.
+func (c *compiler) load(imported map[string]bool, dir string) error {
 	if len(imported) == 0 {
 		return nil
 	}

@@ -2,7 +2,6 @@ package house
 
 import (
 	"fmt"
-	"io/fs"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,16 +14,9 @@ func TestSnippets(t *testing.T) { mustHold(t, brokenSnippets(repository(t), root
 
 // brokenSnippets returns what a compiler says of the blocks. The go command runs in dir to find what they import.
 func brokenSnippets(t *tree, dir string) []string {
-	var blocks []snippet
-	for _, page := range t.with(".md") {
-		if page != "README.md" && !strings.HasPrefix(page, "docs/") {
-			continue
-		}
-		text, err := fs.ReadFile(t.fsys, page)
-		if err != nil {
-			return []string{err.Error()}
-		}
-		blocks = append(blocks, snippets(page, string(text))...)
+	blocks, err := pageSnippets(t)
+	if err != nil {
+		return []string{err.Error()}
 	}
 	return newCompiler(t).compile(blocks, dir)
 }
@@ -87,7 +79,11 @@ func (s snippet) declarations() string {
 }
 
 func (s snippet) statements() string {
-	return at(s.page, s.hiddenLine, s.hidden) + "func _() (_ error) {" + at(s.page, s.line, s.text) + "return\n}\n"
+	signature := "func _()"
+	if _, says := s.output(); says {
+		signature = "func Run(t *testing.T)"
+	}
+	return at(s.page, s.hiddenLine, s.hidden) + signature + " (_ error) {" + at(s.page, s.line, s.text) + "return\n}\n"
 }
 
 // at makes the compiler's positions in a part of a page those of the page.
