@@ -216,6 +216,7 @@ func TestFailedDisconnect(t *testing.T) {
 	if err := handled(t, node, connect()); err == nil || node.Stats().Broker.Sessions != 0 {
 		t.Errorf("told %v with %d sessions", err, node.Stats().Broker.Sessions)
 	}
+	eventually(t, "it is over", func() bool { return node.Stats().Inbound.UnderWay == 0 })
 	if log.String() != got {
 		t.Errorf("somebody was told, and it was logged: %q", log.String())
 	}
