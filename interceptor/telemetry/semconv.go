@@ -27,6 +27,8 @@ const (
 	adapterKey = attribute.Key("headrace.adapter")
 	overKey    = attribute.Key("headrace.transport")
 	reasonKey  = attribute.Key("headrace.reason")
+
+	interceptorKey = attribute.Key("headrace.interceptor")
 )
 
 // Metrics of our own; the others have the names of package messagingconv.
@@ -35,6 +37,7 @@ const (
 	queueWait           = "headrace.channel.queue.wait"
 	channelRejected     = "headrace.channel.rejected"
 	channelDropped      = "headrace.channel.dropped"
+	messagesDropped     = "headrace.messages.dropped"
 	handlerPanics       = "headrace.handler.panics"
 	sessionsActive      = "headrace.sessions.active"
 	sessionsClosed      = "headrace.sessions.closed"
