@@ -25,7 +25,7 @@ const maxDestination = 255
 // What clients are told.
 var (
 	errHeld         error = message.Errorf(message.CodeTooLarge, "more than %d octets were sent before the session was connected", maxHeld)
-	errLoginTimeout error = message.Errorf(message.CodeTimeout, "the login took too long")
+	errLoginTimeout error = &because{message.Errorf(message.CodeTimeout, "the login took too long"), "auth"}
 	errDestination  error = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
 	errNUL          error = message.Errorf(message.CodeInvalid, "NUL stands in no destination, id or header")
 )

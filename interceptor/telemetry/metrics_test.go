@@ -299,6 +299,7 @@ func TestSessions(t *testing.T) {
 	for _, why := range []error{
 		nil, message.Errorf(message.CodeTimeout, "t"), message.Errorf(message.CodeFull, "f"), message.Errorf(message.CodeInvalid, "i"),
 		message.Errorf(message.CodeDenied, "d"), message.Errorf(message.CodeUnavailable, "u"), errors.New("x"),
+		message.Errorf(message.CodeFull, "f").WithCause(word{"send_limit"}), word{"drain"},
 	} {
 		end(begin("websocket"), why)
 	}
@@ -309,11 +310,17 @@ func TestSessions(t *testing.T) {
 		"headrace.sessions.active{transport=websocket} {session}": 1,
 		"headrace.sessions.active{transport=tcp} {session}":       1,
 	}
-	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal"} {
+	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal", "send_limit", "drain"} {
 		want["headrace.sessions.closed{reason="+why+",transport=websocket} {session}"] = 1
 	}
 	r.want(t, want)
 }
+
+// word is an error that says why a session ended.
+type word struct{ reason string }
+
+func (w word) Error() string       { return w.reason }
+func (w word) CloseReason() string { return w.reason }
 
 type sink struct{}
 

@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"errors"
+
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -127,7 +129,8 @@ func destinationAttributes(key shapeKey) []attribute.KeyValue {
 // userDestinations is shown behind the prefix of users, whose it is and which.
 const userDestinations = "/queue/*"
 
-// closeReasons tells of a session's end what its code says.
+// closeReasons tells of a session's end what its code says, where the error has no word
+// of its own.
 var closeReasons = map[message.Code]string{
 	message.CodeTimeout:         "heartbeat",
 	message.CodeFull:            "buffer_limit",
@@ -143,6 +146,12 @@ var closeReasons = map[message.Code]string{
 func closeReason(why error) string {
 	if why == nil {
 		return "client"
+	}
+	if known, ok := errors.AsType[interface {
+		error
+		CloseReason() string
+	}](why); ok {
+		return known.CloseReason()
 	}
 	code := message.Public(why).Code
 	if reason, ok := closeReasons[code]; ok {
