@@ -10,6 +10,7 @@ import (
 )
 
 var (
+	errShutdown = &because{message.Errorf(message.CodeUnavailable, "server is shutting down"), "drain"}
 	errSlow     = message.Errorf(message.CodeFull, "slow consumer")
 	errLost     = message.Errorf(message.CodeUnavailable, "connection lost")
 	errTooLarge = message.Errorf(message.CodeTooLarge, "message too large")
@@ -28,7 +29,7 @@ var (
 	ErrClosed error = message.Errorf(message.CodeUnavailable, "connection closed")
 	// ErrShutdown is the reason of a connection that ends because the server
 	// does. Protocols close their connections with it when they have drained.
-	ErrShutdown error = &because{message.Errorf(message.CodeUnavailable, "server is shutting down"), "drain"}
+	ErrShutdown error = errShutdown
 	// ErrLost is the reason of a connection that broke without a goodbye.
 	ErrLost error = errLost
 )
