@@ -197,6 +197,10 @@ func TestFailedDisconnect(t *testing.T) {
 		Handling: []message.RawInterceptor{at(func(m message.Raw) bool { return m.Kind == message.KindDisconnect }, explode)},
 	})
 	defer node.Close()
+	handler.Consume(node.Router, "/stuck", func(ctx context.Context, _ []byte) error {
+		<-ctx.Done()
+		return nil
+	})
 	connect := func() message.Raw {
 		m := message.Raw{Kind: message.KindConnect, Session: message.NewSession(new(inbox), message.SessionInfo{})}
 		if err := handled(t, node, m); err != nil {
@@ -219,6 +223,20 @@ func TestFailedDisconnect(t *testing.T) {
 	eventually(t, "it is over", func() bool { return node.Stats().Inbound.UnderWay == 0 })
 	if log.String() != got {
 		t.Errorf("somebody was told, and it was logged: %q", log.String())
+	}
+	stuck := connect()
+	stuck.Kind = message.KindData
+	stuck.Destination = "/app/stuck"
+	last := stuck
+	last.Kind = message.KindDisconnect
+	for _, m := range []message.Raw{stuck, last} {
+		if err := node.Handle(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+	}
+	node.Close() // gives up what waits behind it
+	if rest := strings.TrimPrefix(log.String(), got); strings.Contains(rest, "kind=disconnect") || node.Stats().Broker.Sessions != 0 {
+		t.Errorf("%d sessions, logged %q", node.Stats().Broker.Sessions, rest)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
 )
@@ -115,7 +116,7 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 		m.Done = message.NewCompletion(message.Handled, func(failed error) {
 			last.Done = nil
 			_ = s.exit.Handle(ctx, last) // what is forgotten already stays so
-			if told.Release(failed); told == nil && failed != nil && !errors.Is(failed, message.ErrDropped) {
+			if told.Release(failed); told == nil {
 				s.logFailure(ctx, failed)
 			}
 		})
@@ -125,8 +126,12 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 	})
 }
 
-// logFailure logs the failure of a session's last message, of which nobody is told.
+// logFailure logs the failure of a session's last message, of which nobody is told. A
+// channel that was closed meanwhile is none.
 func (s *split) logFailure(ctx context.Context, err error) {
+	if err == nil || errors.Is(err, message.ErrDropped) || errors.Is(err, channel.ErrClosed) {
+		return
+	}
 	attrs := []slog.Attr{slog.String("kind", message.KindDisconnect.String()), slog.Any("error", err)}
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))

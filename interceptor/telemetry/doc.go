@@ -50,6 +50,14 @@
 // sender then gets a span of kind CLIENT that links to it, or has it as its parent,
 // instead of a PRODUCER span.
 //
+// # Clients
+//
+// A client that is part of the trace puts the context of its span into the header of
+// what it sends, and mounts Trace around what it does with a message. Its span hangs
+// from the message's only where there is none in ctx: a subscription whose handler is
+// called with the context of a span that made it has that one as the parent of all,
+// so it is made outside of a span.
+//
 // # What clients send
 //
 // A message with a session is one that a client sent. [Config.RemoteContext] says
