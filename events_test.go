@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -135,38 +137,106 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// An interceptor that turns a session away does not keep it from ending.
+// An interceptor that turns a session away, or keeps its last message to itself, does
+// not keep it from ending, whichever side of the channel it stands on.
 func TestRefusedDisconnect(t *testing.T) {
 	for name, veto := range map[string]func() error{
 		"drop":  func() error { return message.ErrDropped },
 		"error": func() error { return message.Errorf(message.CodeDenied, "token expired") },
+		"nil":   func() error { return nil },
 		"panic": explode,
 	} {
-		t.Run(name, func(t *testing.T) {
-			var d diary
-			var expired atomic.Bool
-			s := serve(t, setup{stomp: withUsers(), wire: func(n *headrace.Node) {
-				d.wire(n)
-				n.Inbound.Intercept(at(func(message.Raw) bool { return expired.Load() }, veto))
-			}})
-			c := s.dialAs("kim")
-			id := c.login()
-			c.subscribe("1", "/topic/a")
-			c.subscribe("2", "/user/queue/a")
-			expired.Store(true)
-			c.ws.Close()
-			eventually(t, "nothing is left", func() bool {
-				st := s.node.Stats()
-				return st.Broker.Sessions == 0 && st.Broker.Subscriptions == 0 && st.Users.Sessions == 0
+		for _, mount := range []string{"Inbound", "Handling"} {
+			t.Run(name+" on "+mount, func(t *testing.T) {
+				var d diary
+				var expired atomic.Bool
+				turnAway := at(func(message.Raw) bool { return expired.Load() }, veto)
+				config := setup{stomp: withUsers(), wire: func(n *headrace.Node) {
+					d.wire(n)
+					if mount == "Inbound" {
+						n.Inbound.Intercept(turnAway)
+					}
+				}}
+				if mount == "Handling" {
+					config.node.Handling = []message.RawInterceptor{turnAway}
+				}
+				s := serve(t, config)
+				c := s.dialAs("kim")
+				id := c.login()
+				c.subscribe("1", "/topic/a")
+				c.subscribe("2", "/user/queue/a")
+				c.send("BEGIN\ntransaction:t\nreceipt:b\n\n\x00")
+				c.wantReceipt("b")
+				expired.Store(true)
+				c.ws.Close()
+				eventually(t, "nothing is left", func() bool {
+					st := s.node.Stats()
+					return st.Broker.Sessions == 0 && st.Broker.Subscriptions == 0 && st.Users.Sessions == 0 && st.Transactions.Open == 0
+				})
+				if err := s.stop(); err != nil {
+					t.Error(err)
+				}
+				got, _ := d.of(id)
+				if want := []string{"connected", "subscribed 1 to /topic/a", "disconnected"}; !slices.Equal(got[:2], want[:2]) || got[len(got)-1] != want[2] {
+					t.Errorf("events %q, want %q", got, want)
+				}
+				if n := len(slices.DeleteFunc(got, func(line string) bool { return line != "disconnected" })); n != 1 {
+					t.Errorf("its end is told %d times", n)
+				}
 			})
-			if err := s.stop(); err != nil {
-				t.Error(err)
-			}
-			got, _ := d.of(id)
-			if want := []string{"connected", "subscribed 1 to /topic/a", "disconnected"}; !slices.Equal(got[:2], want[:2]) || got[len(got)-1] != want[2] {
-				t.Errorf("events %q, want %q", got, want)
-			}
-		})
+		}
+	}
+}
+
+// What fails about a session's last message is logged, for nobody is told, and who
+// asks for its outcome is told when the session is forgotten.
+func TestFailedDisconnect(t *testing.T) {
+	var log strings.Builder
+	node := headrace.New(headrace.Config{
+		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+		Handling: []message.RawInterceptor{at(func(m message.Raw) bool { return m.Kind == message.KindDisconnect }, explode)},
+	})
+	defer node.Close()
+	handler.Consume(node.Router, "/stuck", func(ctx context.Context, _ []byte) error {
+		<-ctx.Done()
+		return nil
+	})
+	connect := func() message.Raw {
+		m := message.Raw{Kind: message.KindConnect, Session: message.NewSession(new(inbox), message.SessionInfo{})}
+		if err := handled(t, node, m); err != nil {
+			t.Fatal(err)
+		}
+		m.Kind = message.KindDisconnect
+		return m
+	}
+	if err := node.Handle(t.Context(), connect()); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "it is over", func() bool { return node.Stats().Inbound.UnderWay == 0 })
+	got := log.String()
+	if strings.Count(got, "message failed") != 1 || !strings.Contains(got, "kind=disconnect") || !strings.Contains(got, "stack=") {
+		t.Errorf("logged %q", got)
+	}
+	if err := handled(t, node, connect()); err == nil || node.Stats().Broker.Sessions != 0 {
+		t.Errorf("told %v with %d sessions", err, node.Stats().Broker.Sessions)
+	}
+	eventually(t, "it is over", func() bool { return node.Stats().Inbound.UnderWay == 0 })
+	if log.String() != got {
+		t.Errorf("somebody was told, and it was logged: %q", log.String())
+	}
+	stuck := connect()
+	stuck.Kind = message.KindData
+	stuck.Destination = "/app/stuck"
+	last := stuck
+	last.Kind = message.KindDisconnect
+	for _, m := range []message.Raw{stuck, last} {
+		if err := node.Handle(t.Context(), m); err != nil {
+			t.Error(err)
+		}
+	}
+	node.Close() // gives up what waits behind it
+	if rest := strings.TrimPrefix(log.String(), got); strings.Contains(rest, "kind=disconnect") || node.Stats().Broker.Sessions != 0 {
+		t.Errorf("%d sessions, logged %q", node.Stats().Broker.Sessions, rest)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/headrace/headrace"
@@ -240,8 +241,10 @@ func Example_gate() {
 func Example_logStats() {
 	ctx, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(writer(func(line string) {
-		fmt.Println(regexp.MustCompile(`msg=stats|broker\.(sessions|subscriptions|published)=\d+`).FindAllString(line, -1))
-		stop()
+		if strings.Contains(line, "msg=stats") {
+			fmt.Println(regexp.MustCompile(`msg=stats|broker\.(sessions|subscriptions|published)=\d+`).FindAllString(line, -1))
+			stop()
+		}
 	}), nil))
 	node := headrace.New(headrace.Config{Logger: log, LogStats: 10 * time.Millisecond}) // 30 min in earnest
 

@@ -2,33 +2,33 @@ package headrace_test
 
 import (
 	"fmt"
-	"os"
-
 	"log/slog"
+	"os"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/interceptor/telemetry"
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
 )
 
 // Every hop of a node is seen by OpenTelemetry, and what its parts count becomes
 // metrics.
 func Example_tracing() {
-	node := headrace.New(headrace.Config{
-		Logger: slog.New(telemetry.LogHandler(slog.NewTextHandler(os.Stderr, nil))), // lines have trace ids
-	})
-	defer node.Close()
-
 	config := telemetry.Config{ // the global providers
 		Template: telemetry.Destinations(destination.Slash, "/app/trade/{symbol}", "/topic/trades.{symbol}"),
 	}
+	node := headrace.New(headrace.Config{
+		Handling:   []message.RawInterceptor{telemetry.TraceWith[[]byte](config)},       // what clients send, of every kind
+		Publishing: []message.RawInterceptor{telemetry.TracePublish(config)},            // what is published, by clients too
+		Gate:       []message.RawInterceptor{telemetry.TraceDelivery(config)},           // what reaches a session
+		Logger:     slog.New(telemetry.LogHandler(slog.NewTextHandler(os.Stderr, nil))), // lines have trace ids
+	})
+	defer node.Close()
 	inbound := config
 	inbound.Channel = "inbound" // how long messages wait there is measured
 	node.Inbound.Intercept(telemetry.Sessions(config), telemetry.TraceSendWith[[]byte](inbound))
-	node.Router.Use(telemetry.TraceWith[[]byte](config))
-	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config), telemetry.TracePublish(config))
-	node.Outbound.Intercept(telemetry.TraceDelivery(config))
+	node.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config)) // what the program sends
 
 	stop, err := telemetry.Observe(config, telemetry.Readings{
 		Channels: func() []channel.Stats { return []channel.Stats{node.Inbound.Stats()} },

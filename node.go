@@ -94,6 +94,10 @@ type Config struct {
 	// Logger is told of failures that nobody waits for. Zero (nil) means
 	// slog.Default().
 	Logger *slog.Logger
+	// Doors are what Serve logs at its start, besides what the node and the adapters
+	// leave open themselves: those of a policy, and what else the program lets
+	// strangers do. Zero (nil) means none.
+	Doors message.Doors
 	// LogStats is how often Serve logs [Stats], in one line of the level Info; the
 	// first comes after 1 min, or LogStats where that is shorter. Zero means never.
 	LogStats time.Duration

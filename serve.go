@@ -31,7 +31,8 @@ const (
 // over TLS when server.TLSConfig is set. Then it drains: no new connections, the
 // adapters finish and answer what their clients sent, the node handles the rest;
 // what takes more than 25 s is cut. It returns nil after a complete drain. The
-// node cannot be used afterwards.
+// node cannot be used afterwards. What is open to strangers is logged first, see
+// [Node.Doors].
 //
 // A server that has neither ReadHeaderTimeout nor ReadTimeout gets a
 // ReadHeaderTimeout of 5 s: who sends a handshake octet by octet holds a
@@ -66,6 +67,7 @@ func (n *Node) abandon(server *http.Server, adapters []Adapter) {
 
 func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Server, adapters []Adapter) error {
 	defer listener.Close() // the server does so too, but not when it fails early
+	n.logDoors(ctx, adapters)
 	defer n.watch(ctx, adapters)()
 	serving, stop := context.WithCancel(ctx)
 	var failed error

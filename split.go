@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/channel"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
 )
@@ -17,6 +18,7 @@ import (
 type split struct {
 	config     Config
 	entry      message.RawHandler // of a client's messages, on the session's turn
+	exit       message.RawHandler // the same of a session's last, without Config.Handling
 	events     message.Handler[broker.Event]
 	broker     message.RawHandler // Node.Broker behind Config.Publishing
 	users      message.RawHandler // Node.Users behind the same
@@ -101,22 +103,40 @@ func (s *split) level(dest string) message.Level {
 	return s.node.Broker.Receipts(dest)
 }
 
-// farewell sees to it that a session is forgotten whose last message an
-// interceptor refuses, or the channel because it is closed: an interceptor that
-// turns a session away means what it asks for, not its end.
+// farewell sees to it that a session is forgotten when its last message is over,
+// whatever interceptors, or a channel that is closed, made of it: one that turns a
+// session away, or keeps a message to itself, means what it asks for, not its end.
 func (s *split) farewell(next message.RawHandler) message.RawHandler {
 	return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) (err error) {
-		if m.Kind != message.KindDisconnect {
+		if m.Kind != message.KindDisconnect || m.Session == nil {
 			return next.Handle(ctx, m)
 		}
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, s.entry.Handle(ctx, m))
+		told, last := m.Done, m
+		told.Hold()
+		m.Done = message.NewCompletion(message.Handled, func(failed error) {
+			last.Done = nil
+			_ = s.exit.Handle(ctx, last) // what is forgotten already stays so
+			if told.Release(failed); told == nil {
+				s.logFailure(ctx, failed)
 			}
-		}()
+		})
+		defer m.Done.Release(nil) // what next returns is told by returning it
 		defer message.Recover(&err)
 		return next.Handle(ctx, m)
 	})
+}
+
+// logFailure logs the failure of a session's last message, of which nobody is told. A
+// channel that was closed meanwhile is none.
+func (s *split) logFailure(ctx context.Context, err error) {
+	if err == nil || errors.Is(err, message.ErrDropped) || errors.Is(err, channel.ErrClosed) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("kind", message.KindDisconnect.String()), slog.Any("error", err)}
+	if p, ok := errors.AsType[*message.PanicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	}
+	cmp.Or(s.config.Logger, slog.Default()).LogAttrs(ctx, slog.LevelError, "message failed", attrs...)
 }
 
 // publish takes a message, or a subscription, for the broker or a user.

@@ -7,12 +7,17 @@ import (
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/interceptor/telemetry"
+	"github.com/headrace/headrace/message"
 )
 
 const (
@@ -130,5 +135,69 @@ func wantSpans(t *testing.T, spans *tracetest.InMemoryExporter, want map[string]
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d spans, want %d", len(got), len(want))
+	}
+}
+
+// Whatever secrets a client sends, and whether it is let in or not: spans and metrics
+// have none of them.
+func TestSec_S12_SpansKeepSecrets(t *testing.T) {
+	const secrets = "login:canary\npasscode:canary\nauthorization:Bearer canary\ncookie:id=canary\ntoken:canary\nhr-user:canary\nbaggage:key=canary\n"
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	defer provider.Shutdown(t.Context())
+	reader := sdkmetric.NewManualReader()
+	config := telemetry.Config{
+		TracerProvider: provider, MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
+		EndUser: true, BodySize: true,
+		Propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
+	}
+	check := func(_ context.Context, c interceptor.Credentials) (message.Principal, error) {
+		if c.Session.RemoteAddr() == "" || c.Token != "canary" {
+			return nil, nil
+		}
+		return message.User("kim"), nil
+	}
+	for _, header := range []string{"authorization", "x-other"} { // the one that is looked at, or none is found
+		node := headrace.Config{
+			Handling:   []message.RawInterceptor{telemetry.TraceWith[[]byte](config)},
+			Publishing: []message.RawInterceptor{telemetry.TracePublish(config)},
+			Gate:       []message.RawInterceptor{telemetry.TraceDelivery(config)},
+		}
+		s := serve(t, setup{node: node, wire: func(n *headrace.Node) {
+			n.Inbound.Intercept(telemetry.Sessions(config), telemetry.TraceSendWith[[]byte](config),
+				interceptor.Authenticate(interceptor.AuthenticateConfig{Check: check, TokenHeader: header}))
+			handler.Handle(n.Router, "/echo", echo)
+			handler.Consume(n.Router, "/denied", func(context.Context, []byte) error { return message.Errorf(message.CodeDenied, "no") })
+		}})
+		c := s.dial()
+		c.send("CONNECT\naccept-version:1.2\nhost:h\n" + secrets + "\n\x00")
+		if header != "authorization" {
+			c.wantError("credentials are needed")
+			continue
+		}
+		c.want("CONNECTED")
+		c.send("SUBSCRIBE\nid:echo\ndestination:/topic/echo\nreceipt:s\n"+secrets+"\n\x00",
+			"SEND\ndestination:/app/echo\ncontent-type:text/plain\n"+secrets+"\ncanary\x00",
+			"SEND\ndestination:/app/denied\n"+secrets+"\ncanary\x00")
+		c.wantReceipt("s")
+		c.wantMessage("echo", "canary")
+		c.wantError("no")
+		s.idle()
+	}
+	var metrics metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &metrics); err != nil {
+		t.Fatal(err)
+	}
+	stubs := spans.GetSpans()
+	if len(stubs) < 6 {
+		t.Errorf("%d spans", len(stubs))
+	}
+	for _, s := range stubs {
+		if text := fmt.Sprintf("%s %v %v %v %v", s.Name, s.Attributes, s.Events, s.Status, s.Links); strings.Contains(text, "canary") {
+			t.Errorf("a span has a secret: %s", text)
+		}
+	}
+	if text := fmt.Sprintf("%v", metrics); strings.Contains(text, "canary") {
+		t.Errorf("a metric has a secret: %s", text)
 	}
 }

@@ -12,8 +12,9 @@ import (
 // wire connects the parts of a node.
 func (n *Node) wire() {
 	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
-	handling := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](n.split.inbound)), n.split.config.Handling...)
-	n.split.entry = n.Transactions.Intercept(handling)
+	inbound := message.RawHandler(message.HandlerFunc[[]byte](n.split.inbound))
+	n.split.entry = n.Transactions.Intercept(message.Chain(inbound, n.split.config.Handling...))
+	n.split.exit = n.Transactions.Intercept(inbound)
 	n.split.broker = message.Chain(message.RawHandler(n.Broker), n.split.config.Publishing...)
 	n.split.users = message.Chain(message.RawHandler(n.Users), n.split.config.Publishing...)
 	n.Inbound.Subscribe(n.split.entry)

@@ -78,7 +78,7 @@ func ExamplePolicy_Explain() {
 
 // What is open wide is worth a look at every start of the program.
 func ExamplePolicy_Doors() {
-	doors := append(chatPolicy().Doors(), interceptor.Door{Where: "AllowedOrigins", What: "pages of another origin may connect"})
+	doors := append(chatPolicy().Doors(), message.Door{Where: "AllowedOrigins", What: "pages of another origin may connect"})
 	for line := range strings.Lines(doors.String()) {
 		what, _, _ := strings.Cut(strings.TrimSpace(line), " (") // here without the places
 		fmt.Println(what)

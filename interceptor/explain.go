@@ -40,42 +40,18 @@ func (p *Policy) Explain(user message.Principal, action Action, destination stri
 	return Verdict{Allowed: r.allow, Rule: r.String(), Source: r.source}
 }
 
-// Door is one thing that strangers, or more users than one might think, can do.
-type Door struct {
-	// Where is the place in the program that opens it, as file:line or as the name of
-	// a setting.
-	Where string
-	// What says who may do what.
-	What string
-}
-
-// Doors are a report. Who has doors of his own, such as an adapter that lets in every
-// origin, returns them, and the program appends them to those of the policy and logs
-// the whole at its start.
-type Doors []Door
-
-// String returns the report, one door a line.
-func (d Doors) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "open doors: %d\n", len(d))
-	for _, door := range d {
-		fmt.Fprintf(&b, "  %s (%s)\n", door.What, door.Where)
-	}
-	return b.String()
-}
-
 // Doors returns what the rules open wide, in the order of the rules: to those who are
 // not logged in; to all users at destinations that are not named one by one; past the
 // program, to BrokerPrefixes; and to clients' patterns.
-func (p *Policy) Doors() Doors {
-	var doors Doors
+func (p *Policy) Doors() message.Doors {
+	var doors message.Doors
 	for i := range p.rules {
 		r := &p.rules[i]
 		if !r.allow {
 			continue
 		}
 		open := func(format string, args ...any) {
-			doors = append(doors, Door{Where: r.source, What: fmt.Sprintf(format, args...)})
+			doors = append(doors, message.Door{Where: r.source, What: fmt.Sprintf(format, args...)})
 		}
 		var ways []string
 		for _, action := range []Action{Send, Subscribe, Deliver} {

@@ -259,7 +259,7 @@ func TestPolicyDoors(t *testing.T) {
 		interceptor.Allow(send, "/topic/chat", interceptor.Role("chat")),
 		interceptor.Allow(send, "/**", interceptor.Role("root")),
 	)
-	doors := append(p.Doors(), interceptor.Door{Where: "Config.AllowedOrigins", What: "pages of every origin may connect"})
+	doors := append(p.Doors(), message.Door{Where: "Config.AllowedOrigins", What: "pages of every origin may connect"})
 	report := doors.String()
 	for i := range 8 {
 		report = strings.ReplaceAll(report, fmt.Sprintf("%s:%d)", first[:strings.LastIndex(first, ":")], lineOf(first)+i), fmt.Sprintf("rule %d)", i+1))
@@ -278,7 +278,7 @@ func TestPolicyDoors(t *testing.T) {
 	if report != want {
 		t.Errorf("report:\n%s\nwant:\n%s", report, want)
 	}
-	if closed := (interceptor.Doors)(nil).String(); closed != "open doors: 0\n" {
+	if closed := (message.Doors)(nil).String(); closed != "open doors: 0\n" {
 		t.Errorf("without doors: %q", closed)
 	}
 }

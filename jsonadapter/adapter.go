@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/headrace/headrace/message"
@@ -77,4 +78,11 @@ func (a *Adapter) Close() { a.server.Close() }
 // Stats returns a snapshot of the adapter's counters.
 func (a *Adapter) Stats() transport.AdapterStats {
 	return transport.AdapterStats{Name: "json", ExchangeStats: a.exchange.Stats(), Transport: a.server.Stats()}
+}
+
+// Doors returns what Config opens to strangers beyond the defaults, and who is let in
+// without a name.
+func (a *Adapter) Doors() message.Doors {
+	const at = "jsonadapter.Config"
+	return slices.Concat(a.config.Transport.Doors(at+".Transport"), a.config.WebSocket.Doors(at+".WebSocket"))
 }

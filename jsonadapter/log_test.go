@@ -87,7 +87,7 @@ func TestBlockedLogBlocksNoDelivery(t *testing.T) {
 	}
 }
 
-// TestLogLevels refuses as often as a client likes: only what is ours to mend
+// TestLogLevels refuses as often as a client likes: only what may be ours to mend
 // is logged for all to see.
 func TestLogLevels(t *testing.T) {
 	answer := make(chan error, 1)
@@ -106,6 +106,12 @@ func TestLogLevels(t *testing.T) {
 	}{
 		{message.Errorf(message.CodeDenied, "not you"), slog.LevelDebug},
 		{message.ErrDropped, slog.LevelDebug},
+		{message.Errorf(message.CodeInvalid, "no JSON").WithCause(errors.New("offset 17")), slog.LevelDebug},
+		{message.Errorf(message.CodeTooLarge, "too long").WithCause(errors.New("17 bytes")), slog.LevelDebug},
+		{message.Errorf(message.CodeUnauthenticated, "not now").WithCause(errors.New("row 17")), slog.LevelWarn},
+		{message.Errorf(message.CodeDenied, "not you").WithCause(errors.New("row 17")), slog.LevelWarn},
+		{message.Errorf(message.CodeUnavailable, "not now").WithCause(errors.New("row 17")), slog.LevelError},
+		{message.NewPanicError(message.Errorf(message.CodeInvalid, "of the program")), slog.LevelError},
 		{errors.New("row 17"), slog.LevelError},
 	} {
 		before := len(s.log.String())
@@ -116,7 +122,7 @@ func TestLogLevels(t *testing.T) {
 			t.Errorf("%v is logged as %s", tt.err, got)
 		}
 	}
-	if n := s.Stats().Refused; n != 3 {
+	if n := s.Stats().Refused; n != 9 {
 		t.Errorf("%d refusals were counted", n)
 	}
 }

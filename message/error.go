@@ -79,8 +79,27 @@ func (e *Error) Is(target error) bool {
 }
 
 // ErrDropped is returned by an interceptor that drops a message on purpose.
-// The sender's receipt is refused with it; nothing is logged as a failure.
+// The sender's receipt is refused with it; nothing is logged as a failure. [Drop] adds
+// who it was.
 var ErrDropped error = Errorf(CodeDropped, "message dropped")
+
+// Drop returns an [ErrDropped] that says who drops: the name of an interceptor, one of
+// few, by which telemetry counts. It is for log and metrics; the sender learns no more
+// than of ErrDropped. An interceptor makes it once.
+func Drop(by string) error {
+	return &Error{Code: CodeDropped, Message: "message dropped", cause: dropper(by)}
+}
+
+// DroppedBy returns the name that [Drop] was given, or "" when err has none.
+func DroppedBy(err error) string {
+	by, _ := errors.AsType[dropper](err)
+	return string(by)
+}
+
+// dropper is the name of who dropped a message.
+type dropper string
+
+func (d dropper) Error() string { return "by " + string(d) }
 
 // Public returns what a client may be told of err: the first authored [Error]
 // in its chain without its cause, or a bare [CodeInternal]. It returns nil for

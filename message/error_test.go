@@ -35,6 +35,24 @@ func TestErrorIs(t *testing.T) {
 	}
 }
 
+// TestDrop: who dropped a message is for those who count, and no other matter.
+func TestDrop(t *testing.T) {
+	quota := message.Drop("quota")
+	for err, want := range map[error]string{
+		quota: "quota", fmt.Errorf("stage: %w", quota): "quota", message.ErrDropped: "", io.EOF: "", errLimit.WithCause(quota): "quota",
+	} {
+		if got := message.DroppedBy(err); got != want {
+			t.Errorf("%v was dropped by %q, want %q", err, got, want)
+		}
+	}
+	if !errors.Is(quota, message.ErrDropped) || *message.Public(quota) != *message.Public(message.ErrDropped) {
+		t.Errorf("the sender is told %v", message.Public(quota))
+	}
+	if quota.Error() != "dropped: message dropped: by quota" {
+		t.Errorf("the log is told %q", quota)
+	}
+}
+
 func TestErrorWithCause(t *testing.T) {
 	caused := errLimit.WithCause(io.EOF)
 	if errors.Unwrap(errLimit) != nil {

@@ -93,3 +93,11 @@ func (a *Adapter) Close() { a.server.Close() }
 func (a *Adapter) Stats() transport.AdapterStats {
 	return transport.AdapterStats{Name: "sse", ExchangeStats: a.exchange.Stats(), Transport: a.server.Stats()}
 }
+
+// Doors returns what Config opens to strangers beyond the defaults, and who is let in
+// without a name.
+func (a *Adapter) Doors() message.Doors {
+	const at = "sseadapter.Config"
+	return a.config.Transport.Doors(at+".Transport").
+		If(a.config.MessageBytes < 0, at+".MessageBytes", "messages may be of any size")
+}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter/sockjs"
@@ -18,6 +20,7 @@ type Adapter struct {
 	server   *transport.Server
 	exchange *transport.Exchange
 	beats    sync.Map // of *transport.Framing, to its heart-beat's *transport.Frame
+	tcp      atomic.Bool
 }
 
 // New returns an adapter that sends what clients send to inbound. It panics
@@ -58,7 +61,10 @@ func (a *Adapter) SockJS() http.Handler {
 // [transport.ErrShutdown] after Shutdown or Close, which close ln. For TLS, ln
 // is what tls.NewListener returns. It may be called for any number of
 // listeners, each on a goroutine of its own.
-func (a *Adapter) ServeTCP(ln net.Listener) error { return a.server.Serve(ln, a.config.TCP, a.open) }
+func (a *Adapter) ServeTCP(ln net.Listener) error {
+	a.tcp.Store(true)
+	return a.server.Serve(ln, a.config.TCP, a.open)
+}
 
 // open puts a session onto a connection, however it came.
 func (a *Adapter) open(c *transport.Conn) transport.Protocol {
@@ -87,4 +93,19 @@ func (a *Adapter) Close() { a.server.Close() }
 // Stats returns a snapshot of the adapter's counters.
 func (a *Adapter) Stats() transport.AdapterStats {
 	return transport.AdapterStats{Name: "stomp", ExchangeStats: a.exchange.Stats(), Transport: a.server.Stats()}
+}
+
+// Doors returns what Config opens to strangers beyond the defaults, and who is let in
+// without a name, over TCP too once ServeTCP was called.
+func (a *Adapter) Doors() message.Doors {
+	const at = "stompadapter.Config"
+	c := &a.config
+	return slices.Concat(
+		c.Transport.Doors(at+".Transport"),
+		c.WebSocket.Doors(at+".WebSocket"),
+		c.SockJS.Doors(at+".SockJS"),
+	).
+		If(a.tcp.Load() && c.TCP.Principal == nil, at+".TCP.Principal", "who is not logged in may connect over TCP, unless an interceptor refuses it").
+		If(c.Lenient, at+".Lenient", "clients may send frames that the specification forbids").
+		If(c.Heartbeat.Receive == 0, at+".Heartbeat.Receive", "clients over TCP that are silent, or gone, stay")
 }

@@ -114,8 +114,14 @@ func TestFailures(t *testing.T) {
 		logged                  string
 	}{
 		{"authored", "too late", "denied", "INFO", func() error { return message.Errorf(message.CodeDenied, "too late") }, ""},
-		{"with a cause", "too late", "denied", "ERROR", func() error {
+		{"with a cause", "too late", "denied", "WARN", func() error {
 			return message.Errorf(message.CodeDenied, "too late").WithCause(errors.New("row 17"))
+		}, "row 17"},
+		{"its own mistake, with a cause", "no JSON", "invalid", "INFO", func() error {
+			return message.Errorf(message.CodeInvalid, "no JSON").WithCause(errors.New("offset 17"))
+		}, "offset 17"},
+		{"ours, with a cause", "not now", "unavailable", "ERROR", func() error {
+			return message.Errorf(message.CodeUnavailable, "not now").WithCause(errors.New("row 17"))
 		}, "row 17"},
 		{"bare", "internal error", "internal", "ERROR", func() error { return errors.New("row 17") }, "row 17"},
 		{"canceled elsewhere", "internal error", "internal", "ERROR", func() error { return context.Canceled }, "context canceled"},

@@ -10,13 +10,13 @@ import (
 )
 
 var (
+	errShutdown = &because{message.Errorf(message.CodeUnavailable, "server is shutting down"), "drain"}
 	errSlow     = message.Errorf(message.CodeFull, "slow consumer")
-	errShutdown = message.Errorf(message.CodeUnavailable, "server is shutting down")
 	errLost     = message.Errorf(message.CodeUnavailable, "connection lost")
 	errTooLarge = message.Errorf(message.CodeTooLarge, "message too large")
 	errBadUTF8  = message.Errorf(message.CodeInvalid, "text is not valid UTF-8")
 
-	errOverBudget = errors.New("the outbox is over its budget")
+	errOverBudget = &because{errors.New("the outbox is over its budget"), "buffer_limit"}
 )
 
 var (
@@ -34,13 +34,23 @@ var (
 	ErrLost error = errLost
 )
 
+// because is an error that has a word for why a connection ended, where its code says
+// less. Those who count ends ask for it.
+type because struct {
+	error
+	reason string
+}
+
+func (e *because) Unwrap() error       { return e.error }
+func (e *because) CloseReason() string { return e.reason }
+
 // lost is the reason of a connection whose socket failed.
 func lost(err error) error { return errLost.WithCause(err) }
 
 // stalled is the reason of a connection whose blocking write failed.
 func stalled(err error, timeout time.Duration) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errSlow.WithCause(fmt.Errorf("nothing taken for %v", timeout))
+		return errSlow.WithCause(&because{fmt.Errorf("nothing taken for %v", timeout), "send_limit"})
 	}
 	return lost(err)
 }

@@ -57,9 +57,11 @@ type ExchangeConfig struct {
 	// whether it left meanwhile. Zero means 1,024.
 	MaxPending int
 	// Logger is told of refused requests and failed messages: at debug level of
-	// vetoes and of what was authored for the client without a cause, at info
-	// level where that ends the session, at error level of all else. Zero means
-	// slog.Default().
+	// drops, of what was authored for the client without a cause and of what it
+	// sent being wrong (CodeInvalid, CodeTooLarge), at info level where that ends
+	// the session; at warn level of other refusals that have a cause, such as
+	// credentials that could not be checked; at error level of all else. Zero
+	// means slog.Default().
 	Logger *slog.Logger
 }
 

@@ -25,7 +25,7 @@ const maxDestination = 255
 // What clients are told.
 var (
 	errHeld         error = message.Errorf(message.CodeTooLarge, "more than %d octets were sent before the session was connected", maxHeld)
-	errLoginTimeout error = message.Errorf(message.CodeTimeout, "the login took too long")
+	errLoginTimeout error = &because{message.Errorf(message.CodeTimeout, "the login took too long"), "auth"}
 	errDestination  error = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
 	errNUL          error = message.Errorf(message.CodeInvalid, "NUL stands in no destination, id or header")
 )
@@ -321,27 +321,48 @@ func (s *session) Closed(reason error) {
 	s.exchange.sessions.Add(-1)
 }
 
-// report counts and logs that something was refused or failed. What was
-// authored for the client is the client's matter, and one whose session goes on
-// may have it as often as it likes; anything else is ours. Of what the client
-// sent, nothing is logged that the error does not quote. The lock is not held:
-// a log that blocks must not hold up deliveries.
+// report counts and logs that something was refused or failed. Of what the client
+// sent, nothing is logged that the error does not quote. The lock is not held: a log
+// that blocks must not hold up deliveries.
 func (s *session) report(request string, err error, fatal bool) {
 	s.exchange.refused.Add(1)
-	level := slog.LevelError
 	attrs := []slog.Attr{slog.String("session", s.session.ID()), slog.String("request", request), slog.Any("error", err)}
-	authored, _ := errors.AsType[*message.Error](err)
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
-	} else if errors.Is(err, message.ErrDropped) || s.cut(err) {
-		level = slog.LevelDebug
-	} else if authored != nil && authored.Unwrap() == nil {
-		level = slog.LevelDebug
-		if fatal {
-			level = slog.LevelInfo
+	}
+	s.exchange.config.Logger.LogAttrs(context.Background(), s.level(err, fatal), "request refused", attrs...)
+}
+
+// level says who has to mend what err tells. What was authored for the client is the
+// client's matter, and one whose session goes on may have it as often as it likes; so
+// are mistakes in what it sends, whatever they come from. An error behind a refusal
+// may be ours, and anything else is.
+func (s *session) level(err error, fatal bool) slog.Level {
+	authored, _ := errors.AsType[*message.Error](err)
+	_, panicked := errors.AsType[*message.PanicError](err)
+	switch {
+	case panicked:
+		return slog.LevelError
+	case errors.Is(err, message.ErrDropped), s.cut(err):
+		return slog.LevelDebug
+	case authored == nil:
+		return slog.LevelError
+	}
+	switch authored.Code {
+	case message.CodeInvalid, message.CodeTooLarge:
+	case message.CodeUnauthenticated, message.CodeDenied, message.CodeNotFound, message.CodeConflict:
+		if authored.Unwrap() != nil {
+			return slog.LevelWarn
+		}
+	default:
+		if authored.Unwrap() != nil {
+			return slog.LevelError
 		}
 	}
-	s.exchange.config.Logger.LogAttrs(context.Background(), level, "request refused", attrs...)
+	if fatal {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }
 
 // cut reports whether err only says that the adapter was closed while a request

@@ -85,11 +85,14 @@ func renamed(next message.RawHandler) message.RawHandler {
 	})
 }
 
+// errRehearsal says who drops a message; telemetry counts by it.
+var errRehearsal = message.Drop("noRehearsals")
+
 // noRehearsals drops a message on purpose: its sender is told, nobody logs a failure.
 func noRehearsals(next message.RawHandler) message.RawHandler {
 	return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 		if m.Header.Get("rehearsal") == "true" {
-			return message.ErrDropped
+			return errRehearsal
 		}
 		return next.Handle(ctx, m)
 	})

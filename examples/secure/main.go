@@ -18,7 +18,6 @@ import (
 
 	"github.com/headrace/headrace/examples/internal/demo"
 	"github.com/headrace/headrace/examples/internal/web"
-	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/jsonadapter"
 	"github.com/headrace/headrace/transport"
 	"github.com/headrace/headrace/transport/auth"
@@ -41,17 +40,12 @@ func main() {
 // run serves until ctx ends.
 func run(ctx context.Context, addr string, life time.Duration) error {
 	logins := newLogins(life)
-	policy := newPolicy()
-	node := newNode(policy, logins.verifier)
+	node := newNode(newPolicy(), logins.verifier)
 	clients := jsonadapter.New(node.Inbound, jsonadapter.Config{Transport: transport.Config{
 		// Programs may show their token in the handshake, pages cannot.
 		Handshake:  transport.Handshake{Principal: auth.Optional(auth.Bearer(logins.verifier.Bearer))},
 		MaxPerUser: 10,
 	}})
-	log.Print(append(policy.Doors(), interceptor.Door{
-		Where: "AuthenticateConfig.Anonymous", What: "who is not logged in may connect",
-	}))
-
 	mux := http.NewServeMux()
 	mux.Handle("/ws", clients.WebSocket())
 	mux.HandleFunc("POST /login", logins.login)

@@ -38,6 +38,7 @@ func newNode(policy *interceptor.Policy, verifier *jwt.Verifier) *headrace.Node 
 	node := headrace.New(headrace.Config{
 		Gate:  []message.RawInterceptor{interceptor.AuthorizeDelivery(policy), expire},
 		Rules: []broker.Rule{{Prefix: "/topic/announcements", Retain: true}}, // the last one, for who comes later
+		Doors: append(policy.Doors(), message.Door{Where: "AuthenticateConfig.Anonymous", What: "who is not logged in may connect"}),
 	})
 	node.Inbound.Intercept(
 		interceptor.Authenticate(interceptor.AuthenticateConfig{Check: verifier.Check, Anonymous: true}),

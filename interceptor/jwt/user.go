@@ -17,7 +17,10 @@ type User struct {
 	claims map[string]any
 }
 
-var _ message.Expirer = (*User)(nil)
+var (
+	_ message.Expirer    = (*User)(nil)
+	_ message.RoleHolder = (*User)(nil)
+)
 
 // Name returns the subject of the token.
 func (u *User) Name() string { return u.name }

@@ -92,7 +92,8 @@ func BenchmarkTrace(b *testing.B) {
 	}
 }
 
-// BenchmarkTraceRatio has Trace against the bare calls in interleaved pairs.
+// BenchmarkTraceRatio has Trace against the bare calls in interleaved pairs; "x-bare" is
+// asked to be at most 1.3.
 func BenchmarkTraceRatio(b *testing.B) {
 	for name, p := range providers {
 		b.Run(name, func(b *testing.B) {

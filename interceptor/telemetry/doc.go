@@ -50,6 +50,14 @@
 // sender then gets a span of kind CLIENT that links to it, or has it as its parent,
 // instead of a PRODUCER span.
 //
+// # Clients
+//
+// A client that is part of the trace puts the context of its span into the header of
+// what it sends, and mounts Trace around what it does with a message. Its span hangs
+// from the message's only where there is none in ctx: a subscription whose handler is
+// called with the context of a span that made it has that one as the parent of all,
+// so it is made outside of a span.
+//
 // # What clients send
 //
 // A message with a session is one that a client sent. [Config.RemoteContext] says
@@ -86,7 +94,9 @@
 //
 // Trace measures messaging.process.duration, messaging.client.consumed.messages and
 // headrace.handler.panics; TraceSend messaging.client.sent.messages and, over all
-// destinations, messaging.client.operation.duration. With [Config.Channel] both
+// destinations, messaging.client.operation.duration. Both, and [TracePublish], count in
+// headrace.messages.dropped what an interceptor behind them drops, of every kind, by the
+// name that [message.Drop] was given. With [Config.Channel] both
 // together measure headrace.channel.queue.wait. [Sessions] counts
 // headrace.sessions.active and closed. [Observe] reads what others count:
 // headrace.channel.queue.depth, rejected and dropped, headrace.subscriptions.active,
@@ -96,10 +106,10 @@
 //
 // An error sets the span's status and error.type, which is the error's
 // [message.Code]. [message.ErrDropped] is no failure and is told by the attribute
-// headrace.dropped. A panic ends the span with an error and goes on; mounted as
-// above, behind interceptor.Recover, the span sees it before it is recovered.
-// The span covers the call: what a handler took over and finishes later comes
-// after it.
+// headrace.dropped, and by headrace.interceptor where [message.Drop] names one. A panic
+// ends the span with an error and goes on; mounted as above, behind
+// interceptor.Recover, the span sees it before it is recovered. The span covers the
+// call: what a handler took over and finishes later comes after it.
 //
 // [LogHandler] adds the ids of trace and span to log lines.
 //

@@ -23,6 +23,7 @@ type meters struct {
 	sent      metric.Int64Counter
 	wait      metric.Float64Histogram
 	panics    metric.Int64Counter
+	dropped   metric.Int64Counter
 }
 
 func (c *Config) meter() metric.Meter {
@@ -43,8 +44,10 @@ func newMeters(c Config) meters {
 		metric.WithDescription("How long messages waited in a channel."))
 	panics, err6 := m.Int64Counter(handlerPanics, metric.WithUnit("{panic}"),
 		metric.WithDescription("Number of handlers that panicked."))
-	report(err1, err2, err3, err4, err5, err6)
-	return meters{processed.Inst(), consumed.Inst(), operated.Inst(), sent.Inst(), wait, panics}
+	dropped, err7 := m.Int64Counter(messagesDropped, metric.WithUnit("{message}"),
+		metric.WithDescription("Number of messages that an interceptor dropped."))
+	report(err1, err2, err3, err4, err5, err6, err7)
+	return meters{processed.Inst(), consumed.Inst(), operated.Inst(), sent.Inst(), wait, panics, dropped}
 }
 
 // report tells the handler of OpenTelemetry what it cannot do.
@@ -86,6 +89,18 @@ func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err
 	}
 }
 
+// drop counts a message that an interceptor dropped, by that one's name if it says it.
+func (ms *meters) drop(ctx context.Context, s *shape, err error) {
+	if !errors.Is(err, message.ErrDropped) || !ms.dropped.Enabled(ctx) {
+		return
+	}
+	if by := message.DroppedBy(err); by != "" {
+		ms.dropped.Add(ctx, 1, set(s.counted, interceptorKey.String(by)))
+		return
+	}
+	ms.dropped.Add(ctx, 1, s.add...)
+}
+
 // queued is when a message came to a channel.
 type queued struct {
 	channel string
@@ -107,7 +122,9 @@ func (ms *meters) unqueued(ctx context.Context, span trace.Span) {
 }
 
 // Sessions counts sessions that are there, by transport, and those that ended, by
-// the reason as well. It is mounted on the send side of the channel that adapters
+// the reason as well: "client", "heartbeat", "send_limit", "buffer_limit", "protocol",
+// "auth", "drain", "transport" or "internal", as the code of [message.Session.Reason]
+// says, or a method CloseReason() string of an error in its chain. It is mounted on the send side of the channel that adapters
 // send into, and goes by the KindConnect and KindDisconnect of each session,
 // whatever becomes of them.
 func Sessions(c Config) message.RawInterceptor {

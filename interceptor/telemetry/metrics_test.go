@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strconv"
@@ -133,8 +134,66 @@ func TestMetricsOfMessages(t *testing.T) {
 	for errors, n := range map[string]float64{"": 6, "error.type=denied,": 1, "error.type=internal,": 2} {
 		want["messaging.client.operation.duration{"+errors+"operation.name=send} s"] = n // wherever to
 	}
+	for _, op := range []string{"send", "process"} {
+		want["headrace.messages.dropped{destination.template=/app/trade/{symbol},operation.name="+op+"} {message}"] = 1
+	}
 	want["headrace.handler.panics{destination.template=/app/trade/{symbol},operation.name=process} {panic}"] = 2
 	r.want(t, want)
+}
+
+// Whatever an interceptor drops is counted by its name, whichever kind it is of and
+// whether anything else of it is measured.
+func TestDropsAreCountedByName(t *testing.T) {
+	quota, sleeping := message.Drop("quota"), fmt.Errorf("not now: %w", message.Drop("sleeping"))
+	for name, mount := range map[string]func(telemetry.Config) message.RawInterceptor{
+		"send": telemetry.TraceSendWith[[]byte], "process": telemetry.TraceWith[[]byte], "publish": telemetry.TracePublish,
+	} {
+		for _, recorded := range []bool{false, true} {
+			r, c := newMeter()
+			spans := newRecorder()
+			if recorded {
+				c.TracerProvider = spans.config.TracerProvider
+			}
+			c.Template = telemetry.Destinations(destination.Slash, "/app/trade/{symbol}")
+			send := func(kind message.Kind, outcome error) {
+				h := mount(c)(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return outcome }))
+				if err := h.Handle(t.Context(), message.Raw{Kind: kind, Destination: "/app/trade/IBM"}); err != outcome {
+					t.Errorf("outcome %v", err)
+				}
+			}
+			for _, err := range []error{quota, quota, sleeping, message.ErrDropped, io.EOF, nil} {
+				send(message.KindData, err)
+			}
+			want := map[string]float64{}
+			if name != "publish" { // which is about data alone
+				send(message.KindSubscribe, quota)
+				send(message.KindSubscribe, nil)
+				send(message.KindSubscribe, io.EOF)
+				want["interceptor=quota,operation.name=subscribe"] = 1
+			}
+			for by, n := range map[string]float64{"interceptor=quota,": 2, "interceptor=sleeping,": 1, "": 1} {
+				want[by+"operation.name="+name] = n
+			}
+			got := r.series(t)
+			for attrs, n := range want {
+				if got["headrace.messages.dropped{destination.template=/app/trade/{symbol},"+attrs+"} {message}"] != n {
+					t.Errorf("%s, recorded %v: no %v of %s in %v", name, recorded, n, attrs, got)
+				}
+			}
+			series := 0
+			for key := range got {
+				if strings.HasPrefix(key, "headrace.messages.dropped") {
+					series++
+				}
+			}
+			if series != len(want) {
+				t.Errorf("%s, recorded %v: %d series of drops, want %d", name, recorded, series, len(want))
+			}
+			if recorded && attributes(spans.GetSpans()[0])["headrace.interceptor"] != "quota" {
+				t.Errorf("%s: the span says %v", name, attributes(spans.GetSpans()[0]))
+			}
+		}
+	}
 }
 
 // 10,000 users, who send to 50 destinations and to others that they make up, and
@@ -240,6 +299,7 @@ func TestSessions(t *testing.T) {
 	for _, why := range []error{
 		nil, message.Errorf(message.CodeTimeout, "t"), message.Errorf(message.CodeFull, "f"), message.Errorf(message.CodeInvalid, "i"),
 		message.Errorf(message.CodeDenied, "d"), message.Errorf(message.CodeUnavailable, "u"), errors.New("x"),
+		message.Errorf(message.CodeFull, "f").WithCause(word{"send_limit"}), word{"drain"},
 	} {
 		end(begin("websocket"), why)
 	}
@@ -250,11 +310,17 @@ func TestSessions(t *testing.T) {
 		"headrace.sessions.active{transport=websocket} {session}": 1,
 		"headrace.sessions.active{transport=tcp} {session}":       1,
 	}
-	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal"} {
+	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal", "send_limit", "drain"} {
 		want["headrace.sessions.closed{reason="+why+",transport=websocket} {session}"] = 1
 	}
 	r.want(t, want)
 }
+
+// word is an error that says why a session ended.
+type word struct{ reason string }
+
+func (w word) Error() string       { return w.reason }
+func (w word) CloseReason() string { return w.reason }
 
 type sink struct{}
 

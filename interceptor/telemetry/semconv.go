@@ -1,6 +1,8 @@
 package telemetry
 
 import (
+	"errors"
+
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -27,6 +29,8 @@ const (
 	adapterKey = attribute.Key("headrace.adapter")
 	overKey    = attribute.Key("headrace.transport")
 	reasonKey  = attribute.Key("headrace.reason")
+
+	interceptorKey = attribute.Key("headrace.interceptor")
 )
 
 // Metrics of our own; the others have the names of package messagingconv.
@@ -35,6 +39,7 @@ const (
 	queueWait           = "headrace.channel.queue.wait"
 	channelRejected     = "headrace.channel.rejected"
 	channelDropped      = "headrace.channel.dropped"
+	messagesDropped     = "headrace.messages.dropped"
 	handlerPanics       = "headrace.handler.panics"
 	sessionsActive      = "headrace.sessions.active"
 	sessionsClosed      = "headrace.sessions.closed"
@@ -124,7 +129,8 @@ func destinationAttributes(key shapeKey) []attribute.KeyValue {
 // userDestinations is shown behind the prefix of users, whose it is and which.
 const userDestinations = "/queue/*"
 
-// closeReasons tells of a session's end what its code says.
+// closeReasons tells of a session's end what its code says, where the error has no word
+// of its own.
 var closeReasons = map[message.Code]string{
 	message.CodeTimeout:         "heartbeat",
 	message.CodeFull:            "buffer_limit",
@@ -140,6 +146,12 @@ var closeReasons = map[message.Code]string{
 func closeReason(why error) string {
 	if why == nil {
 		return "client"
+	}
+	if known, ok := errors.AsType[interface {
+		error
+		CloseReason() string
+	}](why); ok {
+		return known.CloseReason()
 	}
 	code := message.Public(why).Code
 	if reason, ok := closeReasons[code]; ok {

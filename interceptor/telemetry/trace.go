@@ -24,7 +24,8 @@ func Trace[T any](next message.Handler[T]) message.Handler[T] { return TraceWith
 // {destination}" of kind PRODUCER, and puts its context into the message's
 // header unless there is one already. It is mounted on the send side of a
 // channel as it is, without a type argument, and uses the global providers.
-// Messages of another kind than [message.KindData] pass.
+// Messages of another kind than [message.KindData] pass, and are counted where they
+// are dropped.
 func TraceSend[T any](next message.Handler[T]) message.Handler[T] {
 	return TraceSendWith[T](Config{})(next)
 }
@@ -52,7 +53,11 @@ func TraceSendWith[T any](c Config) message.Interceptor[T] {
 	return func(next message.Handler[T]) message.Handler[T] {
 		return message.HandlerFunc[T](func(ctx context.Context, m message.Message[T]) error {
 			if m.Kind != message.KindData {
-				return next.Handle(ctx, m)
+				err := next.Handle(ctx, m)
+				if err != nil {
+					t.meters.drop(ctx, t.shape(handling(m.Kind), m.Destination), err)
+				}
+				return err
 			}
 			ctx, span, s := outgoing(ctx, t, &m, &send, &resend)
 			if t.config.Channel != "" && (span.IsRecording() || t.meters.wait.Enabled(ctx)) {
@@ -103,7 +108,11 @@ func run[T any](ctx context.Context, t *tracing, s *shape, span trace.Span, m *m
 	metered := t.meters.enabled(ctx, s.op)
 	if !metered && !span.IsRecording() {
 		defer span.End()
-		return next.Handle(ctx, *m)
+		err := next.Handle(ctx, *m)
+		if err != nil {
+			t.meters.drop(ctx, s, err)
+		}
+		return err
 	}
 	return observed(ctx, t, s, span, m, next, metered)
 }
@@ -124,6 +133,9 @@ func observed[T any](ctx context.Context, t *tracing, s *shape, span trace.Span,
 		conclude(span, err)
 		if metered {
 			t.meters.measure(ctx, s, time.Since(start), err)
+		}
+		if err != nil {
+			t.meters.drop(ctx, s, err)
 		}
 		span.End()
 	}()
@@ -166,6 +178,9 @@ func conclude(span trace.Span, err error) {
 	case err == nil || !span.IsRecording():
 	case errors.Is(err, message.ErrDropped):
 		span.SetAttributes(droppedKey.Bool(true))
+		if by := message.DroppedBy(err); by != "" {
+			span.SetAttributes(interceptorKey.String(by))
+		}
 	default:
 		span.SetStatus(codes.Error, err.Error())
 		span.SetAttributes(semconv.ErrorTypeKey.String(errorType(err)))

@@ -73,12 +73,16 @@ type Subscription struct {
 }
 
 // Subscribe asks for the messages of destination and waits until the server has
-// confirmed; for room in the buffer it waits like Send. A server that refuses gives a *[ServerError]; that ends the
-// connection, as STOMP has it, and the client connects again without this
-// subscription. When ctx ends first, the subscription is taken back.
+// confirmed; for room in the buffer it waits like Send. A server that refuses gives a
+// *[ServerError]; that ends the connection, as STOMP has it, and the client connects
+// again without this subscription. When ctx ends first, the subscription is taken back.
 //
 // The messages go to handle, one at a time and in order, on a goroutine of the
-// subscription, with the values of ctx; its end is that of Close. With an
+// subscription, with the values of ctx; its end is that of Close. What is in ctx for
+// one request or span only would be in that of every message, for as long as the
+// subscription lasts: all spans would hang from the one in which it was made. Whoever
+// traces subscribes outside of a span, and mounts what reads the trace context of each
+// message around handle. With an
 // AckMode other than AckAuto they have a Done (see [message.Completion]): nil
 // acknowledges the message and an error refuses it, once handle has returned
 // or whoever took the message over is done. A channel's Handle method, or that
