@@ -63,8 +63,8 @@ func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
 			c.wantReceipt(strconv.Itoa(n))
 		}
 		c.wantClosed()
-		if c.code != websocket.CloseGoingAway {
-			t.Errorf("closed with %d, want 1001", c.code)
+		if c.code != websocket.CloseServiceRestart {
+			t.Errorf("closed with %d, want 1012", c.code)
 		}
 	}
 	if err := s.stop(); err != nil {

@@ -167,8 +167,8 @@ func queueGroup(q broker.QueueStats) slog.Attr {
 
 func adapterValue(a transport.AdapterStats) slog.Value {
 	closed := make([]slog.Attr, 0, len(a.Transport.Closed))
-	for code, count := range a.Transport.Closed {
-		closed = append(closed, slog.Uint64(cmp.Or(string(code), "orderly"), count))
+	for why, count := range a.Transport.Closed {
+		closed = append(closed, slog.Uint64(why, count))
 	}
 	return slog.GroupValue(
 		slog.Int("sessions", a.Sessions),

@@ -212,7 +212,7 @@ func TestRefusedWhileDraining(t *testing.T) {
 	m.Done.Release(nil)
 	c.want(`{"type":"receipt","receipt":"1"}`,
 		`{"type":"error","receipt":"2","code":"unavailable","message":"`+message.Public(transport.ErrShutdown).Message+`"}`, "")
-	if c.code != websocket.CloseGoingAway {
+	if c.code != websocket.CloseServiceRestart {
 		t.Errorf("close code %d", c.code)
 	}
 }

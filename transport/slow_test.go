@@ -14,7 +14,6 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
 )
 
@@ -53,7 +52,7 @@ func TestWhoIsOverBudgetIsCut(t *testing.T) {
 				t.Errorf("the kernel went on sending: %v", err)
 			}
 			f.Close()
-			if st := f.Stats(); st.Closed[message.CodeFull] != 1 || st.QueuedBytes != 0 || st.Open != 0 {
+			if st := f.Stats(); st.Closed["buffer_limit"] != 1 || st.QueuedBytes != 0 || st.Open != 0 {
 				t.Errorf("%+v", st)
 			}
 		})

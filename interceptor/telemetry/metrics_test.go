@@ -250,7 +250,7 @@ func TestSessions(t *testing.T) {
 		"headrace.sessions.active{transport=websocket} {session}": 1,
 		"headrace.sessions.active{transport=tcp} {session}":       1,
 	}
-	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal"} {
+	for _, why := range []string{"client", "heartbeat", "limit", "protocol", "auth", "transport", "internal"} {
 		want["headrace.sessions.closed{reason="+why+",transport=websocket} {session}"] = 1
 	}
 	r.want(t, want)

@@ -6,20 +6,19 @@ import (
 	"runtime"
 
 	"github.com/headrace/headrace/bench/internal/child"
-	"github.com/headrace/headrace/message"
 )
 
 // Stats is what a child tells of itself when asked for "stats".
 type Stats struct {
-	Sessions    int                     // of the adapter
-	Known       int                     // sessions of the broker
-	Open        int                     // connections
-	Closed      map[message.Code]uint64 // connections, by the code of the reason
-	Published   uint64                  // messages that came to the broker
-	Encodings   uint64                  // of the adapter
-	Goroutines  int                     // of the process
-	Descriptors int                     // that the process has open
-	Live        uint64                  // bytes of heap and stacks
+	Sessions    int               // of the adapter
+	Known       int               // sessions of the broker
+	Open        int               // connections
+	Closed      map[string]uint64 // connections, by message.EndReason
+	Published   uint64            // messages that came to the broker
+	Encodings   uint64            // of the adapter
+	Goroutines  int               // of the process
+	Descriptors int               // that the process has open
+	Live        uint64            // bytes of heap and stacks
 }
 
 // Stats returns a snapshot.
