@@ -142,6 +142,7 @@ func (s Stats) attrs() []slog.Attr {
 func channelArgs(c channel.Stats) []any {
 	return []any{
 		"underway", c.UnderWay,
+		"ready", c.Ready,
 		"workers", c.Workers,
 		"handled", c.Handled,
 		"failed", c.Failed,
