@@ -1,7 +1,6 @@
 package headrace
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"strconv"
@@ -83,7 +82,7 @@ func (n *Node) watch(ctx context.Context, adapters []Adapter) (stop func()) {
 				return
 			case <-next.C:
 				next.Reset(every)
-				cmp.Or(n.split.config.Logger, slog.Default()).LogAttrs(ctx, slog.LevelInfo, "stats", n.Stats().attrs()...)
+				n.split.config.logger().LogAttrs(ctx, slog.LevelInfo, "stats", n.Stats().attrs()...)
 			}
 		}
 	})
