@@ -53,6 +53,11 @@ func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
 		}
 		return err != nil
 	})
+	if resp, err := http.Get("http://" + s.addr + "/ws"); err != nil {
+		t.Errorf("the server does not answer while sessions drain: %v", err)
+	} else if resp.Body.Close(); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a new client is answered %s", resp.Status)
+	}
 	if open := s.stomp.Stats().Sessions; open != sessions {
 		t.Errorf("%d sessions while they drain, want %d", open, sessions)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
 )
 
@@ -125,7 +126,7 @@ func TestWriteTimeoutIsExact(t *testing.T) {
 		if d := time.Since(began); d != 10*time.Second {
 			t.Errorf("cut after %v", d)
 		}
-		if !errors.Is(reason, transport.ErrSlow) {
+		if !errors.Is(reason, transport.ErrSlow) || message.EndReason(reason) != "send_limit" {
 			t.Errorf("reason %v", reason)
 		}
 	})
