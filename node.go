@@ -101,11 +101,20 @@ type Config struct {
 	// LogStats is how often Serve logs [Stats], in one line of the level Info; the
 	// first comes after 1 min, or LogStats where that is shorter. Zero means never.
 	LogStats time.Duration
+	// DrainDelay is how long Serve goes on as before when its end has come, while
+	// Health says that the node is not ready, so that load balancers send nobody any
+	// more. Zero means 5 s if Readyz was ever asked, else nothing; a negative duration
+	// means nothing.
+	DrainDelay time.Duration
+	// DrainTimeout is how long Serve takes to end in all, DrainDelay included. Zero
+	// means 25 s.
+	DrainTimeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
 	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
 	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
+	c.DrainTimeout = cmp.Or(c.DrainTimeout, 25*time.Second)
 	if len(c.BrokerPrefixes) == 0 {
 		c.BrokerPrefixes = []string{"/topic", "/queue"}
 	}
@@ -115,6 +124,8 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+func (c Config) logger() *slog.Logger { return cmp.Or(c.Logger, slog.Default()) }
 
 // trimmed returns a prefix without the separator at its end: what follows it
 // brings one.
@@ -156,6 +167,7 @@ type Node struct {
 	Events *channel.DirectChannel[broker.Event]
 
 	split    split
+	life     life
 	outgoing *channel.ExecutorChannel[[]byte] // nil unless Config.UnorderedOutbound
 	adapters atomic.Pointer[[]Adapter]        // that Serve was given
 }
@@ -170,6 +182,7 @@ func New(config Config) *Node {
 		BrokerChannel: new(channel.DirectChannel[[]byte]),
 		Events:        new(channel.DirectChannel[broker.Event]),
 	}
+	n.Events.Intercept(n.life.watch)
 	n.Inbound = channel.NewExecutorChannel(channel.Config[[]byte]{
 		Name:      "inbound",
 		Mailbox:   inboundMailbox,
@@ -215,9 +228,11 @@ func checkPrefixes(c Config) {
 }
 
 // Shutdown refuses new messages and waits until what was accepted is handled,
-// as long as ctx lasts. Then the broker is closed: what waits in queues is given up.
-// Adapters are shut down before it.
+// as long as ctx lasts; a *[channel.DrainError] says what is left then. Then the broker
+// is closed: what waits in queues is given up. Adapters are shut down before it.
 func (n *Node) Shutdown(ctx context.Context) error {
+	n.life.enter(phaseDraining)
+	defer n.life.enter(phaseClosed)
 	err := n.Inbound.Shutdown(ctx)
 	n.Broker.Close()
 	n.Users.Stop()
@@ -230,6 +245,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 // Close abandons what waits and ends the node's goroutines. Adapters are closed
 // before it.
 func (n *Node) Close() {
+	n.life.enter(phaseClosed)
 	n.Inbound.Close()
 	n.Broker.Close()
 	n.Users.Stop()

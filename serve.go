@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -21,18 +24,20 @@ type Adapter interface {
 }
 
 const (
-	// drainTime is how long Serve waits for what was accepted.
-	drainTime = 25 * time.Second
 	// headerTime is how long a client may take to send the header of a request.
 	headerTime = 5 * time.Second
+	// probeTime is how long load balancers have to notice that a node is not ready.
+	probeTime = 5 * time.Second
 )
 
 // Serve listens on server.Addr and serves until ctx ends or the server fails,
-// over TLS when server.TLSConfig is set. Then it drains: no new connections, the
-// adapters finish and answer what their clients sent, the node handles the rest;
-// what takes more than 25 s is cut. It returns nil after a complete drain. The
-// node cannot be used afterwards. What is open to strangers is logged first, see
-// [Node.Doors].
+// over TLS when server.TLSConfig is set. Then it drains. Readyz says 503 from now on;
+// for Config.DrainDelay everything else goes on. Then the adapters take no new
+// connections, finish and answer what their clients sent, and let them go batch by
+// batch, the server finishes its requests, and the node handles the rest. What takes
+// more than Config.DrainTimeout in all is cut. What became of connections is logged and
+// counted in Stats. It returns nil after a complete drain. The node cannot be used
+// afterwards. What is open to strangers is logged first, see [Node.Doors].
 //
 // A server that has neither ReadHeaderTimeout nor ReadTimeout gets a
 // ReadHeaderTimeout of 5 s: who sends a handshake octet by octet holds a
@@ -63,9 +68,28 @@ func (n *Node) abandon(server *http.Server, adapters []Adapter) {
 		a.Close()
 	}
 	n.Close()
+	n.logEnds()
+}
+
+// logEnds logs why the connections ended of all that Serve has seen.
+func (n *Node) logEnds() {
+	ends := make(map[string]uint64)
+	for _, a := range n.Stats().Adapters {
+		for why, count := range a.Transport.Closed {
+			ends[why] += count
+		}
+	}
+	attrs := make([]slog.Attr, 0, len(ends))
+	for _, why := range slices.Sorted(maps.Keys(ends)) {
+		attrs = append(attrs, slog.Uint64(why, ends[why]))
+	}
+	if len(attrs) > 0 {
+		n.split.config.logger().LogAttrs(context.Background(), slog.LevelInfo, "shut down", slog.GroupAttrs("connections", attrs...))
+	}
 }
 
 func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Server, adapters []Adapter) error {
+	n.life.enter(phaseServing)
 	defer listener.Close() // the server does so too, but not when it fails early
 	n.logDoors(ctx, adapters)
 	defer n.watch(ctx, adapters)()
@@ -77,9 +101,13 @@ func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Se
 		failed = accept(listener, server)
 	})
 	<-serving.Done()
+	n.life.enter(phaseDraining)
 	// The drain must outlast ctx, which has ended.
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.split.config.DrainTimeout)
 	defer cancel()
+	if ctx.Err() != nil { // else nobody is served any more
+		n.linger(drain)
+	}
 	err := n.drain(drain, server, adapters)
 	accepting.Wait()
 	return errors.Join(failed, err)
@@ -98,11 +126,28 @@ func accept(listener net.Listener, server *http.Server) (err error) {
 	return err
 }
 
+// linger goes on as before for Config.DrainDelay.
+func (n *Node) linger(ctx context.Context) {
+	delay := n.split.config.DrainDelay
+	if delay == 0 && n.life.probed.Load() {
+		delay = probeTime
+	}
+	if delay <= 0 {
+		return
+	}
+	over := time.NewTimer(delay)
+	defer over.Stop()
+	select {
+	case <-over.C:
+	case <-ctx.Done():
+	}
+}
+
 // drain ends intake first and the node last, so that what was accepted is
-// handled and its answers go out.
+// handled and its answers go out. The server still answers while adapters let their
+// clients go, for some of these come with every request anew.
 func (n *Node) drain(ctx context.Context, server *http.Server, adapters []Adapter) error {
-	ended := make(chan error, len(adapters)+1)
-	go func() { ended <- server.Shutdown(ctx) }()
+	ended := make(chan error, len(adapters))
 	for _, a := range adapters {
 		go func() { ended <- a.Shutdown(ctx) }()
 	}
@@ -110,5 +155,5 @@ func (n *Node) drain(ctx context.Context, server *http.Server, adapters []Adapte
 	for range cap(ended) {
 		errs = errors.Join(errs, <-ended)
 	}
-	return errors.Join(errs, n.Shutdown(ctx))
+	return errors.Join(errs, server.Shutdown(ctx), n.Shutdown(ctx))
 }

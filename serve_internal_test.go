@@ -79,10 +79,10 @@ func TestDrainGivesUp(t *testing.T) {
 		began := time.Now()
 		end()
 		err = <-served
-		if took := time.Since(began); took != drainTime {
-			t.Errorf("the drain took %v, want %v", took, drainTime)
+		if took := time.Since(began); took != 25*time.Second {
+			t.Errorf("the drain took %v, want 25 s", took)
 		}
-		if err == nil || !strings.Contains(err.Error(), "1 connections still open") || !strings.Contains(err.Error(), "1 messages not handled yet") {
+		if err == nil || !strings.Contains(err.Error(), "1 connections still open") || !strings.Contains(err.Error(), "1 messages not handled yet, workers are busy with /app/stuck") {
 			t.Errorf("error %v", err)
 		}
 		node.abandon(&http.Server{}, []Adapter{stomp})

@@ -53,6 +53,11 @@ func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
 		}
 		return err != nil
 	})
+	if resp, err := http.Get("http://" + s.addr + "/ws"); err != nil {
+		t.Errorf("the server does not answer while sessions drain: %v", err)
+	} else if resp.Body.Close(); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a new client is answered %s", resp.Status)
+	}
 	if open := s.stomp.Stats().Sessions; open != sessions {
 		t.Errorf("%d sessions while they drain, want %d", open, sessions)
 	}
@@ -63,8 +68,8 @@ func TestShutdownFinishesWhatWasAccepted(t *testing.T) {
 			c.wantReceipt(strconv.Itoa(n))
 		}
 		c.wantClosed()
-		if c.code != websocket.CloseGoingAway {
-			t.Errorf("closed with %d, want 1001", c.code)
+		if c.code != websocket.CloseServiceRestart {
+			t.Errorf("closed with %d, want 1012", c.code)
 		}
 	}
 	if err := s.stop(); err != nil {
@@ -103,7 +108,7 @@ func TestSendWhileDraining(t *testing.T) {
 	for answered := 0; ; answered++ {
 		f, _ := c.next()
 		if f.command == "ERROR" && answered > 0 {
-			if f.header["message"] != "server is shutting down" || f.header["receipt-id"] != strconv.Itoa(answered) {
+			if !strings.HasPrefix(f.header["message"], "server is shutting down; retry-after=") || f.header["receipt-id"] != strconv.Itoa(answered) {
 				t.Errorf("got %v after %d receipts", f, answered)
 			}
 			break

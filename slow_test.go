@@ -88,7 +88,7 @@ func TestOwnFullSubscription(t *testing.T) {
 	})
 	good.send(sendFrame("/app/echo", "", "after"))
 	good.wantMessage("echo", "after")
-	if got := s.stomp.Stats().Transport.Closed[message.CodeFull]; got != 1 {
+	if got := s.stomp.Stats().Transport.Closed["buffer_limit"]; got != 1 {
 		t.Errorf("%d were cut for being slow, want 1", got)
 	}
 }

@@ -74,7 +74,7 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 // tell hands over an event of a subscription that is no broker's.
 func (s *split) tell(ctx context.Context, k broker.EventKind, m message.Raw, dest string) {
 	e := broker.Event{Kind: k, Session: m.Session, Destination: dest, Subscription: m.Subscription}
-	broker.Tell(ctx, s.events, cmp.Or(s.config.Logger, slog.Default()), e)
+	broker.Tell(ctx, s.events, s.config.logger(), e)
 }
 
 // observe is where all events are told: Users learns of them whatever is mounted on

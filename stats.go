@@ -1,7 +1,6 @@
 package headrace
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"strconv"
@@ -83,7 +82,7 @@ func (n *Node) watch(ctx context.Context, adapters []Adapter) (stop func()) {
 				return
 			case <-next.C:
 				next.Reset(every)
-				cmp.Or(n.split.config.Logger, slog.Default()).LogAttrs(ctx, slog.LevelInfo, "stats", n.Stats().attrs()...)
+				n.split.config.logger().LogAttrs(ctx, slog.LevelInfo, "stats", n.Stats().attrs()...)
 			}
 		}
 	})
@@ -142,6 +141,7 @@ func (s Stats) attrs() []slog.Attr {
 func channelArgs(c channel.Stats) []any {
 	return []any{
 		"underway", c.UnderWay,
+		"ready", c.Ready,
 		"workers", c.Workers,
 		"handled", c.Handled,
 		"failed", c.Failed,
@@ -167,8 +167,8 @@ func queueGroup(q broker.QueueStats) slog.Attr {
 
 func adapterValue(a transport.AdapterStats) slog.Value {
 	closed := make([]slog.Attr, 0, len(a.Transport.Closed))
-	for code, count := range a.Transport.Closed {
-		closed = append(closed, slog.Uint64(cmp.Or(string(code), "orderly"), count))
+	for why, count := range a.Transport.Closed {
+		closed = append(closed, slog.Uint64(why, count))
 	}
 	return slog.GroupValue(
 		slog.Int("sessions", a.Sessions),

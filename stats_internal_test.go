@@ -120,7 +120,7 @@ func TestStatsLogHasAll(t *testing.T) {
 	var s Stats
 	s.Adapters = make([]transport.AdapterStats, 3)
 	for i := range s.Adapters {
-		s.Adapters[i].Transport.Closed = map[message.Code]uint64{"": 0, message.CodeTimeout: 0}
+		s.Adapters[i].Transport.Closed = map[string]uint64{"client": 0, "heartbeat": 0}
 	}
 	numbers := map[int]string{} // and where they are
 	fill(reflect.ValueOf(&s).Elem(), "Stats", numbers)
@@ -140,7 +140,7 @@ func TestStatsLogHasAll(t *testing.T) {
 			t.Errorf("%s is not in %s", path, text)
 		}
 	}
-	for _, want := range []string{`"inbound":{`, `"router":{`, `"broker":{`, `"users":{`, `"adapters":{"stomp":{`, `"json":{`, `"stomp2":{`, `"closed":{`, `"orderly":`, `"timeout":`} {
+	for _, want := range []string{`"inbound":{`, `"router":{`, `"broker":{`, `"users":{`, `"adapters":{"stomp":{`, `"json":{`, `"stomp2":{`, `"closed":{`, `"client":`, `"heartbeat":`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in %s", want, text)
 		}

@@ -13,13 +13,15 @@ const (
 )
 
 // worker is one goroutine of a crew.
-type worker struct {
+type worker[E any] struct {
 	wake   chan struct{}
 	parked uint // the crew's age when it went idle
+	busy   bool // with entry
+	entry  E
 }
 
 // rouse wakes an idle worker; nil is nobody.
-func (w *worker) rouse() {
+func (w *worker[E]) rouse() {
 	if w != nil {
 		w.wake <- struct{}{} // buffered, and only who took it off the idle list sends
 	}
@@ -39,7 +41,8 @@ type crew[E any] struct {
 
 	mu       sync.Mutex
 	ready    fifo[E]
-	idle     []*worker // the last to go idle is the first to work again
+	staff    map[*worker[E]]struct{}
+	idle     []*worker[E] // the last to go idle is the first to work again
 	count    int
 	waking   bool   // a woken worker has not looked at the queue yet: no need for another
 	moved    uint64 // entries that left the ready queue
@@ -66,7 +69,7 @@ func (c *crew[E]) push(e E) {
 
 // muster sees to it that somebody comes for what is ready, and returns the
 // worker to rouse once the lock is given back, or nil.
-func (c *crew[E]) muster() *worker {
+func (c *crew[E]) muster() *worker[E] {
 	switch n := len(c.idle); {
 	case c.waking:
 		return nil // it will muster the next one
@@ -89,7 +92,12 @@ func (c *crew[E]) start() {
 		return
 	}
 	c.count++
-	c.wg.Go(c.run)
+	w := &worker[E]{wake: make(chan struct{}, 1)}
+	if c.staff == nil {
+		c.staff = make(map[*worker[E]]struct{})
+	}
+	c.staff[w] = struct{}{}
+	c.wg.Go(func() { c.run(w) })
 	if c.count > c.size && !c.reaping {
 		c.reaping = true
 		c.reap = time.AfterFunc(idleExpiry/idleTicks, c.dismissIdle)
@@ -139,6 +147,7 @@ func (c *crew[E]) dismissIdle() {
 	for gone < len(c.idle) && c.count > c.size && c.age-c.idle[gone].parked > idleTicks {
 		c.count--
 		close(c.idle[gone].wake)
+		delete(c.staff, c.idle[gone])
 		gone++
 	}
 	c.idle = append(c.idle[:0], c.idle[gone:]...)
@@ -149,18 +158,17 @@ func (c *crew[E]) dismissIdle() {
 	}
 }
 
-func (c *crew[E]) run() {
-	w := &worker{wake: make(chan struct{}, 1)}
+func (c *crew[E]) run(w *worker[E]) {
 	work := c.hire()
 	home := false
 	defer func() {
 		if !home { // a handler ended the goroutine
-			c.replace()
+			c.replace(w)
 		}
 	}()
 	for e, ok := c.next(w); ok; {
 		if work(e) {
-			e = c.swap(e)
+			e = c.swap(w, e)
 		} else {
 			e, ok = c.next(w)
 		}
@@ -169,20 +177,21 @@ func (c *crew[E]) run() {
 }
 
 // replace takes a worker off the crew that ended before its time.
-func (c *crew[E]) replace() {
+func (c *crew[E]) replace(w *worker[E]) {
 	c.mu.Lock()
 	c.count--
-	var w *worker
+	delete(c.staff, w)
+	var another *worker[E]
 	if c.ready.n > 0 {
-		w = c.muster()
+		another = c.muster()
 	}
 	c.mu.Unlock()
-	w.rouse()
+	another.rouse()
 }
 
 // swap puts e behind what is ready and returns the first of it, which is e
 // itself when there is nothing else.
-func (c *crew[E]) swap(e E) E {
+func (c *crew[E]) swap(w *worker[E], e E) E {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.moved++
@@ -191,17 +200,20 @@ func (c *crew[E]) swap(e E) E {
 	}
 	c.ready.push(e)
 	e, _ = c.ready.pop()
+	w.entry = e
 	return e
 }
 
 // next returns a ready entry and waits for one; false sends the worker home.
-func (c *crew[E]) next(w *worker) (e E, ok bool) {
+func (c *crew[E]) next(w *worker[E]) (e E, ok bool) {
 	for {
 		c.mu.Lock()
 		c.waking = false
-		if e, ok = c.ready.pop(); ok {
+		e, ok = c.ready.pop()
+		w.entry, w.busy = e, ok
+		if ok {
 			c.moved++
-			var another *worker
+			var another *worker[E]
 			if c.ready.n > 0 {
 				another = c.muster()
 			}
@@ -211,6 +223,7 @@ func (c *crew[E]) next(w *worker) (e E, ok bool) {
 		}
 		if c.stopped {
 			c.count--
+			delete(c.staff, w)
 			c.mu.Unlock()
 			return e, false
 		}
@@ -242,10 +255,30 @@ func (c *crew[E]) stop() {
 	c.count -= len(c.idle)
 	for _, w := range c.idle {
 		close(w.wake)
+		delete(c.staff, w)
 	}
 	c.idle = nil
 	c.mu.Unlock()
 	c.wg.Wait()
+}
+
+// taken returns the entries that workers are busy with.
+func (c *crew[E]) taken() (entries []E) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w := range c.staff {
+		if w.busy {
+			entries = append(entries, w.entry)
+		}
+	}
+	return entries
+}
+
+// waiting returns how many entries are ready and wait for a worker.
+func (c *crew[E]) waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ready.n
 }
 
 func (c *crew[E]) workers() int {

@@ -3,7 +3,6 @@ package channel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -102,6 +101,14 @@ func (e *Executor[T]) workers() int {
 	return e.lanes.workers()
 }
 
+// ready returns how many mailboxes, or messages, wait for a worker.
+func (e *Executor[T]) ready() int {
+	if e.pool != nil {
+		return e.pool.waiting()
+	}
+	return e.lanes.waiting()
+}
+
 func (e *Executor[T]) stop() {
 	if e.pool != nil {
 		e.pool.stop()
@@ -198,8 +205,11 @@ func (e *Executor[T]) run(batch *buffer[T], t *tally) (p *message.PanicError) {
 			p = message.NewPanicError(v)
 		}
 	}()
-	slow, moment := false, e.moment.Load()
+	slow, moment := e.room.closed(), e.moment.Load()
 	for batch.len() > 0 {
+		if slow {
+			batch.slow.Store(int32(batch.head))
+		}
 		it := &batch.items[batch.head]
 		err := e.call(it)
 		batch.head++
@@ -294,15 +304,15 @@ func (e *Executor[T]) stopIntake() {
 }
 
 // Shutdown refuses new messages with [ErrClosed], waits until all accepted ones
-// were handled and ends the workers. When ctx ends first it returns an error
-// that says how many are left; these go on being handled until Close.
+// were handled and ends the workers. When ctx ends first it returns a *[DrainError]
+// that says what is left; this goes on being handled until Close.
 func (e *Executor[T]) Shutdown(ctx context.Context) error {
 	e.stopIntake()
 	select {
 	case <-e.drained:
 	case <-ctx.Done():
 		if left := e.underWay(); left > 0 {
-			return fmt.Errorf("channel %s: %d messages not handled yet: %w", e.config.Name, left, ctx.Err())
+			return &DrainError{Channel: e.config.Name, Left: left, Running: e.running(), cause: ctx.Err()}
 		}
 	}
 	e.end()

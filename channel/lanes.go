@@ -191,6 +191,7 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 	s := b.shard
 	s.mu.Lock()
 	batch = s.take(b, batch, l.batch)
+	b.running = batch
 	b.senders.wake(l.e.config.Mailbox - b.len())
 	s.mu.Unlock()
 
@@ -202,10 +203,10 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 	}()
 	t := l.e.handle(batch)
 	ended = true
-	batch.reset()
 	l.e.counters.add(&t)
 
 	s.mu.Lock()
+	b.running = nil
 	give := l.keep(s, t.n)
 	more = b.len() > 0
 	if !more {
@@ -215,6 +216,7 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 	}
 	s.mu.Unlock()
 	l.e.giveBack(give)
+	batch.reset()
 	return batch, more
 }
 
@@ -222,10 +224,26 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 func (l *lanes[T]) putBack(b *mailbox[T], batch *buffer[T]) {
 	s := b.shard
 	s.mu.Lock()
+	b.running = nil
 	for b.len() > 0 {
 		*batch.push() = b.waiting.pop()
 	}
 	b.waiting = batch
+	batch.slow.Store(int32(batch.head))
 	s.mu.Unlock()
 	l.push(b) // an empty one is retired when its turn comes
+}
+
+// running calls visit with each message that is being handled, and with some that
+// were handled, or will be, along with it.
+func (l *lanes[T]) running(visit func(*message.Message[T])) {
+	for _, b := range l.taken() {
+		b.shard.mu.Lock()
+		if batch := b.running; batch != nil {
+			for i := int(batch.slow.Load()); i < len(batch.items); i++ {
+				visit(&batch.items[i].m)
+			}
+		}
+		b.shard.mu.Unlock()
+	}
 }

@@ -3,6 +3,7 @@ package channel
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 const keepBuffer = 256 // larger buffers are given back
@@ -12,6 +13,7 @@ const keepBuffer = 256 // larger buffers are given back
 type buffer[T any] struct {
 	items []item[T]
 	head  int
+	slow  atomic.Int32 // where head was last, once handling has taken long
 }
 
 func (b *buffer[T]) len() int { return len(b.items) - b.head }
@@ -51,6 +53,9 @@ func (b *buffer[T]) pop() item[T] {
 func (b *buffer[T]) reset() {
 	clear(b.items)
 	b.items, b.head = b.items[:0], 0
+	if b.slow.Load() > 0 {
+		b.slow.Store(0)
+	}
 	if cap(b.items) > keepBuffer {
 		b.items = nil
 	}
@@ -62,6 +67,7 @@ type mailbox[T any] struct {
 	hash      uint64
 	next      *mailbox[T] // in its bucket
 	waiting   *buffer[T]  // nil while empty
+	running   *buffer[T]  // with a worker, which does not change its items
 	scheduled bool        // it is on the ready queue or with a worker
 	senders   waitlist    // blocked until there is room
 }

@@ -51,3 +51,10 @@ func (p *pool[T]) offer(ctx context.Context, m *message.Message[T], h message.Ha
 	p.push(item[T]{ctx, *m, h})
 	return nil, dropped, nil
 }
+
+// running calls visit with each message that is being handled.
+func (p *pool[T]) running(visit func(*message.Message[T])) {
+	for _, it := range p.taken() {
+		visit(&it.m)
+	}
+}

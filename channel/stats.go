@@ -13,6 +13,10 @@ type Stats struct {
 	Name string
 	// UnderWay is how many messages wait or are being handled.
 	UnderWay int64
+	// Ready is how many keys with messages to handle, or without order how many
+	// messages, wait for a worker. One that stays above zero while nothing is
+	// handled means that all workers are blocked.
+	Ready int
 	// Workers is how many worker goroutines there are.
 	Workers int
 	// Handled counts messages whose handler returned nil.
@@ -68,6 +72,7 @@ func (e *Executor[T]) Stats() Stats {
 	return Stats{
 		Name:     e.config.Name,
 		UnderWay: e.underWay(),
+		Ready:    e.ready(),
 		Workers:  e.workers(),
 		Handled:  e.counters.handled.Load(),
 		Failed:   e.counters.failed.Load(),

@@ -211,8 +211,8 @@ func TestRefusedWhileDraining(t *testing.T) {
 	c.want(`{"type":"pong"}`) // so the object before it was taken
 	m.Done.Release(nil)
 	c.want(`{"type":"receipt","receipt":"1"}`,
-		`{"type":"error","receipt":"2","code":"unavailable","message":"`+message.Public(transport.ErrShutdown).Message+`"}`, "")
-	if c.code != websocket.CloseGoingAway {
+		`{"type":"error","receipt":"2","code":"unavailable","message":"`+message.Public(new(transport.ShutdownError)).Message+`"}`, "")
+	if c.code != websocket.CloseServiceRestart {
 		t.Errorf("close code %d", c.code)
 	}
 }

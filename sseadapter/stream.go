@@ -2,6 +2,8 @@ package sseadapter
 
 import (
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -58,6 +60,7 @@ func (a *Adapter) open(w http.ResponseWriter, r *http.Request) *stream {
 	s.carried, ok = a.server.Carry(w, r, transport.CarryConfig{
 		Transport: "sse",
 		Patience:  a.config.ResumeTimeout,
+		Goodbye:   goodbye,
 		Ended:     func() { a.streams.Delete(s.dialect.token) },
 	}, func(c *transport.Conn) transport.Protocol {
 		s.dialect.conn, s.user = c, userOf(c.Info())
@@ -68,6 +71,14 @@ func (a *Adapter) open(w http.ResponseWriter, r *http.Request) *stream {
 		return nil
 	}
 	return s
+}
+
+// goodbye tells clients of a server that shuts down when to come back.
+func goodbye(reason error) []byte {
+	if e, ok := errors.AsType[*transport.ShutdownError](reason); ok {
+		return fmt.Appendf(nil, "retry: %d\n\n", e.RetryAfter.Milliseconds())
+	}
+	return nil
 }
 
 // find returns the stream of a token if it belongs to who asks.

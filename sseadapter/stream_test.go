@@ -3,8 +3,10 @@ package sseadapter_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -273,5 +275,39 @@ func TestOrigins(t *testing.T) {
 		if got := response.Header.Get("Access-Control-Allow-Origin"); response.StatusCode != tt.status || got != tt.allowed {
 			t.Errorf("%s from %s: %s, allowed %q", tt.method, tt.origin, response.Status, got)
 		}
+	}
+}
+
+// TestShutdownSaysWhenToComeBack: the field that EventSource goes by is the last thing
+// that a client reads.
+func TestShutdownSaysWhenToComeBack(t *testing.T) {
+	h := newHall()
+	s := serve(h, sseadapter.Config{Transport: transport.Config{Drain: transport.DrainConfig{Return: 1}}})
+	defer s.Close()
+	readers := make([]*listener, 3)
+	for i := range readers {
+		readers[i], _ = start(t, s, h)
+	}
+	shutdown := make(chan error, 1)
+	go func() { shutdown <- s.Shutdown(t.Context()) }()
+	waits := map[int]int{} // by seconds
+	for _, l := range readers {
+		rest, err := io.ReadAll(l.events)
+		if err != nil {
+			t.Error(err)
+		}
+		l.close()
+		_, last, _ := strings.Cut(string(rest), "\nretry: ")
+		ms, err := strconv.Atoi(strings.TrimSuffix(last, "\n\n"))
+		if err != nil {
+			t.Error(err)
+		}
+		waits[(ms+999)/1000]++
+	}
+	if waits[0] != 1 || waits[1] != 1 || waits[2] != 1 {
+		t.Errorf("asked to wait %v, want 0, 1 and 2 s", waits)
+	}
+	if err := <-shutdown; err != nil {
+		t.Error(err)
 	}
 }

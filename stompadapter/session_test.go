@@ -232,7 +232,7 @@ func TestDrain(t *testing.T) {
 	})
 	close(release)
 	c.receipts(n)
-	c.wantClosed(1001)
+	c.wantClosed(1012)
 	if err := <-shutdown; err != nil {
 		t.Error(err)
 	}

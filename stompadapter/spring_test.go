@@ -103,7 +103,7 @@ func TestStatsBeginAndEndAtNothing(t *testing.T) {
 	c.send("NONSENSE\n\n\x00")
 	c.wantError("unknown command")
 	s.adapter.Close()
-	if st = s.adapter.Stats(); st.Sessions != 0 || st.Refused != 1 || st.Transport.Open != 0 || st.Transport.Total != 1 || st.Transport.Frames != 3 || st.Transport.Closed[message.CodeInvalid] != 1 {
+	if st = s.adapter.Stats(); st.Sessions != 0 || st.Refused != 1 || st.Transport.Open != 0 || st.Transport.Total != 1 || st.Transport.Frames != 3 || st.Transport.Closed["protocol"] != 1 {
 		t.Errorf("after it: %+v", st)
 	}
 }

@@ -23,6 +23,10 @@ type CarryConfig struct {
 	// Patience is how long the connection outlives a request that listened to
 	// it, for another one to come. Zero means not at all.
 	Patience time.Duration
+	// Goodbye returns the wire form of what the client is told last, with the
+	// reason of the end, nil for an orderly one; it must not block. Nil means
+	// nothing.
+	Goodbye func(reason error) []byte
 	// Ended is called when the connection is over and its protocol knows.
 	// Nil means that nobody is told.
 	Ended func()
@@ -49,9 +53,10 @@ type Carried struct {
 	// Conn is the connection as its protocol sees it.
 	*Conn
 
-	wake  func()
-	ended func()
-	over  chan struct{} // closed when the protocol knows of the end
+	wake    func()
+	goodbye func(reason error) []byte
+	ended   func()
+	over    chan struct{} // closed when the protocol knows of the end
 
 	listeners listeners
 	intake    intake
@@ -81,7 +86,7 @@ func (s *Server) Carry(w http.ResponseWriter, r *http.Request, c CarryConfig, op
 		return nil, false
 	}
 	info.Transport = c.Transport
-	k := &Carried{wake: c.Wake, ended: c.Ended, over: make(chan struct{}), turn: make(chan struct{}, 1)}
+	k := &Carried{wake: c.Wake, goodbye: c.Goodbye, ended: c.Ended, over: make(chan struct{}), turn: make(chan struct{}, 1)}
 	k.listeners = listeners{arrived: make(chan struct{}, 1), writing: make(chan struct{}, 1), patience: c.Patience}
 	k.intake = newIntake()
 	if k.wake == nil {
@@ -277,7 +282,12 @@ func (k *Carried) Gone(reason error) {
 // more; the protocol may learn of it a little later.
 func (k *Carried) Done() <-chan struct{} { return k.gone }
 
-func (k *Carried) lastFrame(error) *Frame { return endOfStream }
+func (k *Carried) lastFrame(reason error) *Frame {
+	if k.goodbye == nil {
+		return endOfStream
+	}
+	return &Frame{wire: k.goodbye(reason), control: true, last: true}
+}
 
 func (k *Carried) sent() bool { return true }
 

@@ -110,7 +110,7 @@ func TestCarriedConversation(t *testing.T) {
 	if all, last, err := c.next(); all != "" || !last || err != nil {
 		t.Errorf("%q %v %v", all, last, err)
 	}
-	if st := c.Stats(); st.Open != 0 || st.Total != 1 || st.Closed[""] != 1 || st.QueuedBytes != 0 {
+	if st := c.Stats(); st.Open != 0 || st.Total != 1 || st.Closed["client"] != 1 || st.QueuedBytes != 0 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -173,7 +173,7 @@ func TestCarriedBudget(t *testing.T) {
 	for c.Stats().Open > 0 {
 		waitABit()
 	}
-	if st := c.Stats(); st.Closed[message.CodeFull] != 1 {
+	if st := c.Stats(); st.Closed["buffer_limit"] != 1 {
 		t.Errorf("%+v", st)
 	}
 	c.Gone(nil)
@@ -322,7 +322,7 @@ func TestCarriedShutdown(t *testing.T) {
 	for c.wakes.Load() == 0 {
 		waitABit()
 	}
-	if _, last, err := c.next(); !last || err != transport.ErrShutdown {
+	if _, last, err := c.next(); !last || !errors.Is(err, transport.ErrShutdown) {
 		t.Errorf("%v %v", last, err)
 	}
 	c.Gone(nil)

@@ -25,7 +25,7 @@ func closeCode(reason error) int {
 	case errors.As(reason, &own):
 		return own.CloseCode()
 	case errors.Is(reason, ErrShutdown):
-		return 1001
+		return 1012
 	case errors.Is(reason, errBadUTF8):
 		return 1007
 	}

@@ -47,6 +47,9 @@ type Config struct {
 	// pipes) it is how long one write of at most 16 KiB may take. Zero means
 	// 10 s.
 	WriteTimeout time.Duration
+	// Drain says how Shutdown lets connections go. Zero means the defaults of
+	// [DrainConfig].
+	Drain DrainConfig
 	// Flushers is how many goroutines write to the sockets. Zero means half of
 	// GOMAXPROCS, at least one.
 	Flushers int
@@ -66,6 +69,7 @@ func (c Config) withDefaults() Config {
 	if c.WriteTimeout <= 0 {
 		c.WriteTimeout = 10 * time.Second
 	}
+	c.Drain = c.Drain.withDefaults()
 	if c.Flushers <= 0 {
 		c.Flushers = max(1, runtime.GOMAXPROCS(0)/2)
 	}

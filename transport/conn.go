@@ -92,12 +92,12 @@ func (c *Conn) Send(f *Frame) error { return c.out.put(f) }
 // these codes (RFC 6455, section 7.4.1):
 //
 //	1000  nil: an orderly end
-//	1001  ErrShutdown
 //	1002  message.CodeInvalid
 //	1007  a text message that is not valid UTF-8
 //	1008  message.CodeUnauthenticated, CodeDenied and all not named here
 //	1009  message.CodeTooLarge
 //	1011  message.CodeInternal, and every error that nobody authored
+//	1012  ErrShutdown: the service restarts; a ShutdownError says when to come back
 //	1013  message.CodeFull, CodeUnavailable: the client may try again later
 //
 // A reason with a method CloseCode() int brings its own: applications are free

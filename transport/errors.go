@@ -10,13 +10,14 @@ import (
 )
 
 var (
-	errShutdown = &because{message.Errorf(message.CodeUnavailable, "server is shutting down"), "drain"}
+	errShutdown = message.Errorf(message.CodeUnavailable, "server is shutting down")
 	errSlow     = message.Errorf(message.CodeFull, "slow consumer")
 	errLost     = message.Errorf(message.CodeUnavailable, "connection lost")
 	errTooLarge = message.Errorf(message.CodeTooLarge, "message too large")
 	errBadUTF8  = message.Errorf(message.CodeInvalid, "text is not valid UTF-8")
 
-	errOverBudget = &because{errors.New("the outbox is over its budget"), "buffer_limit"}
+	errOverBudget = &cause{"buffer_limit", "the outbox is over its budget"}
+	errCut        = errShutdown.WithCause(&cause{"shutdown", "cut"})
 )
 
 var (
@@ -28,21 +29,45 @@ var (
 	// other reason.
 	ErrClosed error = message.Errorf(message.CodeUnavailable, "connection closed")
 	// ErrShutdown is the reason of a connection that ends because the server
-	// does. Protocols close their connections with it when they have drained.
+	// does; a [ShutdownError] is one. Requests that come too late are refused
+	// with it.
 	ErrShutdown error = errShutdown
 	// ErrLost is the reason of a connection that broke without a goodbye.
 	ErrLost error = errLost
 )
 
-// because is an error that has a word for why a connection ended, where its code says
-// less. Those who count ends ask for it.
-type because struct {
-	error
-	reason string
+// ShutdownError is the reason of a connection that the server lets go as it shuts
+// down. It is an [ErrShutdown].
+type ShutdownError struct {
+	// RetryAfter is how long the client is asked to wait before it comes back, so
+	// that not all of a server come at once.
+	RetryAfter time.Duration
 }
 
-func (e *because) Unwrap() error       { return e.error }
-func (e *because) CloseReason() string { return e.reason }
+// Error returns the form for the log.
+func (e *ShutdownError) Error() string { return e.public().Error() }
+
+// Unwrap returns what the client is told, an authored [message.Error] with a text
+// such as "server is shutting down; retry-after=1250ms".
+func (e *ShutdownError) Unwrap() error { return e.public() }
+
+// Is reports whether target is [ErrShutdown].
+func (e *ShutdownError) Is(target error) bool { return target == ErrShutdown }
+
+// EndReason is asked for by [message.EndReason].
+func (e *ShutdownError) EndReason() string { return "drain" }
+
+func (e *ShutdownError) public() *message.Error {
+	return message.Errorf(errShutdown.Code, "%s; retry-after=%dms", errShutdown.Message, e.RetryAfter.Milliseconds())
+}
+
+// cause is what led to an end, and the word that statistics have for it.
+type cause struct{ reason, text string }
+
+func (c *cause) Error() string { return c.text }
+
+// EndReason is asked for by [message.EndReason].
+func (c *cause) EndReason() string { return c.reason }
 
 // lost is the reason of a connection whose socket failed.
 func lost(err error) error { return errLost.WithCause(err) }
@@ -50,7 +75,7 @@ func lost(err error) error { return errLost.WithCause(err) }
 // stalled is the reason of a connection whose blocking write failed.
 func stalled(err error, timeout time.Duration) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errSlow.WithCause(&because{fmt.Errorf("nothing taken for %v", timeout), "send_limit"})
+		return errSlow.WithCause(&cause{"send_limit", fmt.Sprintf("nothing taken for %v", timeout)})
 	}
 	return lost(err)
 }

@@ -42,6 +42,6 @@ func Example() {
 	fmt.Println("shutdown:", server.Shutdown(context.Background()))
 	// Output:
 	// HELLO
-	// closed: unavailable: server is shutting down
+	// closed: unavailable: server is shutting down; retry-after=0ms
 	// shutdown: <nil>
 }

@@ -25,7 +25,7 @@ const maxDestination = 255
 // What clients are told.
 var (
 	errHeld         error = message.Errorf(message.CodeTooLarge, "more than %d octets were sent before the session was connected", maxHeld)
-	errLoginTimeout error = &because{message.Errorf(message.CodeTimeout, "the login took too long"), "auth"}
+	errLoginTimeout error = message.Errorf(message.CodeTimeout, "the login took too long").WithCause(&cause{"auth", "no CONNECT was accepted in time"})
 	errDestination  error = message.Errorf(message.CodeTooLarge, "a destination has at most %d octets", maxDestination)
 	errNUL          error = message.Errorf(message.CodeInvalid, "NUL stands in no destination, id or header")
 )
@@ -54,6 +54,7 @@ type session struct {
 	held      []Request
 	heldBytes int
 	ledger    ledger
+	parting   error // of a drain
 }
 
 func (s *session) loginExpired() {
@@ -260,7 +261,7 @@ func (s *session) answer() {
 		}
 	}
 	if s.state == stateDrain && s.ledger.len == 0 && !s.replaying {
-		s.end(ErrShutdown)
+		s.end(s.parting)
 	}
 	s.changed.Broadcast()
 }
@@ -288,12 +289,13 @@ func (s *session) end(reason error) {
 }
 
 // Drain ends the session once what was accepted is done.
-func (s *session) Drain() {
+func (s *session) Drain(reason error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.parting = reason
 	switch s.state {
 	case stateNew, stateAuth:
-		s.end(ErrShutdown)
+		s.end(reason)
 	case stateOpen:
 		s.state = stateDrain
 		s.session.Leave()

@@ -69,5 +69,5 @@ func (s *session) refusal(r Request) error {
 	case s.state == stateAuth:
 		return message.Errorf(message.CodeInvalid, "%s is not taken before the session is connected", r.Name)
 	}
-	return ErrShutdown
+	return s.parting
 }

@@ -321,7 +321,7 @@ func TestExchangeDrainsWhatWasHeld(t *testing.T) {
 		go func() { done <- s.Shutdown(t.Context()) }()
 		synctest.Wait()
 		close(leave)
-		c.want(t, "DONE 1", "NO 2 server is shutting down", "END")
+		c.want(t, "DONE 1", "NO 2 server is shutting down; retry-after=0ms", "END")
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

@@ -137,7 +137,7 @@ func TestMaxConnections(t *testing.T) {
 	for f.Stats().Open < 2 { // it is in the table after open
 		waitABit()
 	}
-	if st := f.Stats(); st.Open != 2 || st.Total != 3 || st.Refused != 3 || st.Limited.Connections != 3 || st.Closed[message.CodeUnavailable] != 1 {
+	if st := f.Stats(); st.Open != 2 || st.Total != 3 || st.Refused != 3 || st.Limited.Connections != 3 || st.Closed["transport"] != 1 {
 		t.Errorf("%+v", st)
 	}
 }

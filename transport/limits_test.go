@@ -211,7 +211,7 @@ func TestMaxPerUserOfALogin(t *testing.T) {
 		if got, want := s.got(), "ann ann disconnect guest disconnect disconnect ann"; got != want {
 			t.Errorf("inbound got %q, want %q", got, want)
 		}
-		if st := s.Stats(); st.Limited != (transport.Limited{PerUser: 3}) || st.Refused != 2 || st.Closed[message.CodeFull] != 1 {
+		if st := s.Stats(); st.Limited != (transport.Limited{PerUser: 3}) || st.Refused != 2 || st.Closed["limit"] != 1 {
 			t.Errorf("%+v", st)
 		}
 	})

@@ -28,6 +28,7 @@ type MessageEnder interface {
 type Drainer interface {
 	// Drain is called at most once, from the goroutine of [Server.Shutdown],
 	// while Receive may be running, and must not block. The protocol takes
-	// nothing new, finishes what it accepted and then calls Conn.Close.
-	Drain()
+	// nothing new, finishes what it accepted and then calls Conn.Close with
+	// reason, a [ShutdownError].
+	Drain(reason error)
 }

@@ -114,7 +114,7 @@ func TestShutdownEndsServe(t *testing.T) {
 		if err := <-served; err != transport.ErrShutdown {
 			t.Errorf("Serve returned %v", err)
 		}
-		if err := <-p.closed; err != transport.ErrShutdown {
+		if err := <-p.closed; !errors.Is(err, transport.ErrShutdown) {
 			t.Errorf("reason %v", err)
 		}
 		if err := s.Serve(newPipes(), transport.StreamConfig{}, nil); err != transport.ErrShutdown {
@@ -140,7 +140,7 @@ func TestShutdownThatGivesUpAcceptsNothing(t *testing.T) {
 		t.Error("the listener is open")
 	}
 	s.Close()
-	if err := <-p.closed; err != transport.ErrShutdown {
+	if err := <-p.closed; !errors.Is(err, transport.ErrShutdown) {
 		t.Errorf("reason %v", err)
 	}
 }

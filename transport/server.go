@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -40,8 +39,8 @@ type Server struct {
 	total      uint64
 	conns      map[*Conn]struct{}
 	listeners  map[net.Listener]struct{}
-	ends       map[message.Code]uint64
-	empty      chan struct{} // closed when draining and nobody is admitted
+	ends       map[string]uint64 // by message.EndReason
+	empty      chan struct{}     // closed when draining and nobody is admitted
 }
 
 // NewServer returns a server, which the caller ends with [Server.Shutdown] or
@@ -55,7 +54,7 @@ func NewServer(c Config) *Server {
 		perAddress: make(shares[netip.Addr]),
 		perUser:    make(shares[string]),
 		conns:      make(map[*Conn]struct{}),
-		ends:       make(map[message.Code]uint64),
+		ends:       make(map[string]uint64),
 		listeners:  make(map[net.Listener]struct{}),
 		empty:      make(chan struct{}),
 	}
@@ -96,20 +95,17 @@ func (s *Server) add(c *Conn) {
 	s.mu.Unlock()
 	switch {
 	case closed:
-		c.drop(ErrShutdown, reset)
+		c.drop(errCut, reset)
 	case draining:
-		c.drain()
+		c.drain(0)
 	}
 }
 
 func (s *Server) remove(c *Conn, reason error) {
-	var code message.Code
-	if reason != nil {
-		code = message.Public(reason).Code
-	}
+	why := message.EndReason(reason)
 	s.mu.Lock()
 	delete(s.conns, c)
-	s.ends[code]++
+	s.ends[why]++
 	s.vacate(&c.place)
 	s.mu.Unlock()
 	s.tasks.Done()
@@ -137,47 +133,6 @@ func (s *Server) all() []*Conn {
 	return conns
 }
 
-// Shutdown ends the server in an orderly way: new connections are answered
-// 503, protocols that are a [Drainer] are told to drain, the connections of
-// others are closed with [ErrShutdown]. It waits until all connections have
-// ended and then does what Close does. When ctx is over first, it returns an
-// error that wraps the context's cause, and the connections that are left go
-// on until Close.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	var conns []*Conn
-	if !s.draining {
-		s.draining = true
-		s.closeListeners()
-		conns = s.all()
-		if s.admitted == 0 {
-			close(s.empty)
-		}
-	}
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.drain()
-	}
-	select {
-	case <-s.empty:
-		s.Close()
-		return nil
-	case <-ctx.Done():
-		s.mu.Lock()
-		left := s.admitted
-		s.mu.Unlock()
-		return fmt.Errorf("transport: %d connections still open: %w", left, context.Cause(ctx))
-	}
-}
-
-func (c *Conn) drain() {
-	if d, ok := c.protocol.(Drainer); ok {
-		d.Drain()
-		return
-	}
-	c.Close(ErrShutdown)
-}
-
 // Close cuts all connections, ends the context of [Conn.Info] and joins all
 // goroutines: it waits for Receive and Closed of every protocol to return, so
 // it must not be called from them. Further calls wait as well.
@@ -192,7 +147,7 @@ func (s *Server) Close() {
 	s.mu.Unlock()
 	s.cancel()
 	for _, c := range conns {
-		c.drop(ErrShutdown, reset)
+		c.drop(errCut, reset)
 	}
 	s.tasks.Wait()
 	for _, f := range s.flushers {

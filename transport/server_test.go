@@ -23,10 +23,10 @@ type drainingPeer struct {
 	hangs bool
 }
 
-func (p drainingPeer) Drain() {
+func (p drainingPeer) Drain(reason error) {
 	if !p.hangs {
 		p.conn.Send(text("finished"))
-		p.conn.Close(transport.ErrShutdown)
+		p.conn.Close(reason)
 	}
 }
 
@@ -59,10 +59,10 @@ func TestShutdownDrains(t *testing.T) {
 		if a := <-came; a.text != "finished" {
 			t.Errorf("%+v", a)
 		}
-		if a := <-came; !websocket.IsCloseError(a.err, 1001) {
+		if a := <-came; !websocket.IsCloseError(a.err, 1012) {
 			t.Errorf("%+v", a)
 		}
-		if err := <-p.closed; err != transport.ErrShutdown {
+		if err := <-p.closed; !errors.Is(err, transport.ErrShutdown) {
 			t.Errorf("reason %v", err)
 		}
 		if err := s.Shutdown(t.Context()); err != nil {
@@ -89,7 +89,7 @@ func TestShutdownGivesUp(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 		s.Close()
-		if err := <-p.closed; err != transport.ErrShutdown {
+		if err := <-p.closed; !errors.Is(err, transport.ErrShutdown) {
 			t.Errorf("reason %v", err)
 		}
 	})
@@ -100,7 +100,7 @@ func TestShutdownWithoutDrainer(t *testing.T) {
 	ws, p := f.dial(t, nil)
 	done := make(chan error)
 	go func() { done <- f.Shutdown(t.Context()) }()
-	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, 1001) {
+	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, 1012) {
 		t.Error(err)
 	}
 	if err := <-done; err != nil {
@@ -110,7 +110,7 @@ func TestShutdownWithoutDrainer(t *testing.T) {
 	if resp := f.attempt(t, nil); resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d", resp.StatusCode)
 	}
-	if st := f.Stats(); st.Open != 0 || st.Closed[message.CodeUnavailable] != 1 {
+	if st := f.Stats(); st.Open != 0 || st.Closed["drain"] != 1 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -265,7 +265,7 @@ func TestNothingLeaks(t *testing.T) {
 	if after := runtime.NumGoroutine(); after > before+2 {
 		t.Errorf("%d goroutines before, %d after", before, after)
 	}
-	if st := f.Stats(); st.Total != cycles || st.QueuedBytes != 0 || st.Closed[""]+st.Closed[message.CodeUnavailable] != cycles {
+	if st := f.Stats(); st.Total != cycles || st.QueuedBytes != 0 || st.Closed["client"]+st.Closed["transport"] != cycles {
 		t.Errorf("%+v", st)
 	}
 }

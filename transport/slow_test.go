@@ -40,8 +40,8 @@ func TestWhoIsOverBudgetIsCut(t *testing.T) {
 			if err := p.conn.Send(frame); err != transport.ErrSlow {
 				t.Errorf("Send after that: %v", err)
 			}
-			if reason := <-p.closed; !errors.Is(reason, transport.ErrSlow) || word(reason) != "buffer_limit" {
-				t.Errorf("reason %v, %q", reason, word(reason))
+			if reason := <-p.closed; !errors.Is(reason, transport.ErrSlow) || message.EndReason(reason) != "buffer_limit" {
+				t.Errorf("reason %v, %q", reason, message.EndReason(reason))
 			}
 			if most > 64<<10 {
 				t.Errorf("%d bytes waited", most)
@@ -53,7 +53,7 @@ func TestWhoIsOverBudgetIsCut(t *testing.T) {
 				t.Errorf("the kernel went on sending: %v", err)
 			}
 			f.Close()
-			if st := f.Stats(); st.Closed[message.CodeFull] != 1 || st.QueuedBytes != 0 || st.Open != 0 {
+			if st := f.Stats(); st.Closed["buffer_limit"] != 1 || st.QueuedBytes != 0 || st.Open != 0 {
 				t.Errorf("%+v", st)
 			}
 		})
@@ -126,8 +126,8 @@ func TestWriteTimeoutIsExact(t *testing.T) {
 		if d := time.Since(began); d != 10*time.Second {
 			t.Errorf("cut after %v", d)
 		}
-		if !errors.Is(reason, transport.ErrSlow) || word(reason) != "send_limit" {
-			t.Errorf("reason %v, %q", reason, word(reason))
+		if !errors.Is(reason, transport.ErrSlow) || message.EndReason(reason) != "send_limit" {
+			t.Errorf("reason %v", reason)
 		}
 	})
 }
@@ -254,25 +254,5 @@ func TestOrder(t *testing.T) {
 			next[b[0]]++
 		}
 		wg.Wait()
-	}
-}
-
-// word is what those who count ends make of one, where its code does not say it.
-func word(reason error) string {
-	known, ok := errors.AsType[interface {
-		error
-		CloseReason() string
-	}](reason)
-	if !ok {
-		return ""
-	}
-	return known.CloseReason()
-}
-
-func TestReasonsHaveWords(t *testing.T) {
-	for err, want := range map[error]string{transport.ErrShutdown: "drain", transport.ErrLost: "", transport.ErrClosed: "", nil: ""} {
-		if got := word(err); got != want {
-			t.Errorf("%v is %q, want %q", err, got, want)
-		}
 	}
 }

@@ -1,10 +1,6 @@
 package transport
 
-import (
-	"maps"
-
-	"github.com/headrace/headrace/message"
-)
+import "maps"
 
 // Stats is a snapshot of a server's counters.
 type Stats struct {
@@ -17,11 +13,10 @@ type Stats struct {
 	Refused uint64
 	// Limited is how many clients were refused because a limit was reached.
 	Limited Limited
-	// Closed is how many connections ended, by the code of the reason: "" for
-	// an orderly end, message.CodeFull for slow consumers and for those who ask
-	// for more than they may have, CodeTimeout for silent clients,
-	// CodeUnavailable for lost connections and for those that the server ended.
-	Closed map[message.Code]uint64
+	// Closed is how many connections ended, by [message.EndReason]: "client" for an
+	// orderly end, "send_limit" and "buffer_limit" for slow consumers, "drain" for
+	// those that Shutdown let go and "shutdown" for those that it did not.
+	Closed map[string]uint64
 	// Frames is how many frames were written.
 	Frames uint64
 	// Bytes is how many bytes were written, without the handshakes.

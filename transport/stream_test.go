@@ -289,7 +289,7 @@ func TestStreamPanicsCostTheirOwnClientOnly(t *testing.T) {
 			for range 3 {
 				turnedAway(t, ln, "boom")
 			}
-			for name == "receive" && s.Stats().Closed[message.CodeInternal] < 3 {
+			for name == "receive" && s.Stats().Closed["internal"] < 3 {
 				waitABit()
 			}
 			for s.Stats().Open > 0 {

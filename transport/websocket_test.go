@@ -149,7 +149,8 @@ func TestCloseCodes(t *testing.T) {
 		text   string
 	}{
 		{nil, 1000, ""},
-		{transport.ErrShutdown, 1001, "server is shutting down"},
+		{transport.ErrShutdown, 1012, "server is shutting down"},
+		{&transport.ShutdownError{RetryAfter: 1250 * time.Millisecond}, 1012, "server is shutting down; retry-after=1250ms"},
 		{message.Errorf(message.CodeInvalid, "bad"), 1002, "bad"},
 		{message.Errorf(message.CodeDenied, "no").WithCause(http.ErrNoCookie), 1008, "no"},
 		{message.Errorf(message.CodeUnauthenticated, "who"), 1008, "who"},

@@ -5,6 +5,7 @@
 // Plain go test runs short forms, a few seconds each. The long forms need a
 // machine of their own, and files for 20,000 descriptors:
 //
-//	make soak                         all, about 50 minutes
+//	make soak                         all, about 80 minutes
 //	make soak SOAK=R05 SOAKFOR=1m     one, its phases a minute long
+//	make soak SOAK=R28 SOAKFOR=24h    mixed traffic for a day
 package soak

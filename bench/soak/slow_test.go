@@ -8,7 +8,6 @@ import (
 
 	"github.com/headrace/headrace/bench/internal/load"
 	"github.com/headrace/headrace/bench/internal/site"
-	"github.com/headrace/headrace/message"
 )
 
 // smallBuffer makes the kernel hold back little, so that slow clients are seen.
@@ -73,7 +72,7 @@ func TestR06StuckWrite(t *testing.T) {
 			}
 			var first, last time.Duration
 			eventually(t, "all are cut", timeout+20*time.Second, func() bool {
-				cut := s.Stomp.Stats().Transport.Closed[message.CodeFull]
+				cut := s.Stomp.Stats().Transport.Closed["send_limit"]
 				if last = time.Since(sent); cut == 0 {
 					first = last
 				}

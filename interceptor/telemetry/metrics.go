@@ -122,11 +122,9 @@ func (ms *meters) unqueued(ctx context.Context, span trace.Span) {
 }
 
 // Sessions counts sessions that are there, by transport, and those that ended, by
-// the reason as well: "client", "heartbeat", "send_limit", "buffer_limit", "protocol",
-// "auth", "drain", "transport" or "internal", as the code of [message.Session.Reason]
-// says, or a method CloseReason() string of an error in its chain. It is mounted on the send side of the channel that adapters
-// send into, and goes by the KindConnect and KindDisconnect of each session,
-// whatever becomes of them.
+// the reason as well, as [message.EndReason] has it. It is mounted on the send side
+// of the channel that adapters send into, and goes by the KindConnect and
+// KindDisconnect of each session, whatever becomes of them.
 func Sessions(c Config) message.RawInterceptor {
 	m := c.meter()
 	active, err1 := m.Int64UpDownCounter(sessionsActive, metric.WithUnit("{session}"),
@@ -142,7 +140,7 @@ func Sessions(c Config) message.RawInterceptor {
 					active.Add(ctx, 1, metric.WithAttributes(over))
 				} else {
 					active.Add(ctx, -1, metric.WithAttributes(over))
-					closed.Add(ctx, 1, metric.WithAttributes(over, reasonKey.String(closeReason(s.Reason()))))
+					closed.Add(ctx, 1, metric.WithAttributes(over, reasonKey.String(message.EndReason(s.Reason()))))
 				}
 			}
 			return next.Handle(ctx, msg)

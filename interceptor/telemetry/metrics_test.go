@@ -310,7 +310,7 @@ func TestSessions(t *testing.T) {
 		"headrace.sessions.active{transport=websocket} {session}": 1,
 		"headrace.sessions.active{transport=tcp} {session}":       1,
 	}
-	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal", "send_limit", "drain"} {
+	for _, why := range []string{"client", "heartbeat", "limit", "protocol", "auth", "transport", "internal", "send_limit", "drain"} {
 		want["headrace.sessions.closed{reason="+why+",transport=websocket} {session}"] = 1
 	}
 	r.want(t, want)
@@ -319,8 +319,8 @@ func TestSessions(t *testing.T) {
 // word is an error that says why a session ended.
 type word struct{ reason string }
 
-func (w word) Error() string       { return w.reason }
-func (w word) CloseReason() string { return w.reason }
+func (w word) Error() string     { return w.reason }
+func (w word) EndReason() string { return w.reason }
 
 type sink struct{}
 

@@ -1,8 +1,6 @@
 package telemetry
 
 import (
-	"errors"
-
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -128,34 +126,3 @@ func destinationAttributes(key shapeKey) []attribute.KeyValue {
 
 // userDestinations is shown behind the prefix of users, whose it is and which.
 const userDestinations = "/queue/*"
-
-// closeReasons tells of a session's end what its code says, where the error has no word
-// of its own.
-var closeReasons = map[message.Code]string{
-	message.CodeTimeout:         "heartbeat",
-	message.CodeFull:            "buffer_limit",
-	message.CodeInvalid:         "protocol",
-	message.CodeTooLarge:        "protocol",
-	message.CodeConflict:        "protocol",
-	message.CodeNotFound:        "protocol",
-	message.CodeDenied:          "auth",
-	message.CodeUnauthenticated: "auth",
-	message.CodeUnavailable:     "transport",
-}
-
-func closeReason(why error) string {
-	if why == nil {
-		return "client"
-	}
-	if known, ok := errors.AsType[interface {
-		error
-		CloseReason() string
-	}](why); ok {
-		return known.CloseReason()
-	}
-	code := message.Public(why).Code
-	if reason, ok := closeReasons[code]; ok {
-		return reason
-	}
-	return string(message.CodeInternal)
-}

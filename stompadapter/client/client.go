@@ -184,7 +184,11 @@ func (c *Client) run(ctx context.Context, l *link) {
 			// is not a server that is well.
 			delay = c.config.Reconnect.MinDelay
 		}
-		if l, delay = c.reconnect(ctx, delay); l == nil {
+		wait, told := retryAfter(err)
+		if !told {
+			wait = jitter(delay)
+		}
+		if l, delay = c.reconnect(ctx, min(wait, c.config.Reconnect.MaxDelay), delay); l == nil {
 			c.end(ErrClosed)
 			return
 		}
@@ -260,14 +264,14 @@ func (c *Client) lost(l *link, err error) {
 	c.outbox.untie(l, err)
 }
 
-// reconnect returns a new connection and the delay before the next one, or nil
-// when ctx ends.
-func (c *Client) reconnect(ctx context.Context, delay time.Duration) (*link, time.Duration) {
-	for {
+// reconnect waits and returns a new connection and the delay before the next one, or
+// nil when ctx ends.
+func (c *Client) reconnect(ctx context.Context, wait, delay time.Duration) (*link, time.Duration) {
+	for ; ; wait = jitter(delay) {
 		select {
 		case <-ctx.Done():
 			return nil, 0
-		case <-time.After(jitter(delay)):
+		case <-time.After(wait):
 		}
 		delay = min(2*delay, c.config.Reconnect.MaxDelay)
 		l, err := c.connect(ctx)

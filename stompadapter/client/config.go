@@ -90,7 +90,9 @@ type HeartbeatConfig struct {
 
 // ReconnectConfig says how a lost connection is replaced. The delay doubles
 // from attempt to attempt, and of each delay a random part of up to one half is
-// left out, so that the clients of a server that restarts do not come at once.
+// left out, so that the clients of a server that restarts do not come at once. A
+// server of this module that shuts down tells each client when to come back, which
+// is the first delay then, but at most MaxDelay.
 type ReconnectConfig struct {
 	// Off ends the client with its first connection. Zero means that it
 	// reconnects, until it is closed.

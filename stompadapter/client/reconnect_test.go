@@ -108,6 +108,24 @@ func TestConnectedIsOfTheLatestConnection(t *testing.T) {
 	})
 }
 
+// A server that shuts down says when to come back; nobody is held longer than
+// Reconnect.MaxDelay.
+func TestReconnectWhenTheServerAsks(t *testing.T) {
+	for asked, want := range map[string]time.Duration{"4000ms": 4 * time.Second, "0ms": 0, "86400000ms": 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, connected)
+			c, p := dial(t, s, client.Config{Reconnect: client.ReconnectConfig{MinDelay: 10 * time.Second, MaxDelay: 20 * time.Second}})
+			defer hangUp(c)
+			p.send("ERROR\nmessage:server is shutting down; retry-after=" + asked + "\n\n\x00")
+			left := time.Now()
+			(<-s.peers).want(frame.Connect)
+			if got := time.Since(left); got != want {
+				t.Errorf("asked for %s, came back after %v", asked, got)
+			}
+		})
+	}
+}
+
 func TestBufferIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, connected)

@@ -31,11 +31,11 @@ func TestShutdown(t *testing.T) {
 		defer ws.Close()
 		read(t, ws, "o")
 		began := time.Now()
-		const told = `c[1001,"server is shutting down"]`
+		const told = `c[1012,"server is shutting down; retry-after=0ms"]`
 		var clients sync.WaitGroup
 		clients.Go(func() {
 			read(t, ws, told)
-			readClose(t, ws, 1001, "server is shutting down")
+			readClose(t, ws, 1012, "server is shutting down; retry-after=0ms")
 		})
 		clients.Go(func() {
 			s.want(told + "\n")

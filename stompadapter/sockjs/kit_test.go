@@ -41,7 +41,10 @@ func goAway(s *sockjs.Session) { s.Close(3000, "Go away!") }
 func everyone() sockjs.Config {
 	return sockjs.Config{
 		MountConfig: sockjs.MountConfig{HTMLFile: true, JSONP: true, StreamBytes: 4096, Prefix: "/base"},
-		Transport:   transport.Config{Handshake: transport.Handshake{NoOriginCheck: true}},
+		Transport: transport.Config{
+			Handshake: transport.Handshake{NoOriginCheck: true},
+			Drain:     transport.DrainConfig{Return: 1e6}, // all at once
+		},
 	}
 }
 

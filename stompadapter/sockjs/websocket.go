@@ -69,12 +69,12 @@ func (u *unpacker) EndMessage() error {
 }
 
 // Drain passes on that the server shuts down.
-func (u *unpacker) Drain() {
+func (u *unpacker) Drain(reason error) {
 	if d, ok := u.protocol.(transport.Drainer); ok {
-		d.Drain()
+		d.Drain(reason)
 		return
 	}
-	u.conn.Close(transport.ErrShutdown)
+	u.conn.Close(reason)
 }
 
 // Closed passes on that the connection has ended.

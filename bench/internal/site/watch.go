@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/bench/internal/child"
-	"github.com/headrace/headrace/message"
 )
 
 // Watch asks a child several times a second how many slow clients it has cut.
@@ -33,7 +32,7 @@ func (w *Watch) Start() {
 			if err != nil {
 				return
 			}
-			if n := s.Closed[message.CodeFull]; n > w.cut {
+			if n := s.Closed["buffer_limit"] + s.Closed["send_limit"]; n > w.cut {
 				w.cut, w.last = n, time.Since(start)
 			}
 			w.peak = max(w.peak, s.Live)
