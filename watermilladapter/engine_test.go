@@ -183,3 +183,10 @@ func (s *groupSubscriber) Close() error {
 	s.running.Wait()
 	return nil
 }
+
+// waiting tells how many messages wait for a group, those under way apart.
+func (e *groupEngine) waiting(topic, group string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.topics[topic][group])
+}
