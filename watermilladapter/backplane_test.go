@@ -142,9 +142,13 @@ func TestBackplaneSettlesByOutcome(t *testing.T) {
 		"received by a group": {"g", func(context.Context, broker.Envelope) error { return nil }, "ack"},
 		"held":                {"g", func(_ context.Context, e broker.Envelope) error { e.Done.Hold(); return nil }, "open"},
 		"released":            {"g", func(_ context.Context, e broker.Envelope) error { e.Done.Hold(); go e.Done.Release(nil); return nil }, "ack"},
-		"refused":             {"g", func(_ context.Context, e broker.Envelope) error { e.Done.Hold(); go e.Done.Release(errAway); return nil }, "nack"},
-		"failed in a group":   {"g", func(context.Context, broker.Envelope) error { return errAway }, "nack"},
-		"panic in a group":    {"g", boom, "nack"},
+		"refused": {"g", func(_ context.Context, e broker.Envelope) error {
+			e.Done.Hold()
+			go e.Done.Release(errAway)
+			return nil
+		}, "nack"},
+		"failed in a group": {"g", func(context.Context, broker.Envelope) error { return errAway }, "nack"},
+		"panic in a group":  {"g", boom, "nack"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
