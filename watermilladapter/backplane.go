@@ -2,9 +2,11 @@ package watermilladapter
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	wmessage "github.com/ThreeDotsLabs/watermill/message"
 
@@ -43,8 +45,9 @@ type BackplaneConfig struct {
 	// Pending is how many calls may wait for the engine at once; there is a goroutine
 	// for each. Zero means 1,024.
 	Pending int
-	// Features are the engine's: Ordered, Durable, and Queues when it has groups; it
-	// is not asked for one otherwise. Zero means none of them.
+	// Features are the engine's: Ordered and Durable; Queues when it has groups, for it
+	// is not asked for one otherwise; Backlog and Acks when they keep what waits and
+	// deliver again what is refused. Zero means none of them.
 	Features broker.Features
 	// Logger is told of subscriptions that end and are made again, of messages that
 	// failed and of those that are no envelopes. Zero (nil) means slog.Default() at
@@ -133,7 +136,8 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 
 // Publish returns when the publisher did, or when ctx ends: the envelope may arrive
 // all the same then, even after later ones. Errors have [message.CodeUnavailable],
-// and a cause; that too many calls wait is told at once.
+// and a cause; that too many calls wait is told at once. A publisher that refuses the
+// message returns an authored error with another code, which is returned as it is.
 func (b *Backplane) Publish(ctx context.Context, topic string, e broker.Envelope) error {
 	if err := b.begin(ctx); err != nil {
 		return err
@@ -141,25 +145,35 @@ func (b *Backplane) Publish(ctx context.Context, topic string, e broker.Envelope
 	m := fromEnvelope(e)
 	m.SetContext(ctx)
 	result := make(chan error, 1)
+	begun := time.Now()
 	// Publishers may wait longer than ctx says.
 	go func() {
 		err := b.publish(b.config.Topic(topic), m)
-		b.available.is(err == nil)
+		b.available.is(err == nil || refused(err))
 		<-b.pending
 		result <- err
 	}()
 	select {
 	case err := <-result:
-		if err != nil {
+		if err != nil && !refused(err) {
 			return errPublish.WithCause(err)
 		}
-		return nil
+		return err
 	case <-ctx.Done():
-		if ctx.Err() == context.DeadlineExceeded {
+		if ctx.Err() == context.DeadlineExceeded && time.Since(begun) >= slowEngine {
 			b.available.is(false)
 		}
 		return errPublish.WithCause(context.Cause(ctx))
 	}
+}
+
+// slowEngine is how long an engine may take before it counts as away.
+const slowEngine = time.Second
+
+// refused reports whether err is about the message, and not about the engine.
+func refused(err error) bool {
+	e, ok := errors.AsType[*message.Error](err)
+	return ok && e.Code != message.CodeUnavailable && e.Code != message.CodeTimeout
 }
 
 // begin takes a place among the calls that wait.

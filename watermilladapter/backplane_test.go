@@ -43,7 +43,7 @@ func overEngine(t *testing.T, e *groupEngine) *watermilladapter.Backplane {
 	return backplane(t, watermilladapter.BackplaneConfig{
 		Publisher:  e,
 		Subscriber: e.subscriber,
-		Features:   broker.Features{Ordered: true, Queues: true},
+		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Acks: true},
 	})
 }
 
