@@ -3,6 +3,7 @@ package watermilladapter_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -66,6 +67,36 @@ func TestBackplanePublishIsBoundByItsContext(t *testing.T) {
 		pass(time.Hour)
 		if err := b.Publish(t.Context(), "/topic/a", broker.Envelope{}); err != nil {
 			t.Errorf("publish after the others were done: %v", err)
+		}
+	})
+}
+
+// TestBackplaneWorkersComeAndGo: as many as publish at once, and none after a while.
+func TestBackplaneWorkersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := backplane(t, watermilladapter.BackplaneConfig{Publisher: stuckPublisher{takes: time.Second}, Subscriber: nobody})
+		before := runtime.NumGoroutine()
+		var publishing sync.WaitGroup
+		for range 50 {
+			publishing.Go(func() { send(t, b, "1") })
+		}
+		publishing.Wait()
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != 50 {
+			t.Errorf("%d workers wait after 50 publishes at once", n)
+		}
+		send(t, b, "2")
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != 50 {
+			t.Errorf("%d workers after one more", n)
+		}
+		pass(9 * time.Second)
+		if n := runtime.NumGoroutine() - before; n != 1 {
+			t.Errorf("%d workers are left when one worked of late", n)
+		}
+		pass(time.Second)
+		if n := runtime.NumGoroutine() - before; n != 0 {
+			t.Errorf("%d workers are left after ten seconds", n)
 		}
 	})
 }

@@ -51,7 +51,8 @@
 // to who made them: close them afterwards.
 //
 // A [Backplane] and a [PubSub] have one goroutine for each subscription, and a
-// Backplane one for each Publish that waits for its engine, up to a bound.
+// Backplane workers for those who publish, as many as wait for its engine at once,
+// up to a bound.
 //
 // # Errors
 //
