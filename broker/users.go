@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
-	"github.com/headrace/headrace/message/destination"
 )
 
 // Users delivers to users: a session that subscribes to "/user/queue/x" gets
@@ -33,6 +32,8 @@ type Users struct {
 	store      store
 	unresolved atomic.Uint64
 	closed     atomic.Bool
+	cluster    *cluster // nil without a Backplane
+	forwards   forwards
 
 	mu       sync.RWMutex
 	sessions map[string]*userSession   // by session id
@@ -64,16 +65,26 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 		sessions: make(map[string]*userSession),
 		users:    make(map[string][]*userSession),
 	}
-	u.rules = newRules(destination.Slash, config.Rules)
+	u.rules = newRules(config.Separator, config.Rules)
 	u.delivery.init(outbound, config.Events, config.Logger)
-	u.store.init(&u.delivery, destination.Slash, u.config.MaxBytes, config.DeadLetters)
+	u.store.init(&u.delivery, config.Separator, u.config.MaxBytes, config.DeadLetters)
+	if config.Backplane != nil {
+		u.join(newLink(config.Backplane, config.NodeID))
+	}
 	return u
 }
 
 // Stop refuses what comes later, gives up what is not settled, and returns when no
-// timer runs any more, so the outbound handler must not call it.
+// timer runs any more, so the outbound handler must not call it. With a Backplane the
+// other nodes are told that the sessions are gone, for which the engine has 2 s, and the
+// goroutines of u have ended.
 func (u *Users) Stop() {
-	u.closed.Store(true)
+	if u.closed.Swap(true) {
+		return
+	}
+	if u.cluster != nil {
+		u.cluster.close()
+	}
 	u.store.close()
 }
 
@@ -121,6 +132,7 @@ func (u *Users) connect(s *message.Session) error {
 	if us.user != "" {
 		u.users[us.user] = append(u.users[us.user], us)
 	}
+	u.cluster.changed(s.ID())
 	return nil
 }
 
@@ -148,6 +160,7 @@ func (u *Users) forget(s *message.Session) *userSession {
 		return nil
 	}
 	delete(u.sessions, s.ID())
+	u.cluster.changed(s.ID())
 	left := slices.DeleteFunc(slices.Clone(u.users[us.user]), func(o *userSession) bool { return o == us })
 	if len(left) == 0 {
 		delete(u.users, us.user)
@@ -274,57 +287,83 @@ func (u *Users) remove(m message.Raw) (e userEntry, ok bool) {
 }
 
 // send delivers "/user/{name}/dest" to every subscription to "/user/dest" of the
-// session or the user of that name.
+// session or the user of that name, and sends it to the other nodes that have such.
 func (u *Users) send(ctx context.Context, m message.Raw) error {
 	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return errTransaction
 	}
-	rest, ok := strings.CutPrefix(m.Destination, u.config.Prefix+"/")
-	escaped, dest, ok2 := strings.Cut(rest, "/")
-	name, err := url.PathUnescape(escaped)
-	if !ok || !ok2 || err != nil || name == "" || dest == "" {
-		return message.Errorf(message.CodeInvalid, "%.200q is not a user's destination: it needs %s/{name}/...", m.Destination, u.config.Prefix)
+	name, dest, err := u.parse(m.Destination)
+	if err != nil {
+		return err
 	}
-	targets := u.resolve(name, "/"+dest)
-	if len(targets) == 0 {
+	targets, here, topics := u.route(name, dest)
+	if len(topics) == 0 && !here && u.cluster != nil && !u.config.NoBroadcast {
+		u.forwards.broadcast.Add(1)
+		topics = []string{topicUsers}
+	}
+	if len(targets)+len(topics) == 0 {
 		u.unresolved.Add(1)
 		return nil
 	}
 	out := u.delivery.prepare(m)
-	out.Destination = u.config.Prefix + "/" + dest
-	borrowed := m.Session != nil
-	for _, t := range targets {
-		if borrowed && t.queue != nil {
-			out, borrowed = owned(out), false
+	if m.Session != nil && (len(topics) > 0 || slices.ContainsFunc(targets, func(t subscription) bool { return t.queue != nil })) {
+		out = owned(out)
+	}
+	u.deliver(ctx, out, dest, targets)
+	if len(topics) > 0 {
+		if here { // the message needs not come back
+			u.forwards.seen.add(out.Header.Get(message.HeaderMessageID))
 		}
-		u.store.hand(ctx, out, t)
+		if err := u.forward(ctx, out, topics); err != nil {
+			return err
+		}
 	}
 	m.Done.Reached(message.Stored)
 	return nil
 }
 
-// resolve finds the subscriptions to dest of a session, or of all the sessions
-// of a user. Session ids come first: nobody may take one's messages by naming
-// himself like it.
-func (u *Users) resolve(name, dest string) []subscription {
+// parse reads a destination of a user.
+func (u *Users) parse(destination string) (name, dest string, err error) {
+	rest, ok := strings.CutPrefix(destination, u.config.Prefix+"/")
+	escaped, dest, ok2 := strings.Cut(rest, "/")
+	name, err = url.PathUnescape(escaped)
+	if !ok || !ok2 || err != nil || name == "" || dest == "" {
+		return "", "", message.Errorf(message.CodeInvalid, "%.200q is not a user's destination: it needs %s/{name}/...", destination, u.config.Prefix)
+	}
+	return name, "/" + dest, nil
+}
+
+// deliver delivers what is ready to be to subscriptions of this node.
+func (u *Users) deliver(ctx context.Context, m message.Raw, dest string, targets []subscription) {
+	m.Destination = u.config.Prefix + dest
+	for _, t := range targets {
+		u.store.hand(ctx, m, t)
+	}
+}
+
+// resolve finds the subscriptions to dest of a session, or of all the sessions of a user,
+// and whether there is such a session here. Session ids come first: nobody may take one's
+// messages by naming himself like it.
+func (u *Users) resolve(name, dest string) (found []subscription, here bool) {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	sessions := u.users[name]
 	if one := u.sessions[name]; one != nil {
 		sessions = []*userSession{one}
 	}
-	var found []subscription
 	for _, us := range sessions {
 		found = append(found, us.byDest[dest]...)
 	}
-	return found
+	return found, len(sessions) > 0
 }
 
 // UsersStats is a snapshot of [Users].
 type UsersStats struct {
-	// Users is how many users have a session.
+	// Users is how many users have a session, at this node or at others; one who has
+	// sessions at several counts once.
 	Users int
-	// Sessions is how many sessions are connected, anonymous ones counted.
+	// Sessions is how many sessions are connected, anonymous ones and those of other
+	// nodes counted.
 	Sessions int
 	// Delivered counts deliveries that the outbound handler took.
 	Delivered uint64
@@ -332,6 +371,8 @@ type UsersStats struct {
 	Failed uint64
 	// Unresolved counts messages for which no session had a subscription.
 	Unresolved uint64
+	// ClusterStats are those of a node among others.
+	ClusterStats
 	// QueueStats are those of the subscriptions that acknowledge.
 	QueueStats
 }
@@ -339,13 +380,15 @@ type UsersStats struct {
 // Stats returns a snapshot.
 func (u *Users) Stats() UsersStats {
 	u.mu.RLock()
-	defer u.mu.RUnlock()
-	return UsersStats{
+	stats := UsersStats{
 		Users:      len(u.users),
 		Sessions:   len(u.sessions),
 		Delivered:  u.delivery.delivered.Load(),
 		Failed:     u.delivery.failed.Load(),
 		Unresolved: u.unresolved.Load(),
-		QueueStats: u.store.stats(),
 	}
+	u.mu.RUnlock()
+	stats.QueueStats = u.store.stats()
+	u.addCluster(&stats)
+	return stats
 }
