@@ -3,8 +3,10 @@ package broker_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,13 +22,14 @@ import (
 type cable struct {
 	broker.Backplane
 
-	mu   sync.Mutex
-	cut  bool                                       // the node is dead: nothing goes out or comes in
-	deaf func(topic string, e broker.Envelope) bool // to what comes in
-	slow chan struct{}                              // what is published waits until it is closed
-	sent map[string]int                             // by topic
-	most int                                        // bytes of a payload
-	last func(topic string, e broker.Envelope)      // sees what is published
+	mu     sync.Mutex
+	cut    bool                                       // the node is dead: nothing goes out or comes in
+	deaf   func(topic string, e broker.Envelope) bool // to what comes in
+	refuse string                                     // a topic
+	slow   chan struct{}                              // what is published waits until it is closed
+	sent   map[string]int                             // by topic
+	most   int                                        // bytes of a payload
+	last   func(topic string, e broker.Envelope)      // sees what is published
 }
 
 func (l *cable) set(change func(*cable)) {
@@ -37,7 +40,7 @@ func (l *cable) set(change func(*cable)) {
 
 func (l *cable) Publish(ctx context.Context, topic string, e broker.Envelope) error {
 	l.mu.Lock()
-	cut, slow := l.cut, l.slow
+	cut, slow := l.cut || topic == l.refuse, l.slow
 	l.sent[topic]++
 	l.most = max(l.most, len(e.Payload))
 	if l.last != nil {
@@ -104,7 +107,7 @@ func stations(t *testing.T, n int, config broker.UsersConfig, test func(t *testi
 
 func newStation(t *testing.T, engine broker.Backplane, id string, config broker.UsersConfig) *station {
 	l := &cable{Backplane: engine, sent: map[string]int{}}
-	config.Backplane, config.NodeID = l, id
+	config.Backplane, config.NodeID, config.Logger = l, id, slog.New(slog.DiscardHandler)
 	u := broker.NewUsers(outbound, config)
 	t.Cleanup(func() {
 		l.set(func(l *cable) { l.cut = true })
@@ -138,15 +141,15 @@ func (s *station) deafToRegistry(deaf bool) {
 	})
 }
 
-// known returns all sessions as a node knows them, as "node user id: subscriptions".
+// known returns all sessions as a node knows them, as "node user id subscriptions".
 func (s *station) known() []string {
 	all := []string{}
 	for v := range s.Sessions() {
-		text := fmt.Sprintf("%s %q %s:", v.Node, v.User, v.ID)
+		parts := []string{v.Node, v.User, v.ID}
 		for _, sub := range v.Subscriptions {
-			text += " " + sub.ID + " " + sub.Destination
+			parts = append(parts, sub.ID, sub.Destination)
 		}
-		all = append(all, text)
+		all = append(all, strings.Join(parts, " "))
 	}
 	slices.Sort(all)
 	return all
@@ -384,6 +387,8 @@ func TestClusterManyAtOnce(t *testing.T) {
 func TestClusterLargeSnapshot(t *testing.T) {
 	stations(t, 1, broker.UsersConfig{}, func(t *testing.T, engine *messagetest.LocalBackplane, all []*station) {
 		b := all[0]
+		slow := make(chan struct{})
+		b.cable.set(func(l *cable) { l.slow = slow }) // so that it is not told bit by bit
 		for i := range 20_000 {
 			b.enter(fmt.Sprint("user", i))
 		}
@@ -391,7 +396,9 @@ func TestClusterLargeSnapshot(t *testing.T) {
 		for i := range 20_000 {
 			observe(b.Users, broker.Subscribed, large, fmt.Sprint("s", i), fmt.Sprintf("/topic/a-rather-long-destination/of-a-session/%d", i))
 		}
-		synctest.Wait()
+		b.cable.set(func(l *cable) { l.slow = nil })
+		close(slow)
+		time.Sleep(time.Second)
 		a := newStation(t, engine, "x", broker.UsersConfig{})
 		agree(t, 20_001, a, b)
 		if s, _ := a.Session(large.ID()); len(s.Subscriptions) != 20_001 {
