@@ -57,8 +57,9 @@ type UsersConfig struct {
 	Backplane Backplane
 	// NodeID names this node among those of Backplane; zero (empty) means a random one.
 	NodeID string
-	// NoBroadcast turns off that a message for a user who has no session at any node,
-	// as far as is known, is sent to all nodes: one may have connected just now. Zero
+	// NoBroadcast turns off that a message for a user who has no session, as far as is
+	// known, is sent to all nodes: he may have connected just now. What is sent to users
+	// who are away then costs other nodes nothing, and is counted as unresolved. Zero
 	// means that it is sent.
 	NoBroadcast bool
 	// Rules say how destinations of users are treated, as clients write them: how

@@ -25,6 +25,23 @@ import (
 // Users also knows who is there: sessions, their users, and, as far as
 // [Users.Observe] is told of them, all subscriptions. A session without a
 // principal, or with one whose name is empty, is nobody's.
+//
+// # Several nodes
+//
+// With [UsersConfig].Backplane the Users of several nodes tell each other of their
+// sessions, and each knows all: what has changed at once, everything every 10 s and when a
+// node asks for it, as a new one does. Names and ids are told, principals and attributes
+// are not; events tell of this node's sessions alone. The sessions of a node that is
+// stopped are gone with it; those of one that is not heard of any more, after 30 s.
+//
+// A message for a user is delivered to his sessions here and sent to the nodes that have
+// others of his. If nobody is known to have him, it is sent to all nodes, once, unless
+// NoBroadcast says not to; none sends that on. A node that he has left sends it after him,
+// once; what is in vain then is counted. Each session gets a message once. What one
+// goroutine sends to a user reaches each of his sessions in that order where the engine
+// keeps one, also if he has several at several nodes; but what is sent to all nodes, or
+// after him, may be overtaken by what comes next. To let no client of the engine's pass for
+// a node is the engine's matter.
 type Users struct {
 	config     UsersConfig
 	rules      rules
@@ -58,7 +75,8 @@ type userEntry struct {
 	consumer    *consumer // of its own queue, if it acknowledges
 }
 
-// NewUsers returns a resolver of user destinations that delivers to outbound.
+// NewUsers returns a resolver of user destinations that delivers to outbound. It does
+// not wait for the Backplane, if there is one.
 func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 	u := &Users{
 		config:   config.withDefaults(),
@@ -75,9 +93,9 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 }
 
 // Stop refuses what comes later, gives up what is not settled, and returns when no
-// timer runs any more, so the outbound handler must not call it. With a Backplane the
-// other nodes are told that the sessions are gone, for which the engine has 2 s, and the
-// goroutines of u have ended.
+// timer runs any more, so the outbound handler must not call it. With a Backplane it
+// tells the other nodes that the sessions are gone, for which the engine has 2 s, and
+// waits for the two goroutines that u has then.
 func (u *Users) Stop() {
 	if u.closed.Swap(true) {
 		return
@@ -89,8 +107,12 @@ func (u *Users) Stop() {
 }
 
 // Handle takes a message of any kind. It never blocks unless the outbound
-// handler does. A message for a user who has no session here is counted and is
-// no error.
+// handler does. A message for a user who has no session is counted and is no error.
+//
+// With a Backplane a message that other nodes have to get is delivered here first, and
+// then Handle waits for the engine, 10 s at most; when it does not take the message, for
+// one of the nodes or all, the error has CodeUnavailable, or CodeFull with very many on
+// their way. [message.Stored] is reached when the engine has it.
 func (u *Users) Handle(ctx context.Context, m message.Raw) error {
 	switch {
 	case m.Kind == message.KindDisconnect && m.Session != nil:
@@ -355,40 +377,4 @@ func (u *Users) resolve(name, dest string) (found []subscription, here bool) {
 		found = append(found, us.byDest[dest]...)
 	}
 	return found, len(sessions) > 0
-}
-
-// UsersStats is a snapshot of [Users].
-type UsersStats struct {
-	// Users is how many users have a session, at this node or at others; one who has
-	// sessions at several counts once.
-	Users int
-	// Sessions is how many sessions are connected, anonymous ones and those of other
-	// nodes counted.
-	Sessions int
-	// Delivered counts deliveries that the outbound handler took.
-	Delivered uint64
-	// Failed counts deliveries that it did not take.
-	Failed uint64
-	// Unresolved counts messages for which no session had a subscription.
-	Unresolved uint64
-	// ClusterStats are those of a node among others.
-	ClusterStats
-	// QueueStats are those of the subscriptions that acknowledge.
-	QueueStats
-}
-
-// Stats returns a snapshot.
-func (u *Users) Stats() UsersStats {
-	u.mu.RLock()
-	stats := UsersStats{
-		Users:      len(u.users),
-		Sessions:   len(u.sessions),
-		Delivered:  u.delivery.delivered.Load(),
-		Failed:     u.delivery.failed.Load(),
-		Unresolved: u.unresolved.Load(),
-	}
-	u.mu.RUnlock()
-	stats.QueueStats = u.store.stats()
-	u.addCluster(&stats)
-	return stats
 }
