@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -54,7 +55,11 @@ func TestUsersAtTwoNodes(t *testing.T) {
 func TestUserDestinationsWithDots(t *testing.T) {
 	for _, prefixes := range [][]string{{"/topic", "/queue"}, {"topic.", "queue."}} {
 		s := serve(t, setup{
-			node:  headrace.Config{Separator: destination.Dot, BrokerPrefixes: prefixes},
+			node: headrace.Config{
+				Separator:      destination.Dot,
+				BrokerPrefixes: prefixes,
+				Rules:          []broker.Rule{{Prefix: "/user/queue", Acks: broker.Acks{Prefetch: 1}}},
+			},
 			stomp: withUsers(),
 			wire: func(n *headrace.Node) {
 				handler.Handle(n.Router, "user", echo, handler.SendToUser("queue.q1"))
@@ -76,6 +81,14 @@ func TestUserDestinationsWithDots(t *testing.T) {
 			}
 			lee.wantMessage("own", dest)
 		}
-		kim.sync()
+		kim.send("SUBSCRIBE\nid:acked\ndestination:/user/queue.acked\nack:client\nreceipt:s\n\n\x00")
+		kim.wantReceipt("s")
+		for _, payload := range []string{"one", "two"} {
+			if err := s.node.Template.SendToUser(t.Context(), "kim", "queue.acked", payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kim.wantMessage("acked", "one")
+		kim.sync() // the rule holds for it
 	}
 }

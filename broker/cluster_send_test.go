@@ -216,6 +216,9 @@ func TestClusterMoved(t *testing.T) {
 				all[0].must(all[0].send("/user/kim/queue/x", "1"))
 				synctest.Wait()
 				for _, c := range old {
+					if len(c.all) > 0 && c.all[0].Header.Len() != 1 {
+						t.Errorf("header %v", c.all[0].Header)
+					}
 					if tc.lost != "" {
 						wantLines(t, c)
 					} else {
@@ -233,6 +236,29 @@ func TestClusterMoved(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestClusterMovedBack: what a node got in vain it takes when it comes once more.
+func TestClusterMovedBack(t *testing.T) {
+	stations(t, 2, broker.UsersConfig{}, func(t *testing.T, engine *messagetest.LocalBackplane, all []*station) {
+		e := broker.Envelope{ID: "1", Origin: "z", Destination: "/user/kim/queue/x", Payload: []byte("1")}
+		for range 2 {
+			if err := engine.Publish(t.Context(), "node.b", e); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if lost := all[1].losses(); lost != "gone 1 " {
+				t.Errorf("lost %q", lost)
+			}
+			if len(all[1].known()) == 0 {
+				all[1].enter("kim")
+			}
+			e.Header = message.NewHeader(message.Field{Name: "hr-again", Value: "1"})
+		}
+		if s := all[1].Stats(); s.Delivered != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
 }
 
 // TestClusterMovedInVain: those who moved do not hold up the others, however slow the

@@ -269,7 +269,11 @@ func TestClusterStop(t *testing.T) {
 		all[1].enter("kim")
 		agree(t, 2, all...)
 		all[0].Stop()
+		said := all[0].cable.count("registry")
 		agree(t, 1, all[1:]...)
+		if n := all[0].cable.count("registry"); n != said {
+			t.Error("it went on after Stop")
+		}
 		if s := all[1].Stats(); s.Nodes != 1 || s.Users != 1 || s.Sessions != 1 {
 			t.Errorf("stats %+v", s)
 		}
@@ -325,6 +329,77 @@ func TestClusterRestart(t *testing.T) {
 		again := newStation(t, engine, "a", broker.UsersConfig{})
 		again.enter("ann")
 		agree(t, 1, again, all[1])
+		all[0].cable.set(func(l *cable) { l.cut = false })
+		all[0].Stop() // what is left of it says goodbye
+		agree(t, 1, again, all[1])
+	})
+}
+
+// TestClusterEngineBack: what happens while the engine is away is known a second or two
+// after it is back.
+func TestClusterEngineBack(t *testing.T) {
+	stations(t, 2, broker.UsersConfig{}, func(t *testing.T, engine *messagetest.LocalBackplane, all []*station) {
+		gone := all[1].enter("gone")
+		agree(t, 1, all...)
+		engine.SetAvailable(false)
+		all[1].enter("kim")
+		all[1].leave(gone)
+		time.Sleep(500 * time.Millisecond)
+		engine.SetAvailable(true)
+		time.Sleep(2 * time.Second)
+		agree(t, 1, all...)
+	})
+}
+
+// TestClusterOldNews: what comes again, or late, changes nothing.
+func TestClusterOldNews(t *testing.T) {
+	stations(t, 2, broker.UsersConfig{}, func(t *testing.T, engine *messagetest.LocalBackplane, all []*station) {
+		var said []broker.Envelope
+		all[1].cable.set(func(l *cable) {
+			l.last = func(_ string, e broker.Envelope) { said = append(said, e) }
+		})
+		kim := all[1].enter("kim")
+		synctest.Wait()
+		time.Sleep(11 * time.Second) // a snapshot is among it
+		all[1].leave(kim)
+		lee := all[1].enter("lee")
+		agree(t, 1, all...)
+		all[1].cable.set(func(l *cable) { l.last = nil })
+		before := all[0].cable.count("registry")
+		for _, e := range said {
+			e.Origin = "b"
+			if err := engine.Publish(t.Context(), "registry", e); err != nil {
+				t.Fatal(err)
+			}
+			agree(t, 1, all...)
+		}
+		if _, ok := all[0].Session(lee.ID()); !ok || all[0].cable.count("registry") != before {
+			t.Errorf("lee is there: %v", ok)
+		}
+	})
+}
+
+// TestClusterAsksNotTooOften: who does not get an answer asks once a second.
+func TestClusterAsksNotTooOften(t *testing.T) {
+	stations(t, 2, broker.UsersConfig{}, func(t *testing.T, _ *messagetest.LocalBackplane, all []*station) {
+		a, b := all[0], all[1]
+		a.deafToRegistry(true)
+		b.enter("kim")
+		synctest.Wait()
+		a.cable.set(func(l *cable) {
+			l.deaf = func(topic string, e broker.Envelope) bool { return topic == "registry" && e.Payload[1] == 2 } // snapshots
+		})
+		before := a.cable.count("registry")
+		for range 50 {
+			b.enter("kim")
+			time.Sleep(60 * time.Millisecond)
+		}
+		if n := a.cable.count("registry") - before; n < 2 || n > 4 {
+			t.Errorf("asked %d times in 3 s", n)
+		}
+		a.deafToRegistry(false)
+		time.Sleep(11 * time.Second)
+		agree(t, 51, a, b)
 	})
 }
 

@@ -33,6 +33,9 @@ func (c *cluster) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			for len(c.errands) > 0 {
+				(<-c.errands).lost.Add(1)
+			}
 			return
 		case e := <-c.errands:
 			if c.link.publish(ctx, e.topic, e.envelope) != nil {

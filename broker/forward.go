@@ -118,7 +118,11 @@ func (u *Users) arrived(ctx context.Context, e Envelope) (known, here bool) {
 func (u *Users) again(e Envelope) {
 	name, _, _ := u.parse(e.Destination) // it was parsed before
 	_, _, topics := u.route(name, "")
-	if len(topics) == 0 {
+	switch {
+	case u.closed.Load():
+		u.forwards.lost[lostClosed].Add(1)
+		return
+	case len(topics) == 0:
 		u.forwards.lost[lostGone].Add(1)
 		return
 	}

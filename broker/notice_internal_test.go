@@ -131,3 +131,15 @@ func TestNoticeLargeNames(t *testing.T) {
 		t.Errorf("told %.200v", parts)
 	}
 }
+
+// TestNoticeTooLarge: what no node would say is not read.
+func TestNoticeTooLarge(t *testing.T) {
+	n := notice{kind: noticeSnapshot, life: "l", gone: []string{strings.Repeat("x", noticeLimit-100)}}
+	if _, err := parseNotice(n.append(nil)); err != nil {
+		t.Error(err)
+	}
+	n.gone = append(n.gone, strings.Repeat("x", 100))
+	if _, err := parseNotice(n.append(nil)); err == nil {
+		t.Error("a large one was read")
+	}
+}
