@@ -92,3 +92,17 @@ func TestUserDestinationsWithDots(t *testing.T) {
 		kim.sync() // the rule holds for it
 	}
 }
+
+// TestUsersWhoAreAway: what is sent to somebody who is nowhere goes to all nodes, or to none.
+func TestUsersWhoAreAway(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		n := headrace.New(headrace.Config{Backplane: messagetest.NewBackplane(), NoUserBroadcast: off})
+		defer n.Close()
+		if err := n.Template.SendToUser(t.Context(), "nobody", "/queue/x", "hello"); err != nil {
+			t.Fatal(err)
+		}
+		if s := n.Stats().Users; (s.Broadcast == 1) == off || (s.Unresolved == 1) != off {
+			t.Errorf("off %v: stats %+v", off, s)
+		}
+	}
+}

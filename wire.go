@@ -57,13 +57,13 @@ func (c Config) users(events message.Handler[broker.Event], letters message.RawH
 	return broker.UsersConfig{
 		Prefix:           c.UserPrefix,
 		Separator:        c.Separator,
-		Backplane:        c.Backplane,
-		NodeID:           c.NodeID,
 		NoBroadcast:      c.NoUserBroadcast,
 		MaxSubscriptions: c.MaxSubscriptions,
 		MaxBytes:         c.MaxStored,
 		Rules:            c.Rules,
 		DeadLetters:      letters,
+		Backplane:        c.Backplane,
+		NodeID:           c.NodeID,
 		Events:           events,
 		Logger:           c.Logger,
 	}

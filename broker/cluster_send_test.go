@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -86,7 +87,7 @@ func TestClusterSend(t *testing.T) {
 				t.Errorf("%s from %s: %d publications, want %d; %d unresolved, want %d", tc.name, tc.from.id, -before, tc.engine, -unresolved, tc.without)
 			}
 		}
-		if s := a.Stats(); s.Broadcast != 1 || s.Forwarded != 6 {
+		if s := a.Stats(); s.Broadcast != 1 || s.Forwarded != 5 {
 			t.Errorf("stats %+v", s)
 		}
 	})
@@ -398,6 +399,44 @@ func TestClusterAgainFromTheEngine(t *testing.T) {
 		synctest.Wait()
 		if got := len(kim.take()); got != 2000 {
 			t.Errorf("delivered %d times", got)
+		}
+	})
+}
+
+// TestClusterReceiving: interceptors see what other nodes sent once, as it was sent, and
+// what they refuse is not delivered; what is sent here they do not see.
+func TestClusterReceiving(t *testing.T) {
+	var seen []string
+	config := broker.UsersConfig{Receiving: []message.RawInterceptor{func(next message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			seen = append(seen, fmt.Sprintf("%s %s", m.Destination, m.Payload))
+			if string(m.Payload) == "bad" {
+				return message.ErrDropped
+			}
+			m.Header = m.Header.With("seen", "1")
+			return next.Handle(ctx, m)
+		})
+	}}}
+	stations(t, 2, config, func(t *testing.T, _ *messagetest.LocalBackplane, all []*station) {
+		kim := []*client{all[1].enter("kim"), all[1].enter("kim")}
+		synctest.Wait()
+		for _, payload := range []string{"good", "bad"} {
+			all[0].must(all[0].send("/user/kim/queue/x", payload))
+		}
+		all[0].must(all[0].send("/user/nobody/queue/x", "broadcast"))
+		synctest.Wait()
+		all[1].must(all[1].send("/user/kim/queue/x", "local"))
+		if want := []string{"/user/kim/queue/x good", "/user/kim/queue/x bad"}; !slices.Equal(seen, want) {
+			t.Errorf("seen %q, want %q", seen, want)
+		}
+		for _, c := range kim {
+			if c.got[0].Header.Get("seen") != "1" {
+				t.Errorf("header %v", c.got[0].Header)
+			}
+			wantLines(t, c, "1 /user/queue/x good", "1 /user/queue/x local")
+		}
+		if lost := all[1].losses(); lost != "refused 1 " {
+			t.Errorf("lost %q", lost)
 		}
 	})
 }

@@ -17,21 +17,23 @@ type forwards struct {
 	broadcast atomic.Uint64
 	lost      [lossReasons]atomic.Uint64
 	seen      recent
+	receiving message.RawHandler // what passes UsersConfig.Receiving
 }
 
 // lossReason says why a message for a user of another node was given up.
 type lossReason uint8
 
 const (
-	lostGone   lossReason = iota // he had left, and nobody was known to have him
-	lostMoved                    // he had moved, and left again
-	lostFull                     // too many moved at once
-	lostEngine                   // he had moved, and his new node could not be told
-	lostClosed                   // this node was stopped
+	lostGone    lossReason = iota // he had left, and nobody was known to have him
+	lostMoved                     // he had moved, and left again
+	lostFull                      // too many moved at once
+	lostEngine                    // he had moved, and his new node could not be told
+	lostClosed                    // this node was stopped
+	lostRefused                   // an interceptor did
 	lossReasons
 )
 
-var lossNames = [lossReasons]string{"gone", "moved", "full", "engine", "closed"}
+var lossNames = [lossReasons]string{"gone", "moved", "full", "engine", "closed", "refused"}
 
 // route finds whom a name means: subscriptions to dest of this node, whether there are
 // sessions of his here, and the topics of the nodes that have others. A session's id is
@@ -64,7 +66,11 @@ func (u *Users) forward(ctx context.Context, m message.Raw, topics []string) (fa
 			failed = err
 			continue
 		}
-		u.forwards.forwarded.Add(1)
+		if topic == topicUsers {
+			u.forwards.broadcast.Add(1)
+		} else {
+			u.forwards.forwarded.Add(1)
+		}
 	}
 	return failed
 }
@@ -100,18 +106,33 @@ func (u *Users) arrived(ctx context.Context, e Envelope) (known, here bool) {
 		u.cluster.ignored.Add(1)
 		return false, false
 	}
-	targets, here := u.resolve(name, dest)
+	_, here = u.resolve(name, dest)
 	switch {
 	case !here || !u.forwards.seen.add(e.ID):
 		return true, here
 	case u.closed.Load():
 		u.forwards.lost[lostClosed].Add(1)
 		return true, true
-	case len(targets) == 0:
+	}
+	m := message.Raw{Destination: e.Destination, Header: e.Header.Without(headerAgain), Payload: e.Payload}
+	if protect(ctx, u.forwards.receiving, &m) != nil {
+		u.forwards.lost[lostRefused].Add(1)
+	}
+	return true, true
+}
+
+// receive delivers a message of another node that passed the interceptors.
+func (u *Users) receive(ctx context.Context, m message.Raw) error {
+	name, dest, err := u.parse(m.Destination)
+	if err != nil {
+		return err
+	}
+	targets, _ := u.resolve(name, dest)
+	if len(targets) == 0 {
 		u.unresolved.Add(1)
 	}
-	u.deliver(ctx, message.Raw{Header: e.Header.Without(headerAgain), Payload: e.Payload}, dest, targets)
-	return true, true
+	u.deliver(ctx, m, dest, targets)
+	return nil
 }
 
 // again sends a message on to where its user is by now.

@@ -320,7 +320,6 @@ func (u *Users) send(ctx context.Context, m message.Raw) error {
 	}
 	targets, here, topics := u.route(name, dest)
 	if len(topics) == 0 && !here && u.cluster != nil && !u.config.NoBroadcast {
-		u.forwards.broadcast.Add(1)
 		topics = []string{topicUsers}
 	}
 	if len(targets)+len(topics) == 0 {

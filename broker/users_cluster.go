@@ -1,7 +1,10 @@
 package broker
 
+import "github.com/headrace/headrace/message"
+
 // join makes u one of several nodes.
 func (u *Users) join(l *link) {
+	u.forwards.receiving = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](u.receive)), u.config.Receiving...)
 	u.cluster = &cluster{
 		link: l, log: u.delivery.log, own: u.entry, all: u.entries, inbox: u.inbox, unknown: u.unknown,
 	}

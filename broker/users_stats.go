@@ -32,7 +32,7 @@ type ClusterStats struct {
 	// Lost counts messages that came from other nodes and were given up, by the reason:
 	// "gone" (the user had left, and nobody was known to have him), "moved" (they were
 	// sent after him once, in vain), "full" (too many were to be), "engine" (it did not
-	// take them), "closed" (this node was stopped).
+	// take them), "closed" (this node was stopped), "refused" (by UsersConfig.Receiving).
 	Lost map[string]uint64
 	// Ignored counts what came from other nodes and made no sense.
 	Ignored uint64
