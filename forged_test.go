@@ -48,7 +48,7 @@ func (c *stranger) next() (m told) {
 func forged(victim string) map[string]string {
 	return map[string]string{
 		"hr-ack": "1", "hr-deliveries": "99", "hr-dead-from": "/topic/forged", "hr-offset": "7", "hr-epoch": "forged", "hr-recovered": "true",
-		"hr-session": victim, "hr-user": "lee", "hr-destination": "/topic/forged", "hr-node": "n1", "message-id": "forged",
+		"hr-session": victim, "hr-user": "lee", "hr-destination": "/topic/forged", "hr-node": "n1", "hr-again": "1", "message-id": "forged",
 		"simpSessionId": victim, "simpUser": "lee", "simpDestination": "/topic/forged", "simpMessageType": "SUBSCRIBE", "simpSubscriptionId": "own",
 		"simpOrigDestination": "/topic/forged", "nativeHeaders": `{"destination"\c["/topic/forged"]}`, "lookupDestination": "/topic/forged",
 		"original-destination": "/topic/forged", "x-original-destination": "/user/lee/queue/mine", "x-broadcast": "true", "ignoreError": "true",

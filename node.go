@@ -3,6 +3,7 @@ package headrace
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"slices"
@@ -33,6 +34,9 @@ type Config struct {
 	BrokerPrefixes []string
 	// UserPrefix begins the destinations of users. Zero means "/user".
 	UserPrefix string
+	// NoUserBroadcast is [broker.UsersConfig].NoBroadcast. Zero means that a message for
+	// a user who is at no node, as far as is known, is sent to all.
+	NoUserBroadcast bool
 	// Separator divides destinations for patterns. Zero means "/". With "." a
 	// prefix may still be followed by "/", as in "/topic/trades.ACME".
 	Separator destination.Separator
@@ -63,6 +67,12 @@ type Config struct {
 	// broker, are not settled, or are kept, and as much for those of users' own
 	// destinations. Zero means 64 MiB, -1 means any amount.
 	MaxStored int64
+	// Backplane makes one of this node and others, which have the same configuration: what
+	// is sent to one reaches who is at any of them. It is the driver of an engine and stays
+	// its maker's. Zero (nil) means that this node is alone.
+	Backplane broker.Backplane
+	// NodeID names this node among those of Backplane; zero (empty) means a random one.
+	NodeID string
 	// Receipts says how far a message to the Router must get before its sender is
 	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].
 	Receipts message.Level
@@ -112,6 +122,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Backplane != nil {
+		c.NodeID = cmp.Or(c.NodeID, strings.ToLower(rand.Text())) // one for all parts
+	}
 	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
 	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 25*time.Second)

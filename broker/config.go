@@ -50,6 +50,17 @@ type UsersConfig struct {
 	// MaxSubscriptions is how many subscriptions to user destinations one
 	// session may hold. Zero means 128, -1 means any number.
 	MaxSubscriptions int
+	// Separator divides destinations for the prefixes of Rules. Zero means "/".
+	Separator destination.Separator
+	// NoBroadcast turns off that a message for a user who has no session, as far as is
+	// known, is sent to all nodes: he may have connected just now. What is sent to users
+	// who are away then costs other nodes nothing, and is counted as unresolved. Zero
+	// means that it is sent.
+	NoBroadcast bool
+	// Receiving is put before what other nodes sent, once for each message that has its
+	// user here: it is where a trace goes on. What it refuses is not delivered here. The
+	// first is the outermost. Zero (nil) means none.
+	Receiving []message.RawInterceptor
 	// Rules say how destinations of users are treated, as clients write them: how
 	// deliveries are acknowledged, and what may wait for that. The rest of a Rule
 	// does not apply. Zero (nil) means the defaults of [Acks] and [Backlog].
@@ -60,6 +71,11 @@ type UsersConfig struct {
 	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
 	// Zero (nil) means that dead letters are dropped.
 	DeadLetters message.RawHandler
+	// Backplane carries what is for users who have sessions at other nodes. Zero (nil)
+	// means that there are no other nodes.
+	Backplane Backplane
+	// NodeID names this node among those of Backplane; zero (empty) means a random one.
+	NodeID string
 	// Events is told of subscriptions to user destinations. That sessions come
 	// and go is told by [Memory] alone. Zero (nil) means nobody.
 	Events message.Handler[Event]
