@@ -74,10 +74,10 @@ func NewBackplane() *LocalBackplane {
 	}
 }
 
-// Features says that groups compete and keep what waits for them, and that order is
-// kept.
+// Features says that groups compete, keep what waits for them and get again what is not
+// settled, and that order is kept.
 func (*LocalBackplane) Features() broker.Features {
-	return broker.Features{Ordered: true, Queues: true, Backlog: true}
+	return broker.Features{Ordered: true, Queues: true, Backlog: true, Acks: true}
 }
 
 // SetAvailable says whether the engine is there. While it is not, Publish and
