@@ -261,6 +261,10 @@ type MemoryStats struct {
 	Delivered uint64
 	// Failed counts deliveries that it did not take.
 	Failed uint64
+	// Joined is how many topics of the Backplane the node is subscribed to.
+	Joined int
+	// Arrived counts messages that came from the Backplane.
+	Arrived uint64
 	// QueueStats are those of queues and of subscriptions that acknowledge.
 	QueueStats
 }
@@ -273,7 +277,10 @@ func (b *Memory) Stats() MemoryStats {
 		subscriptions += c.count()
 	}
 	b.mu.RUnlock()
+	joined, arrived := b.mesh.stats()
 	return MemoryStats{
+		Joined:        joined,
+		Arrived:       arrived,
 		Sessions:      sessions,
 		Subscriptions: subscriptions,
 		Topics:        b.lanes.index.Len(),

@@ -149,6 +149,7 @@ func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bo
 		}
 		defer m.part(in.Destination)
 	}
+	in.Header = in.Header.Without(headerTries) // only nodes say that
 	out := b.delivery.prepare(in)
 	if err := m.send(ctx, &out, r); err != nil {
 		return err
@@ -315,6 +316,14 @@ func (m *mesh) tell() {
 		m.mu.Lock()
 	}
 	m.telling = false
+}
+
+// stats returns how many topics the node is subscribed to, and how many messages came.
+func (m *mesh) stats() (joined int, arrived uint64) {
+	if m == nil {
+		return 0, 0
+	}
+	return m.shares.len(), m.arrived.Load()
 }
 
 // close leaves the other nodes, and gives them back what is in queues.
