@@ -162,7 +162,7 @@ type Node struct {
 	Users *broker.Users
 	// Events tells what sessions do, on the goroutine that does it. That the broker
 	// is there is told before New returns, so to nobody; that it is not any more is
-	// told here.
+	// told here. With a Backplane both are told here, whenever its engine comes and goes.
 	Events *channel.DirectChannel[broker.Event]
 
 	split    split

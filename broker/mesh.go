@@ -27,6 +27,7 @@ type mesh struct {
 	available bool // as the engine says
 	told      bool // as the events say
 	telling   bool
+	closing   time.Time // when to give up giving back; zero before close
 	news      helper
 	unwatch   func()
 }
@@ -332,6 +333,9 @@ func (m *mesh) close() {
 	m.news.close()
 	close(m.quit)
 	m.work.Wait()
+	m.mu.Lock()
+	m.closing = time.Now().Add(linkPatience)
+	m.mu.Unlock()
 	m.shares.close()
 	m.mu.Lock()
 	told := m.told

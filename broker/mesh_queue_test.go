@@ -48,7 +48,9 @@ func (c *client) wantDeliveries(t *testing.T, want ...string) []message.Raw {
 // settle acknowledges a delivery, or refuses it.
 func (o ops) settle(k message.Kind, c *client, m message.Raw) {
 	o.t.Helper()
-	o.must(o.do(message.Raw{Kind: k, Session: c.Session, Header: message.NewHeader(message.Field{Name: message.HeaderAck, Value: m.Header.Get(message.HeaderAck)})}))
+	s := settlement(c, m)
+	s.Kind = k
+	o.must(o.do(s))
 }
 
 func (o ops) sendNumbers(dest string, from, to int) {
@@ -269,4 +271,48 @@ func TestReceiving(t *testing.T) {
 			})
 		})
 	}
+}
+
+// settlement is what acknowledges a delivery.
+func settlement(c *client, m message.Raw) message.Raw {
+	return message.Raw{Kind: message.KindAck, Session: c.Session, Header: message.NewHeader(message.Field{Name: message.HeaderAck, Value: m.Header.Get(message.HeaderAck)})}
+}
+
+// taken returns what was delivered since the last call.
+func (c *client) taken() (all []message.Raw) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.got {
+		if m.Kind == message.KindData {
+			all = append(all, m)
+		}
+	}
+	c.got = nil
+	return all
+}
+
+// A broker is closed within 10 s, however many queues there are and whatever the engine does.
+func TestCloseDoesNotWaitForTheEngine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		b := broker.NewMemory(outbound, broker.Config{Backplane: engine, Rules: []broker.Rule{{Mode: broker.Queue}}})
+		a := ops{t, b}
+		for i := range 20 {
+			dest := fmt.Sprintf("/queue/%d", i)
+			c := a.joined(dest, individual)
+			a.sendNumbers(dest, 0, 3)
+			c.wantDeliveries(t, "0", "1", "2")
+		}
+		engine.publish = func(ctx context.Context, _ broker.Envelope) error { <-ctx.Done(); return ctx.Err() }
+		begun := time.Now()
+		b.Close()
+		if took := time.Since(begun); took != 10*time.Second {
+			t.Errorf("took %v", took)
+		}
+		engine.publish = nil
+		other := node(t, engine, "b", broker.Rule{Mode: broker.Queue})
+		for i := range 20 {
+			other.joined(fmt.Sprintf("/queue/%d", i)).wantDeliveries(t, "0", "1", "2") // the engine knows of no deliveries
+		}
+	})
 }

@@ -18,7 +18,8 @@ import (
 // gauge is an engine that counts what is asked of it, and can be slow and broken.
 type gauge struct {
 	*messagetest.LocalBackplane
-	noDone bool // members of groups settle nothing
+	noDone  bool // members of groups settle nothing
+	durable bool // it says so
 
 	mu        sync.Mutex
 	live      map[string]int // subscriptions by topic
@@ -33,7 +34,7 @@ func newGauge() *gauge {
 
 func (g *gauge) Features() broker.Features {
 	f := g.LocalBackplane.Features()
-	f.Acks = !g.noDone
+	f.Acks, f.Durable = !g.noDone, g.durable
 	return f
 }
 
