@@ -63,7 +63,9 @@ func (m *mesh) check() {
 
 // start takes part.
 func (m *mesh) start() {
+	m.telling = true // here, as without other nodes
 	m.unwatch = m.link.engine.Watch(m.changed)
+	m.tell()
 	for _, r := range m.broker.rules.all {
 		if r.Everywhere && m.hold(context.Background(), r.Prefix, r) != nil {
 			m.work.Go(func() { m.insist(r) })
