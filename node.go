@@ -192,7 +192,7 @@ func New(config Config) *Node {
 	n.Broker = broker.NewMemory(n.Outbound, config.broker(n.split.events))
 	n.Transactions = broker.NewTransactions(broker.TransactionsConfig{})
 	n.Users = broker.NewUsers(n.Outbound, config.users(n.split.events, n.Broker))
-	n.Router = handler.NewRouter(n.BrokerChannel, config.router(n.Outbound))
+	n.Router = handler.NewRouter(n.BrokerChannel, config.router(n.Outbound, n.Broker))
 	n.Template = handler.NewTemplate(n.BrokerChannel, config.template())
 	handler.Consume(n.Router, answers, n.Template.Answer)
 	n.wire()

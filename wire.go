@@ -70,8 +70,9 @@ func (c Config) users(events message.Handler[broker.Event], letters message.RawH
 	}
 }
 
-func (c Config) router(outbound message.RawHandler) handler.Config {
+func (c Config) router(outbound message.RawHandler, b *broker.Memory) handler.Config {
 	return handler.Config{
+		CatchUp:     b.CatchUp,
 		Prefix:      c.AppPrefix,
 		ReplyPrefix: c.BrokerPrefixes[0],
 		UserPrefix:  c.UserPrefix,
