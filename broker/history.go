@@ -33,7 +33,7 @@ func (ls *lanes) of(ctx context.Context, b *Memory, dest string, rule *Rule) (*l
 	for l := range ls.index.Match(dest) {
 		return l, nil
 	}
-	p, err := b.exact(dest)
+	p, err := exact(dest, rule, b.config.Separator)
 	if err != nil {
 		return nil, err
 	}

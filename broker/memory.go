@@ -213,12 +213,16 @@ func (b *Memory) settle(m message.Raw) error {
 }
 
 // exact parses a destination that is to have no wildcards.
-func (b *Memory) exact(dest string) (destination.Pattern, error) {
-	p, err := destination.Parse(dest, b.config.Separator)
-	if err != nil || !p.Exact() {
-		return p, message.Errorf(message.CodeInvalid, "the destination can have no wildcards: %.200q", dest)
+func exact(dest string, r *Rule, sep destination.Separator) (destination.Pattern, error) {
+	p, err := destination.Parse(dest, sep)
+	if err == nil && p.Exact() {
+		return p, nil
 	}
-	return p, nil
+	what := "a destination with a history"
+	if r.Mode == Queue {
+		what = "a queue"
+	}
+	return p, message.Errorf(message.CodeInvalid, "%s has no wildcards: %.200q", what, dest)
 }
 
 func (b *Memory) parse(dest string) (destination.Pattern, error) {

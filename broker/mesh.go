@@ -145,7 +145,7 @@ func (m *mesh) send(ctx context.Context, out *message.Raw, r *Rule) error {
 func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bool) error {
 	b := m.broker
 	if r.Mode == Queue || r.keeps() {
-		if _, err := b.exact(in.Destination); err != nil {
+		if _, err := exact(in.Destination, r, b.config.Separator); err != nil {
 			return err
 		}
 	}

@@ -100,9 +100,9 @@ func (s *store) queue(dest string, rule *Rule) (*queue, error) {
 	for q := range s.queues.Match(dest) {
 		return q, nil
 	}
-	p, err := destination.Parse(dest, s.sep)
-	if err != nil || !p.Exact() {
-		return nil, message.Errorf(message.CodeInvalid, "a queue has no wildcards: %.200q", dest)
+	p, err := exact(dest, rule, s.sep)
+	if err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
