@@ -49,6 +49,9 @@ func (c Config) broker(events message.Handler[broker.Event]) broker.Config {
 		MaxDestination:   c.MaxDestination,
 		MaxBytes:         c.MaxStored,
 		Rules:            c.Rules,
+		Backplane:        c.Backplane,
+		NodeID:           c.NodeID,
+		Receiving:        c.Receiving,
 		Events:           events,
 		Logger:           c.Logger,
 	}
@@ -65,13 +68,15 @@ func (c Config) users(events message.Handler[broker.Event], letters message.RawH
 		DeadLetters:      letters,
 		Backplane:        c.Backplane,
 		NodeID:           c.NodeID,
+		Receiving:        c.Receiving,
 		Events:           events,
 		Logger:           c.Logger,
 	}
 }
 
-func (c Config) router(outbound message.RawHandler) handler.Config {
+func (c Config) router(outbound message.RawHandler, b *broker.Memory) handler.Config {
 	return handler.Config{
+		CatchUp:     b.CatchUp,
 		Prefix:      c.AppPrefix,
 		ReplyPrefix: c.BrokerPrefixes[0],
 		UserPrefix:  c.UserPrefix,

@@ -17,13 +17,15 @@ import (
 // KindConnected, keeps KindSubscribe until KindUnsubscribe or KindDisconnect,
 // publishes KindData, and takes KindAck and KindNack of what it delivered to
 // subscriptions that ask for it by [message.HeaderAckMode]. Kinds that it does not
-// know are refused, and so are selectors. It has no goroutines but timers.
+// know are refused, and so are selectors. With a [Backplane] it is one with those of other
+// nodes.
 type Memory struct {
 	config   Config
 	rules    rules
 	delivery delivery
 	store    store
 	lanes    lanes
+	mesh     *mesh // with other nodes; nil: there are none
 	index    *destination.Index[subscription]
 	closed   atomic.Bool
 
@@ -41,7 +43,9 @@ type subscription struct {
 }
 
 // NewMemory returns a broker that delivers to outbound: one message for each
-// matching subscription, with its Session and Subscription set. Close ends it.
+// matching subscription, with its Session and Subscription set. Close ends it. With a
+// Backplane and rules that are Everywhere it waits for the engine, 10 s at most for each,
+// and goes on asking behind that. Rules that nodes cannot keep together panic.
 func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	config = config.withDefaults()
 	b := &Memory{
@@ -56,6 +60,11 @@ func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	if config.DeadLetters == nil {
 		b.store.letters = b
 	}
+	if config.Backplane != nil {
+		b.mesh = newMesh(b)
+		b.mesh.start()
+		return b
+	}
 	b.delivery.tell(context.Background(), Event{Kind: Available})
 	return b
 }
@@ -67,16 +76,22 @@ func (b *Memory) Receipts(dest string) message.Level {
 	return cmp.Or(b.rules.of(dest).Receipts, message.Stored)
 }
 
-// Features says what the broker can do; it depends on the rules where.
+// Features says what the broker can do; it depends on the rules where. With a Backplane
+// it is what that allows: patterns if a rule says Everywhere or Local.
 func (b *Memory) Features() Features {
-	return Features{
+	f := Features{
 		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true,
 		History: true, Retain: true,
 	}
+	if b.mesh != nil {
+		b.mesh.limit(&f)
+	}
+	return f
 }
 
 // Handle takes a message of any kind. It does not block unless the outbound handler
-// does, or, for 10 s at most, too much is on its way from a topic with a history.
+// does, or, for 10 s at most, too much is on its way from a topic with a history, or the
+// engine of a Backplane takes its time.
 func (b *Memory) Handle(ctx context.Context, m message.Raw) error {
 	if limit := b.config.MaxDestination; limit >= 0 && len(m.Destination) > limit {
 		return errTooLong(limit)
@@ -110,19 +125,25 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return errTransaction
 	}
+	if err := b.mesh.allow(m.Destination); err != nil {
+		return err
+	}
 	rule := b.rules.of(m.Destination)
 	borrowed := m.Session != nil
+	spans := b.mesh.spans(rule)
 	if borrowed && (rule.Mode == Queue || rule.keeps()) {
 		m = owned(m)
 	}
 	switch {
-	case rule.Mode == Queue:
+	case rule.Mode == Queue && !spans:
 		return b.enqueue(ctx, m, rule)
-	case b.crowded(&m):
+	case rule.Mode != Queue && b.crowded(&m):
 		return errStore
+	case spans:
+		return b.mesh.publish(ctx, m, rule, borrowed)
 	case rule.keeps():
 		b.delivery.published.Add(1)
-		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
+		err := b.lanes.in(ctx, b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
 		if err == nil {
 			m.Done.Reached(message.Stored)
 		}
@@ -167,7 +188,7 @@ func (b *Memory) enqueue(ctx context.Context, m message.Raw, rule *Rule) error {
 		m.Done.Hold()
 		out.Done = m.Done
 	}
-	q, err := b.store.put(ctx, out, rule)
+	q, err := b.store.put(ctx, out, tries{}, rule)
 	if err != nil {
 		out.Done.Release(nil) // the error is told by who is given it
 		return err
@@ -191,6 +212,19 @@ func (b *Memory) settle(m message.Raw) error {
 	return ErrUnknownAck
 }
 
+// exact parses a destination that is to have no wildcards.
+func exact(dest string, r *Rule, sep destination.Separator) (destination.Pattern, error) {
+	p, err := destination.Parse(dest, sep)
+	if err == nil && p.Exact() {
+		return p, nil
+	}
+	what := "a destination with a history"
+	if r.Mode == Queue {
+		what = "a queue"
+	}
+	return p, message.Errorf(message.CodeInvalid, "%s has no wildcards: %.200q", what, dest)
+}
+
 func (b *Memory) parse(dest string) (destination.Pattern, error) {
 	p, err := destination.Parse(dest, b.config.Separator)
 	if bad, ok := errors.AsType[*destination.SyntaxError](err); ok {
@@ -202,14 +236,20 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 	return p, b.rules.forbid(p)
 }
 
-// Close refuses what comes later, gives up what waits, and returns when no timer
-// of the broker runs any more, so the outbound handler must not call it. How much was
-// given up is counted and logged.
+// Close refuses what comes later, gives up what waits, and returns when no timer and no
+// goroutine of the broker runs any more, so neither the outbound handler nor one of events
+// may call it. How much was given up is counted and logged. With a Backplane it ends the
+// node's subscriptions, and what is in queues goes to other nodes: for that the engine has
+// 10 s.
 func (b *Memory) Close() {
 	if b.closed.Swap(true) {
 		return
 	}
-	b.delivery.tell(context.Background(), Event{Kind: Unavailable})
+	if b.mesh != nil {
+		b.mesh.close()
+	} else {
+		b.delivery.tell(context.Background(), Event{Kind: Unavailable})
+	}
 	before := b.store.dropped[dropClosed].Load()
 	b.lanes.close()
 	b.store.close()
@@ -232,6 +272,10 @@ type MemoryStats struct {
 	Delivered uint64
 	// Failed counts deliveries that it did not take.
 	Failed uint64
+	// Joined is how many topics of the Backplane the node is subscribed to.
+	Joined int
+	// Arrived counts messages that came from the Backplane.
+	Arrived uint64
 	// QueueStats are those of queues and of subscriptions that acknowledge.
 	QueueStats
 }
@@ -244,7 +288,10 @@ func (b *Memory) Stats() MemoryStats {
 		subscriptions += c.count()
 	}
 	b.mu.RUnlock()
+	joined, arrived := b.mesh.stats()
 	return MemoryStats{
+		Joined:        joined,
+		Arrived:       arrived,
 		Sessions:      sessions,
 		Subscriptions: subscriptions,
 		Topics:        b.lanes.index.Len(),
