@@ -2,15 +2,18 @@ package house
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"go/ast"
 	"io/fs"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/relay"
 )
 
 const brokersPage = "docs/brokers.md"
@@ -23,12 +26,24 @@ func TestBrokers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := capabilities(featureComments(repository(t)), []string{"`broker.Memory`"}, memory.Features())
+	rabbit, active := relayFeatures(relay.RabbitMQ), relayFeatures(relay.ActiveMQ)
+	table := capabilities(featureComments(repository(t)), []string{"`broker.Memory`", "relay to RabbitMQ", "relay to ActiveMQ"}, memory.Features(), rabbit, active)
 	text, err := replaceTable(string(page), table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, brokersPage, text)
+}
+
+// relayFeatures returns what a relay says of itself; it needs no broker for that.
+func relayFeatures(d relay.Dialect) broker.Features {
+	b := relay.New(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil }), relay.Config{
+		Dialect: d,
+		Resolve: func(context.Context) (string, error) { return "", errors.New("nowhere") },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	defer b.Close()
+	return b.Features()
 }
 
 // featureComments returns what each field of broker.Features means, in their order.

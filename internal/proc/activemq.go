@@ -48,7 +48,7 @@ const activeMQConfig = `<beans xmlns="http://www.springframework.org/schema/bean
   xsi:schemaLocation="http://www.springframework.org/schema/beans http://www.springframework.org/schema/beans/spring-beans.xsd
     http://activemq.apache.org/schema/core http://activemq.apache.org/schema/core/activemq-core.xsd">
   <broker xmlns="http://activemq.apache.org/schema/core" brokerName="headrace" dataDirectory="%[1]s" useJmx="false" useShutdownHook="false">
-    <persistenceAdapter><kahaDB directory="%[1]s/kahadb"/></persistenceAdapter>
+    <persistenceAdapter><kahaDB directory="%[1]s/kahadb" journalDiskSyncStrategy="periodic"/></persistenceAdapter>
     <systemUsage><systemUsage>
       <storeUsage><storeUsage limit="256 mb"/></storeUsage>
       <tempUsage><tempUsage limit="256 mb"/></tempUsage>

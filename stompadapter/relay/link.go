@@ -1,0 +1,438 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/stompadapter/internal/line"
+)
+
+// outgoing is a frame on its way to the broker.
+type outgoing struct {
+	frame   frame.Frame
+	settle  func(error) // told once how it ended, by a receipt; does not block; nil where nobody asks
+	once    bool        // it makes sense on one connection only
+	last    bool        // nothing may be written after it
+	suspect bool        // it may be what the broker ended a connection for
+	seq     uint64      // its place among all frames, and its receipt
+	size    int
+}
+
+func (o *outgoing) end(err error) {
+	if o.settle != nil {
+		o.settle(err)
+	}
+}
+
+// link carries frames to the broker, over one connection at a time, and keeps what is
+// not confirmed: it may be sent again over the next one. Its methods may be called
+// from any goroutine.
+type link struct {
+	maxFrames, maxBytes int
+	deliver             func(c *line.Line, f frame.Frame) // a MESSAGE of c, on the goroutine that reads
+	wake                chan struct{}                     // there is something to write
+
+	mu     sync.Mutex
+	shut   error // why nothing is taken any more
+	seq    uint64
+	queue  []*outgoing // to be written
+	sent   map[uint64]*outgoing
+	trying bool // what is sent is suspect, so nothing is sent beside it
+	bytes  int
+	room   chan struct{} // closed when there is room again; nil while nobody waits
+	conn   *line.Line    // nil while there is none
+}
+
+func newLink(maxFrames, maxBytes int, deliver func(*line.Line, frame.Frame)) *link {
+	return &link{maxFrames: maxFrames, maxBytes: maxBytes, deliver: deliver, wake: make(chan struct{}, 1), sent: make(map[uint64]*outgoing)}
+}
+
+// frameBytes is what a frame takes beside its header and body, about.
+const frameBytes = 256
+
+func sizeOf(f frame.Frame) int {
+	n := frameBytes + len(f.Body)
+	for name, value := range f.Header.All() {
+		n += 32 + len(name) + len(value)
+	}
+	return n
+}
+
+// send puts o at the end of what is to be written. Where too much waits already it
+// waits for room, as long as ctx and timeout last.
+func (l *link) send(ctx context.Context, o *outgoing, timeout time.Duration) error {
+	if o.size = sizeOf(o.frame); o.size > l.maxBytes {
+		return errTooLarge
+	}
+	var expired <-chan time.Time
+	for {
+		room, err := l.push(o)
+		if room == nil {
+			return err
+		}
+		if expired == nil {
+			timer := time.NewTimer(timeout)
+			defer timer.Stop()
+			expired = timer.C
+		}
+		select {
+		case <-room:
+		case <-expired:
+			return errFull
+		case <-ctx.Done():
+			return errFull.WithCause(context.Cause(ctx))
+		}
+	}
+}
+
+// push takes o, or returns what is closed when there may be room.
+func (l *link) push(o *outgoing) (room <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shut != nil {
+		return nil, l.shut
+	}
+	if n := len(l.queue) + len(l.sent); n >= l.maxFrames || n > 0 && l.bytes+o.size > l.maxBytes {
+		if l.room == nil {
+			l.room = make(chan struct{})
+		}
+		return l.room, nil
+	}
+	l.add(o)
+	return nil, nil
+}
+
+// must puts o at the end where room does not matter: there are no more such frames
+// than deliveries and subscriptions.
+func (l *link) must(o *outgoing) error { return l.mustOn(nil, o) }
+
+// mustOn is must for a frame that is about what came over c, unless that is nil. Once
+// c is lost it is refused.
+func (l *link) mustOn(c *line.Line, o *outgoing) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shut != nil {
+		return l.shut
+	}
+	if o.once = o.once || c != nil; c != nil && c != l.conn {
+		return ErrAway
+	}
+	o.size = sizeOf(o.frame)
+	l.add(o)
+	return nil
+}
+
+// ending puts the last frame at the end, unless there is no connection to write it to.
+func (l *link) ending(o *outgoing) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.shut != nil:
+		return l.shut
+	case l.conn == nil:
+		return ErrAway
+	}
+	l.add(o)
+	return nil
+}
+
+// add appends o. The lock is held.
+func (l *link) add(o *outgoing) {
+	l.seq++
+	o.seq = l.seq
+	l.bytes += o.size
+	l.queue = append(l.queue, o)
+	if o.last {
+		l.shut = errNotConnected
+	}
+	l.signal()
+}
+
+// signal wakes the writer.
+func (l *link) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// gone counts o as not there any more. The lock is held.
+func (l *link) gone(o *outgoing) {
+	l.bytes -= o.size
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
+}
+
+// next takes what is to be written now, or nil.
+func (l *link) next() *outgoing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 {
+		return nil
+	}
+	o := l.queue[0]
+	if (o.suspect || l.trying) && len(l.sent) > 0 {
+		return nil
+	}
+	l.queue[0] = nil
+	l.queue = l.queue[1:]
+	if o.settle == nil {
+		l.gone(o)
+	} else {
+		l.sent[o.seq], l.trying = o, o.suspect
+	}
+	return o
+}
+
+// settle ends the frame of a number as confirmed, or refused.
+func (l *link) settle(seq uint64, err error) {
+	l.mu.Lock()
+	o := l.sent[seq]
+	if o != nil {
+		delete(l.sent, seq)
+		l.gone(o)
+		if l.trying {
+			l.trying = false
+			l.signal()
+		}
+	}
+	l.mu.Unlock()
+	if o != nil {
+		o.settle(err)
+	}
+}
+
+// waiting is how many frames and bytes are not confirmed.
+func (l *link) waiting() (frames, bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) + len(l.sent), l.bytes
+}
+
+// lastWords is how long a connection is read that cannot be written any more: an
+// ERROR frame may tell why.
+const lastWords = time.Second
+
+// serve reads c and has a goroutine write it, until the connection ends. What first
+// returns is written before everything else.
+func (l *link) serve(c *line.Line, first func() []*outgoing) error {
+	l.begin(c, first)
+	done, failed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		err := l.write(c, done)
+		if err != nil {
+			select {
+			case <-done: // the reader knows why
+				err = nil
+			case <-time.After(lastWords):
+				c.Close()
+			}
+		}
+		failed <- err
+	}()
+	err := l.read(c)
+	close(done)
+	c.Close()
+	if w := <-failed; w != nil {
+		err = w
+	}
+	l.mu.Lock()
+	l.conn = nil
+	l.mu.Unlock()
+	return err
+}
+
+// begin puts the first frames before all that waits. What ifConnected is asked for
+// comes either with them or after them.
+func (l *link) begin(c *line.Line, frames func() []*outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := frames()
+	for _, o := range first {
+		l.seq++
+		o.seq, o.size = l.seq, sizeOf(o.frame)
+		l.bytes += o.size
+	}
+	l.queue = slices.Concat(first, l.queue)
+	l.conn = c
+	l.signal()
+}
+
+// ifConnected adds what frame returns if there is a connection to write it to.
+func (l *link) ifConnected(frame func() *outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil && l.shut == nil {
+		o := frame()
+		o.size = sizeOf(o.frame)
+		l.add(o)
+	}
+}
+
+// cut ends the connection, if there is one.
+func (l *link) cut() {
+	l.mu.Lock()
+	c := l.conn
+	l.mu.Unlock()
+	if c != nil {
+		c.Close()
+	}
+}
+
+// write writes what is to be written, and heart-beats, until the connection ends.
+// What waited while the last write went on goes out in the next one.
+func (l *link) write(c *line.Line, done <-chan struct{}) error {
+	for {
+		for o := l.next(); o != nil; o = l.next() {
+			if err := l.put(c, o); err != nil {
+				return err
+			}
+			if o.last {
+				return c.Flush()
+			}
+		}
+		if err := c.Flush(); err != nil {
+			return err
+		}
+		select {
+		case <-done:
+			return nil
+		case <-l.wake:
+		case <-c.BeatDue():
+			if err := c.Beat(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// put joins o to what is written next. One that no frame can express is refused alone.
+func (l *link) put(c *line.Line, o *outgoing) error {
+	var receipt []message.Field
+	if o.settle != nil {
+		receipt = []message.Field{{Name: frame.HeaderReceipt, Value: strconv.FormatUint(o.seq, 10)}}
+	}
+	if err := c.Put(o.frame, receipt...); err != nil {
+		l.settle(o.seq, err)
+		return nil
+	}
+	if c.Joined() < line.JoinBytes {
+		return nil
+	}
+	return c.Flush()
+}
+
+func (l *link) read(c *line.Line) error {
+	for {
+		f, err := c.Next()
+		if err != nil {
+			return err
+		}
+		switch f.Command {
+		case frame.Message:
+			l.deliver(c, f)
+		case frame.Receipt:
+			if seq, err := strconv.ParseUint(f.Header.Get(frame.HeaderReceiptID), 10, 64); err == nil {
+				l.settle(seq, nil)
+			}
+		case frame.Error:
+			e := &brokerError{f}
+			l.refused(e)
+			return e
+		default:
+			return fmt.Errorf("the broker sent %s", f.Command)
+		}
+	}
+}
+
+// refused settles the frame that an ERROR frame is about. Where the broker does not
+// say which, and several wait for its word, they are suspect: the next connection
+// carries them one at a time, so that the one is found.
+func (l *link) refused(e *brokerError) {
+	l.mu.Lock()
+	seq, err := strconv.ParseUint(e.frame.Header.Get(frame.HeaderReceiptID), 10, 64)
+	if err != nil && len(l.sent) == 1 {
+		for seq = range l.sent {
+		}
+		err = nil
+	}
+	var command frame.Command
+	if o := l.sent[seq]; o != nil {
+		command = o.frame.Command
+	}
+	if err != nil || command == "" {
+		for _, o := range l.sent {
+			o.suspect = true
+		}
+	}
+	l.mu.Unlock()
+	if command != "" {
+		l.settle(seq, refusedBy(command, e))
+	}
+}
+
+// again makes ready for another connection: what was sent and not confirmed is sent
+// again, in its order, but for what made sense on the last one only. It returns how
+// much that is.
+func (l *link) again(err error) (resent int) {
+	l.mu.Lock()
+	sent := slices.SortedFunc(maps.Values(l.sent), func(a, b *outgoing) int { return int(int64(a.seq - b.seq)) })
+	clear(l.sent)
+	l.trying = false
+	var kept, dropped []*outgoing
+	for i, o := range slices.Concat(sent, l.queue) {
+		if o.once {
+			dropped = append(dropped, o)
+			l.gone(o)
+			continue
+		}
+		if i < len(sent) {
+			resent++
+		}
+		kept = append(kept, o)
+	}
+	l.queue = kept
+	l.mu.Unlock()
+	for _, o := range dropped {
+		o.end(err)
+	}
+	return resent
+}
+
+// close refuses what comes later and ends all that waits with err. It returns how many
+// frames that were, for which somebody waited.
+func (l *link) close(err error) (lost int) {
+	l.mu.Lock()
+	l.shut = err
+	all := slices.Concat(slices.Collect(maps.Values(l.sent)), l.queue)
+	clear(l.sent)
+	l.queue, l.bytes = nil, 0
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
+	l.mu.Unlock()
+	for _, o := range all {
+		if o.settle != nil {
+			lost++
+			o.settle(err)
+		}
+	}
+	return lost
+}
+
+// isRefusal reports whether a connection ended by an ERROR frame.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*brokerError](err)
+	return ok
+}
