@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ type Config struct {
 	// Resolve returns the address to dial. It is called at each attempt, so that
 	// after the end of one broker the next one is tried. Zero (nil) means Address.
 	Resolve func(ctx context.Context) (addr string, err error)
+	// Dial opens a network connection to an address, below TLS. Zero (nil) means TCP.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// TLS configures the connections. Its ServerName may be left out: it is the host
 	// of the address. Zero (nil) means that nothing is encrypted.
 	TLS *tls.Config
@@ -112,6 +115,11 @@ func (c Config) withDefaults() Config {
 	if c.Resolve == nil {
 		addr := cmp.Or(c.Address, "127.0.0.1:61613")
 		c.Resolve = func(context.Context) (string, error) { return addr, nil }
+	}
+	if c.Dial == nil {
+		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", addr)
+		}
 	}
 	c.SystemLogin = cmp.Or(c.SystemLogin, guest)
 	c.SystemPasscode = cmp.Or(c.SystemPasscode, guest)

@@ -169,14 +169,18 @@ func (s *session) hand(d *delivery) {
 	}
 }
 
+// backoff is how long after the n-th time it went wrong a delivery comes again.
+func backoff(n int) time.Duration {
+	const least, most = 20 * time.Millisecond, 10 * time.Second
+	return min(most, least<<min(n-1, 10))
+}
+
 // failed lets d come again, the later the more often it failed.
 func (s *session) failed(d *delivery) {
-	const least, most = 10 * time.Millisecond, 10 * time.Second
-	delay := min(most, least<<min(d.failures, 10))
-	d.failures++
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.later(delay, func() {
+	d.failures++
+	s.later(backoff(d.failures), func() {
 		if s.broker.config.Dialect == ActiveMQ {
 			s.again(d)
 			return
@@ -287,7 +291,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 }
 
 // maxRefusals is how often the relay delivers again itself what a client refuses.
-const maxRefusals = 5
+const maxRefusals = 10
 
 // keep is for brokers that bring nothing back: it delivers again what was not refused too
 // often, and returns the rest.
@@ -303,7 +307,7 @@ func (s *session) keep(all []*delivery) (rest []*delivery) {
 			continue
 		}
 		s.deliveries.open[d.ack] = d
-		s.later(0, func() { s.again(d) })
+		s.later(backoff(d.refusals), func() { s.again(d) })
 	}
 	return rest
 }

@@ -53,11 +53,7 @@ func (c *Config) dial(ctx context.Context, login, passcode string) (*line.Line, 
 }
 
 func (c *Config) open(ctx context.Context) (net.Conn, error) {
-	addr, err := c.resolve(ctx)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	addr, conn, err := c.reach(ctx)
 	if err != nil || c.TLS == nil {
 		return conn, err
 	}
@@ -73,10 +69,14 @@ func (c *Config) open(ctx context.Context) (net.Conn, error) {
 	return secure, nil
 }
 
-// resolve asks the program, which may panic.
-func (c *Config) resolve(ctx context.Context) (addr string, err error) {
+// reach asks the program, which may panic, for an address and a connection to it.
+func (c *Config) reach(ctx context.Context) (addr string, conn net.Conn, err error) {
 	defer message.Recover(&err)
-	return c.Resolve(ctx)
+	if addr, err = c.Resolve(ctx); err != nil {
+		return "", nil, err
+	}
+	conn, err = c.Dial(ctx, addr)
+	return addr, conn, err
 }
 
 // pause waits before the next attempt to connect. A connection that had lasted is

@@ -17,7 +17,7 @@ const (
 	RabbitMQ Dialect = iota
 	// ActiveMQ is ActiveMQ Classic. Topics have "." between their words and the
 	// wildcards "*" and ">". It has no refusals that bring a message back, so the
-	// relay keeps what is unsettled and delivers it again itself, up to 5 times; then
+	// relay keeps what is unsettled and delivers it again itself, up to 10 times; then
 	// it is the broker's dead letter. User destinations are not served; those of
 	// [broker.Users] are.
 	ActiveMQ
