@@ -29,10 +29,14 @@ type Config struct {
 	// [handler.Template.Request] come in there.
 	AppPrefix string
 	// BrokerPrefixes begin the destinations of the broker; replies without a
-	// destination go below the first. Zero means "/topic" and "/queue".
+	// destination go below the first. Zero means "/topic" and "/queue", as far as
+	// Relays leave them.
 	BrokerPrefixes []string
 	// UserPrefix begins the destinations of users. Zero means "/user".
 	UserPrefix string
+	// Relays give destinations to other brokers than the embedded one. Zero (nil)
+	// means none.
+	Relays []Relay
 	// Separator divides destinations for patterns. Zero means "/". With "." a
 	// prefix may still be followed by "/", as in "/topic/trades.ACME".
 	Separator destination.Separator
@@ -102,14 +106,22 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
 	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
+	c.Relays = slices.Clone(c.Relays)
+	for i, r := range c.Relays {
+		c.Relays[i].Prefixes = trimmedAll(r.Prefixes)
+	}
 	if len(c.BrokerPrefixes) == 0 {
-		c.BrokerPrefixes = []string{"/topic", "/queue"}
+		c.BrokerPrefixes = c.unclaimed("/topic", "/queue")
 	}
-	c.BrokerPrefixes = slices.Clone(c.BrokerPrefixes)
-	for i, prefix := range c.BrokerPrefixes {
-		c.BrokerPrefixes[i] = trimmed(prefix)
-	}
+	c.BrokerPrefixes = trimmedAll(c.BrokerPrefixes)
 	return c
+}
+
+func trimmedAll(prefixes []string) (all []string) {
+	for _, prefix := range prefixes {
+		all = append(all, trimmed(prefix))
+	}
+	return all
 }
 
 // trimmed returns a prefix without the separator at its end: what follows it
@@ -141,6 +153,8 @@ type Node struct {
 	Template *handler.Template
 	// Broker delivers what is sent below Config.BrokerPrefixes.
 	Broker *broker.Memory
+	// Relays are the brokers that Config.Relays made, in that order.
+	Relays []broker.Broker
 	// Transactions holds what clients send in transactions, before any of the others
 	// sees it.
 	Transactions *broker.Transactions
@@ -198,25 +212,15 @@ func (n *Node) Handle(ctx context.Context, m message.Raw) error { return n.Inbou
 // not use up everybody's room.
 const inboundMailbox = 64
 
-// checkPrefixes refuses prefixes that claim each other's destinations.
-func checkPrefixes(c Config) {
-	all := append([]string{c.AppPrefix, c.UserPrefix}, c.BrokerPrefixes...)
-	for i, a := range all {
-		for _, b := range slices.Concat(all[:i], all[i+1:]) {
-			if below(a, b, c.Separator) {
-				panic("headrace: the prefixes " + a + " and " + b + " overlap")
-			}
-		}
-	}
-}
-
 // Shutdown refuses new messages and waits until what was accepted is handled,
 // as long as ctx lasts. Then the broker is closed: what waits in queues is given up.
+// Relays that can are asked to finish what they were sent.
 // Adapters are shut down before it.
 func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.Inbound.Shutdown(ctx)
 	n.Broker.Close()
 	n.Users.Stop()
+	err = errors.Join(err, n.shutdownRelays(ctx))
 	if n.outgoing != nil {
 		err = errors.Join(err, n.outgoing.Shutdown(ctx))
 	}
@@ -229,6 +233,9 @@ func (n *Node) Close() {
 	n.Inbound.Close()
 	n.Broker.Close()
 	n.Users.Stop()
+	for _, r := range n.Relays {
+		r.Close()
+	}
 	if n.outgoing != nil {
 		n.outgoing.Close()
 	}

@@ -20,6 +20,8 @@ type split struct {
 	events     message.Handler[broker.Event]
 	broker     message.RawHandler // Node.Broker behind Config.Publishing
 	users      message.RawHandler // Node.Users behind the same
+	relays     []relayed
+	transacted transacted
 	node       *Node
 	unroutable atomic.Uint64
 }
@@ -34,16 +36,16 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 		if err := n.Users.Handle(ctx, m); err != nil {
 			return err
 		}
-		if err := n.Broker.Handle(ctx, m); err != nil {
+		if err := s.connect(ctx, m, s.relays); err != nil {
 			return errors.Join(err, n.Users.Handle(ctx, message.Raw{Kind: message.KindDisconnect, Session: m.Session}))
 		}
 		return nil
 	case message.KindDisconnect:
-		return errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
+		return s.disconnect(ctx, m)
 	case message.KindUnsubscribe:
-		err := errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
+		err := errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m), s.toRelays(ctx, m))
 		if m.Session != nil {
-			if sub, ok := n.Users.Subscription(m.Session.ID(), m.Subscription); ok { // one that the Router answered
+			if sub, ok := n.Users.Subscription(m.Session.ID(), m.Subscription); ok && s.relayOf(sub.Destination) == nil { // one that the Router answered
 				s.tell(ctx, broker.Unsubscribed, m, sub.Destination)
 			}
 		}
@@ -62,11 +64,7 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 		}
 		return err
 	}
-	err := n.Broker.Handle(ctx, m)
-	if errors.Is(err, broker.ErrUnknownAck) {
-		return n.Users.Handle(ctx, m)
-	}
-	return err
+	return s.settle(ctx, m)
 }
 
 // tell hands over an event of a subscription that is no broker's.
@@ -125,6 +123,12 @@ func (s *split) publish(ctx context.Context, m message.Raw) error {
 	if m.Kind != message.KindData { // nothing is published
 		broker, users = s.node.Broker, s.node.Users
 	}
+	if r := s.relayOf(m.Destination); r != nil {
+		if m.Kind != message.KindData {
+			return r.broker.Handle(ctx, m)
+		}
+		return r.publish.Handle(ctx, m)
+	}
 	if s.below(m.Destination, s.config.UserPrefix) {
 		return users.Handle(ctx, m)
 	}
@@ -139,6 +143,9 @@ func (s *split) publish(ctx context.Context, m message.Raw) error {
 
 func (s *split) prefixes() string {
 	all := append([]string{s.config.AppPrefix}, s.config.BrokerPrefixes...)
+	for _, r := range s.relays {
+		all = append(all, r.prefixes...)
+	}
 	return strings.Join(append(all, s.config.UserPrefix), ", ")
 }
 

@@ -13,7 +13,8 @@ import (
 func (n *Node) wire() {
 	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
 	handling := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](n.split.inbound)), n.split.config.Handling...)
-	n.split.entry = n.Transactions.Intercept(handling)
+	n.makeRelays()
+	n.split.entry = n.split.transact(n.Transactions.Intercept(handling), handling)
 	n.split.broker = message.Chain(message.RawHandler(n.Broker), n.split.config.Publishing...)
 	n.split.users = message.Chain(message.RawHandler(n.Users), n.split.config.Publishing...)
 	n.Inbound.Subscribe(n.split.entry)
@@ -68,7 +69,7 @@ func (c Config) users(events message.Handler[broker.Event], letters message.RawH
 func (c Config) router(outbound message.RawHandler) handler.Config {
 	return handler.Config{
 		Prefix:      c.AppPrefix,
-		ReplyPrefix: c.BrokerPrefixes[0],
+		ReplyPrefix: c.replyPrefix(),
 		UserPrefix:  c.UserPrefix,
 		Separator:   c.Separator,
 		Codecs:      c.Codecs,
