@@ -318,7 +318,7 @@ func (s *session) settleAll(m message.Raw, all []*delivery) error {
 	if m.Kind == message.KindNack {
 		command = frame.Nack
 	}
-	more := passing(m.Header, frame.HeaderAck, frame.HeaderMessageID)
+	more := passing(m.Header, frame.HeaderID, frame.HeaderAck, frame.HeaderMessageID)
 	_, inside := m.Header.Lookup(message.HeaderTransaction)
 	for i, d := range all {
 		o := settling(command, d.brokerID, more...)

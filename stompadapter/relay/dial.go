@@ -25,6 +25,16 @@ func (c *Config) hello(login, passcode string) (line.Hello, []byte, error) {
 	return h, octets, err
 }
 
+// loginOf returns the login and passcode of the connection that a KindConnect asks for.
+func (c *Config) loginOf(connect message.Raw) [2]string {
+	login, ok := connect.Header.Lookup(frame.HeaderLogin)
+	passcode, ok2 := connect.Header.Lookup(frame.HeaderPasscode)
+	if c.ForwardCredentials && ok && ok2 {
+		return [2]string{login, passcode}
+	}
+	return [2]string{c.ClientLogin, c.ClientPasscode}
+}
+
 // dial opens a connection and logs in.
 func (c *Config) dial(ctx context.Context, login, passcode string) (*line.Line, error) {
 	h, octets, err := c.hello(login, passcode)

@@ -22,7 +22,7 @@ var (
 	errNoID         = message.Errorf(message.CodeInvalid, "the subscription has no id")
 	errDuplicate    = message.Errorf(message.CodeConflict, "the session has a subscription of this id already")
 	errSelector     = message.Errorf(message.CodeInvalid, "selectors are not supported")
-	errTransaction  = message.Errorf(message.CodeInvalid, "only a session has transactions")
+	errTransaction  = message.Errorf(message.CodeInvalid, "what goes to users, or has no session, is in no transaction of the message broker")
 	errTxLost       = message.Errorf(message.CodeUnavailable, "the transaction was lost with the connection to the message broker")
 	errFull         = message.Errorf(message.CodeFull, "too much waits for the message broker")
 	errTimeout      = message.Errorf(message.CodeTimeout, "the message broker did not confirm the message in time")

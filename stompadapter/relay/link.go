@@ -410,7 +410,7 @@ func (l *link) again(err error) (resent int) {
 }
 
 // close refuses what comes later and ends all that waits with err. It returns how many
-// frames that were, for which somebody waited.
+// messages that were, for which somebody waited.
 func (l *link) close(err error) (lost int) {
 	l.mu.Lock()
 	l.shut = err
@@ -424,7 +424,9 @@ func (l *link) close(err error) (lost int) {
 	l.mu.Unlock()
 	for _, o := range all {
 		if o.settle != nil {
-			lost++
+			if !o.once {
+				lost++
+			}
 			o.settle(err)
 		}
 	}

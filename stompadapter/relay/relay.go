@@ -145,7 +145,7 @@ func (b *Broker) connect(ctx context.Context, m message.Raw) error {
 	case b.sessions[m.Session] != nil:
 		return errConnected
 	}
-	s := newSession(b, m.Session)
+	s := newSession(b, m)
 	b.sessions[m.Session], b.byID[m.Session.ID()] = s, s
 	if s.user != "" {
 		b.byUser[s.user] = append(b.byUser[s.user], s)
@@ -289,7 +289,7 @@ func (b *Broker) logFailure(ctx context.Context, what string, err error) {
 // own are headers that are the protocol's or the relay's and not a message's.
 var own = []string{
 	frame.HeaderDestination, frame.HeaderContentLength, frame.HeaderReceipt, frame.HeaderSubscription,
-	frame.HeaderLogin, frame.HeaderPasscode, frame.HeaderID,
+	frame.HeaderLogin, frame.HeaderPasscode,
 }
 
 // passing returns the fields that go on in a frame: none of own, of more, nor what only

@@ -16,6 +16,7 @@ type session struct {
 	broker  *Broker
 	session *message.Session
 	user    string
+	login   [2]string // and the passcode
 	link    *link
 	ctx     context.Context // ends when nothing more is to be dialed or waited for
 	cancel  context.CancelFunc
@@ -32,9 +33,11 @@ type session struct {
 	transactions  map[string][]*delivery // open ones, with what was acknowledged in them
 }
 
-func newSession(b *Broker, of *message.Session) *session {
+func newSession(b *Broker, connect message.Raw) *session {
+	of := connect.Session
 	s := &session{
 		broker: b, session: of,
+		login:         b.config.loginOf(connect),
 		subscriptions: make(map[string]*subscription),
 		atBroker:      make(map[string]*subscription),
 		transactions:  make(map[string][]*delivery),
@@ -51,7 +54,7 @@ func newSession(b *Broker, of *message.Session) *session {
 // the session ends.
 func (s *session) run(connect message.Raw) {
 	defer s.end()
-	c, err := s.open(connect)
+	c, err := s.open()
 	if err == nil {
 		s.broker.counts.open.Add(1)
 		defer s.broker.counts.open.Add(-1)
@@ -83,7 +86,7 @@ func (s *session) run(connect message.Raw) {
 }
 
 // open dials for the session, when it is its turn.
-func (s *session) open(connect message.Raw) (*line.Line, error) {
+func (s *session) open() (*line.Line, error) {
 	b := s.broker
 	select {
 	case b.dials <- struct{}{}:
@@ -95,13 +98,7 @@ func (s *session) open(connect message.Raw) (*line.Line, error) {
 	defer cancel()
 	stop := context.AfterFunc(s.session.Context(), cancel)
 	defer stop()
-	login, passcode := b.config.ClientLogin, b.config.ClientPasscode
-	if own, ok := connect.Header.Lookup(frame.HeaderLogin); ok && b.config.ForwardCredentials {
-		if secret, ok := connect.Header.Lookup(frame.HeaderPasscode); ok {
-			login, passcode = own, secret
-		}
-	}
-	c, err := b.config.dial(ctx, login, passcode)
+	c, err := b.config.dial(ctx, s.login[0], s.login[1])
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +124,7 @@ func (s *session) reattach(err error) *line.Line {
 	s.link.again(away(err))
 	for began := time.Now(); s.ctx.Err() == nil && !s.isLeaving(); {
 		b.config.pause(s.ctx, time.Since(began))
-		c, err := s.open(message.Raw{})
+		c, err := s.open()
 		if err == nil {
 			b.counts.reconnects.Add(1)
 			return c

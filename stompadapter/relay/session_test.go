@@ -93,8 +93,8 @@ func TestLostConnectionEndsTheSession(t *testing.T) {
 
 // With Reattach a client does not notice that the broker was away.
 func TestReattach(t *testing.T) {
-	bubble(t, relay.Config{Reattach: true}, func(s *site) {
-		c := s.connect()
+	bubble(t, relay.Config{Reattach: true, ForwardCredentials: true}, func(s *site) {
+		c := s.connect(messagetest.ConnectHeader("login", "ada"), messagetest.ConnectHeader("passcode", "secret"))
 		first, second := c.Subscribe("/topic/a", message.Field{Name: "x", Value: "y"}), c.Subscribe("/topic/b", message.Field{Name: "ack", Value: "client-individual"})
 		gone := c.Subscribe("/topic/c")
 		c.Unsubscribe(gone)
@@ -120,6 +120,9 @@ func TestReattach(t *testing.T) {
 		}
 		if again == nil {
 			t.Fatal("nobody has subscribed again")
+		}
+		if login := again.got(frame.Connect)[0].Header.Get("login"); login != "ada" {
+			t.Errorf("came back as %s", login)
 		}
 		subs := again.got(frame.Subscribe)
 		if len(subs) != 2 || subs[0].Header.Get("id") != first || subs[0].Header.Get("x") != "y" || subs[1].Header.Get("id") != second || again.bodies() != "p l" {

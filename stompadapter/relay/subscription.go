@@ -121,7 +121,7 @@ func (s *session) enter(sub *subscription, m message.Raw, destination string, mo
 		{Name: frame.HeaderID, Value: id},
 		{Name: frame.HeaderDestination, Value: destination},
 		{Name: frame.HeaderAck, Value: mode},
-	}, passing(m.Header, frame.HeaderAck)...)
+	}, passing(m.Header, frame.HeaderID, frame.HeaderAck)...)
 	sub.frame = frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(append(fields, more...)...)}
 	if err := check(sub.frame); err != nil {
 		return f, err
@@ -155,7 +155,7 @@ func (s *session) unsubscribe(ctx context.Context, m message.Raw) error {
 	if sub == nil {
 		return nil
 	}
-	fields := append([]message.Field{{Name: frame.HeaderID, Value: sub.brokerID()}}, passing(m.Header)...)
+	fields := append([]message.Field{{Name: frame.HeaderID, Value: sub.brokerID()}}, passing(m.Header, frame.HeaderID)...)
 	f := frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}
 	event := broker.Event{Kind: broker.Unsubscribed, Session: m.Session, Destination: sub.destination, Subscription: sub.id}
 	return s.push(ctx, f, m.Done, func(error) {

@@ -136,14 +136,14 @@ func (s *system) serve(c *line.Line) error {
 
 // send takes a message over.
 func (s *system) send(ctx context.Context, m message.Raw) error {
-	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
-		return errTransaction
-	}
 	return s.sendTo(ctx, m, m.Destination)
 }
 
 // sendTo sends m to a destination of the broker.
 func (s *system) sendTo(ctx context.Context, m message.Raw, destination string) error {
+	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
+		return errTransaction
+	}
 	if s.isAway() {
 		return ErrAway
 	}
