@@ -5,6 +5,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/frame"
 )
 
 // Dialect is what a broker makes of what STOMP leaves open.
@@ -38,6 +39,12 @@ func (d Dialect) prefetch(n int) message.Field {
 		name = "activemq.prefetchSize"
 	}
 	return message.Field{Name: name, Value: strconv.Itoa(n)}
+}
+
+// harmless reports whether an ERROR frame ends nothing. RabbitMQ sends one, and goes on, for
+// a message that was on its way to a subscription when that ended.
+func (d Dialect) harmless(f frame.Frame) bool {
+	return d == RabbitMQ && f.Header.Get(frame.HeaderMessage) == "Subscription not found"
 }
 
 // ownQueue are the headers by which RabbitMQ makes a queue that ends with its

@@ -36,6 +36,7 @@ func (o *outgoing) end(err error) {
 // not confirmed: it may be sent again over the next one. Its methods may be called
 // from any goroutine.
 type link struct {
+	dialect             Dialect
 	maxFrames, maxBytes int
 	deliver             func(c *line.Line, f frame.Frame) // a MESSAGE of c, on the goroutine that reads
 	wake                chan struct{}                     // there is something to write
@@ -51,8 +52,11 @@ type link struct {
 	conn   *line.Line    // nil while there is none
 }
 
-func newLink(maxFrames, maxBytes int, deliver func(*line.Line, frame.Frame)) *link {
-	return &link{maxFrames: maxFrames, maxBytes: maxBytes, deliver: deliver, wake: make(chan struct{}, 1), sent: make(map[uint64]*outgoing)}
+func newLink(dialect Dialect, maxFrames, maxBytes int, deliver func(*line.Line, frame.Frame)) *link {
+	return &link{
+		dialect: dialect, maxFrames: maxFrames, maxBytes: maxBytes, deliver: deliver,
+		wake: make(chan struct{}, 1), sent: make(map[uint64]*outgoing),
+	}
 }
 
 // frameBytes is what a frame takes beside its header and body, about.
@@ -346,6 +350,9 @@ func (l *link) read(c *line.Line) error {
 				l.settle(seq, nil)
 			}
 		case frame.Error:
+			if l.dialect.harmless(f) {
+				continue
+			}
 			e := &brokerError{f}
 			l.refused(e)
 			return e

@@ -45,7 +45,7 @@ func newSession(b *Broker, connect message.Raw) *session {
 	if user := of.User(); user != nil {
 		s.user = user.Name()
 	}
-	s.link = newLink(b.config.SessionFrames, b.config.SessionBytes, s.deliver)
+	s.link = newLink(b.config.Dialect, b.config.SessionFrames, b.config.SessionBytes, s.deliver)
 	s.ctx, s.cancel = context.WithCancel(b.ctx)
 	return s
 }

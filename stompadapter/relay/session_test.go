@@ -445,3 +445,17 @@ func TestSessionsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// RabbitMQ complains of what was on its way to a subscription that has ended, and goes on.
+func TestComplaintIsNoEnd(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		c := s.connect()
+		sub := c.Subscribe("/topic/a")
+		c.Unsubscribe(c.Subscribe("/topic/b"))
+		s.fake.peer(1).say("ERROR\nmessage:Subscription not found\n\nThere is no current subscription with tag 'T_sub-2'.\x00")
+		s.fake.peer(1).push(sub, "x")
+		if m := c.Next(s.t); string(m.Payload) != "x" {
+			t.Errorf("got %+v", m)
+		}
+	})
+}
