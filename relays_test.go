@@ -238,6 +238,24 @@ func TestRelayTransactions(t *testing.T) {
 	}
 }
 
+// A transaction that the embedded broker refuses takes effect at no relay.
+func TestRelayTransactionThatIsRefused(t *testing.T) {
+	withRelay(t, func(t *testing.T, n *headrace.Node, b *beside) {
+		c := messagetest.Connect(t, n)
+		var err error
+		for _, m := range []message.Raw{{Kind: message.KindBegin}, {Destination: "/nowhere"}, {Destination: "/queue/a"}, {Kind: message.KindCommit}} {
+			m.Header = message.NewHeader(message.Field{Name: message.HeaderTransaction, Value: "t"})
+			err = c.Try(m)
+		}
+		if message.Public(err) == nil || message.Public(err).Code != message.CodeNotFound {
+			t.Errorf("COMMIT is told %v", err)
+		}
+		if got, want := b.took(), "connect, begin  t, data /queue/a t, abort  t"; got != want {
+			t.Errorf("the relay took\n%s, want\n%s", got, want)
+		}
+	})
+}
+
 func TestRelayPrefixes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		config headrace.Config

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -299,10 +300,14 @@ func TestSystemSubscriptions(t *testing.T) {
 					p.conn.Close()
 					return
 				}
+				time.Sleep(time.Millisecond)
 				p.confirm(f)
 			}
 		})
 		pass(time.Minute)
+		if n := s.fake.opened(); n != 3 {
+			t.Errorf("%d connections until the one that is refused was found, want 3", n)
+		}
 		last := s.fake.peer(s.fake.opened() - 1)
 		subs := last.got(frame.Subscribe)
 		if len(subs) != 2 || len(s.fake.peer(0).got(frame.Subscribe)) != 3 {
@@ -350,6 +355,28 @@ func TestShutdownWaitsForTheBroker(t *testing.T) {
 		}
 		if n := s.Stats().Lost; n != 1 {
 			t.Errorf("%d are counted as lost", n)
+		}
+	})
+}
+
+// What was written and what was not yet keep their order over a loss.
+func TestOrderOverALoss(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		stuck := make(chan struct{})
+		s.fake.set(func(b *fake) { b.answer = func(*peer, frame.Frame) { <-stuck } })
+		var want []string
+		for i := range 20 {
+			s.do(text("/topic/a", fmt.Sprint(i)))
+			synctest.Wait() // so that the first ones are written, and the others wait
+			want = append(want, fmt.Sprint(i))
+		}
+		s.fake.set(func(b *fake) { b.answer = nil })
+		s.fake.stop()
+		close(stuck)
+		s.fake.start()
+		pass(5 * time.Second)
+		if got := s.fake.peer(1).bodies(); got != strings.Join(want, " ") {
+			t.Errorf("came %s", got)
 		}
 	})
 }
