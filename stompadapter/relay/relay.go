@@ -266,7 +266,7 @@ func (b *Broker) tell(ctx context.Context, e broker.Event) {
 	broker.Tell(ctx, b.config.Events, b.config.Logger, e)
 }
 
-// outgoing hands m to the outbound handler. A panic there is an error of this delivery.
+// deliver hands m to the outbound handler. A panic there is an error of this delivery.
 func (b *Broker) deliver(ctx context.Context, m message.Raw) (err error) {
 	defer func() {
 		if err != nil {
