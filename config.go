@@ -25,10 +25,14 @@ type Config struct {
 	// [handler.Template.Request] come in there.
 	AppPrefix string
 	// BrokerPrefixes begin the destinations of the broker; replies without a
-	// destination go below the first. Zero means "/topic" and "/queue".
+	// destination go below the first. Zero means "/topic" and "/queue", as far as
+	// Relays leave them.
 	BrokerPrefixes []string
 	// UserPrefix begins the destinations of users. Zero means "/user".
 	UserPrefix string
+	// Relays give destinations to other brokers than the embedded one. Zero (nil)
+	// means none.
+	Relays []Relay
 	// NoUserBroadcast is [broker.UsersConfig].NoBroadcast. Zero means that a message for
 	// a user who is at no node, as far as is known, is sent to all.
 	NoUserBroadcast bool
@@ -127,17 +131,25 @@ func (c Config) withDefaults() Config {
 	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
 	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
 	c.DrainTimeout = cmp.Or(c.DrainTimeout, 25*time.Second)
+	c.Relays = slices.Clone(c.Relays)
+	for i, r := range c.Relays {
+		c.Relays[i].Prefixes = trimmedAll(r.Prefixes)
+	}
 	if len(c.BrokerPrefixes) == 0 {
-		c.BrokerPrefixes = []string{"/topic", "/queue"}
+		c.BrokerPrefixes = c.unclaimed("/topic", "/queue")
 	}
-	c.BrokerPrefixes = slices.Clone(c.BrokerPrefixes)
-	for i, prefix := range c.BrokerPrefixes {
-		c.BrokerPrefixes[i] = trimmed(prefix)
-	}
+	c.BrokerPrefixes = trimmedAll(c.BrokerPrefixes)
 	return c
 }
 
 func (c Config) logger() *slog.Logger { return cmp.Or(c.Logger, slog.Default()) }
+
+func trimmedAll(prefixes []string) (all []string) {
+	for _, prefix := range prefixes {
+		all = append(all, trimmed(prefix))
+	}
+	return all
+}
 
 // trimmed returns a prefix without the separator at its end: what follows it
 // brings one.

@@ -3,7 +3,6 @@ package headrace
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 
 	"github.com/headrace/headrace/broker"
@@ -31,6 +30,8 @@ type Node struct {
 	Template *handler.Template
 	// Broker delivers what is sent below Config.BrokerPrefixes.
 	Broker *broker.Memory
+	// Relays are the brokers that Config.Relays made, in that order.
+	Relays []broker.Broker
 	// Transactions holds what clients send in transactions, before any of the others
 	// sees it.
 	Transactions *broker.Transactions
@@ -90,27 +91,14 @@ func (n *Node) Handle(ctx context.Context, m message.Raw) error { return n.Inbou
 // not use up everybody's room.
 const inboundMailbox = 64
 
-// checkPrefixes refuses prefixes that claim each other's destinations.
-func checkPrefixes(c Config) {
-	all := append([]string{c.AppPrefix, c.UserPrefix}, c.BrokerPrefixes...)
-	for i, a := range all {
-		for _, b := range slices.Concat(all[:i], all[i+1:]) {
-			if below(a, b, c.Separator) {
-				panic("headrace: the prefixes " + a + " and " + b + " overlap")
-			}
-		}
-	}
-}
-
 // Shutdown refuses new messages and waits until what was accepted is handled,
-// as long as ctx lasts; a *[channel.DrainError] says what is left then. Then the broker
-// is closed: what waits in queues is given up. Adapters are shut down before it.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.life.enter(phaseDraining)
 	defer n.life.enter(phaseClosed)
 	err := n.Inbound.Shutdown(ctx)
 	n.Broker.Close()
 	n.Users.Stop()
+	err = errors.Join(err, n.shutdownRelays(ctx))
 	if n.outgoing != nil {
 		err = errors.Join(err, n.outgoing.Shutdown(ctx))
 	}
@@ -124,6 +112,9 @@ func (n *Node) Close() {
 	n.Inbound.Close()
 	n.Broker.Close()
 	n.Users.Stop()
+	for _, r := range n.Relays {
+		r.Close()
+	}
 	if n.outgoing != nil {
 		n.outgoing.Close()
 	}

@@ -22,6 +22,8 @@ type split struct {
 	events     message.Handler[broker.Event]
 	broker     message.RawHandler // Node.Broker behind Config.Publishing
 	users      message.RawHandler // Node.Users behind the same
+	relays     []relayed
+	transacted transacted
 	node       *Node
 	unroutable atomic.Uint64
 }
@@ -36,16 +38,16 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 		if err := n.Users.Handle(ctx, m); err != nil {
 			return err
 		}
-		if err := n.Broker.Handle(ctx, m); err != nil {
+		if err := s.connect(ctx, m, s.relays); err != nil {
 			return errors.Join(err, n.Users.Handle(ctx, message.Raw{Kind: message.KindDisconnect, Session: m.Session}))
 		}
 		return nil
 	case message.KindDisconnect:
-		return errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
+		return s.disconnect(ctx, m)
 	case message.KindUnsubscribe:
-		err := errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m))
+		err := errors.Join(n.Users.Handle(ctx, m), n.Broker.Handle(ctx, m), s.toRelays(ctx, m))
 		if m.Session != nil {
-			if sub, ok := n.Users.Subscription(m.Session.ID(), m.Subscription); ok { // one that the Router answered
+			if sub, ok := n.Users.Subscription(m.Session.ID(), m.Subscription); ok && s.relayOf(sub.Destination) == nil { // one that the Router answered
 				s.tell(ctx, broker.Unsubscribed, m, sub.Destination)
 			}
 		}
@@ -64,11 +66,7 @@ func (s *split) inbound(ctx context.Context, m message.Raw) error {
 		}
 		return err
 	}
-	err := n.Broker.Handle(ctx, m)
-	if errors.Is(err, broker.ErrUnknownAck) {
-		return n.Users.Handle(ctx, m)
-	}
-	return err
+	return s.settle(ctx, m)
 }
 
 // tell hands over an event of a subscription that is no broker's.
@@ -138,7 +136,7 @@ func (s *split) logFailure(ctx context.Context, err error) {
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
-	cmp.Or(s.config.Logger, slog.Default()).LogAttrs(ctx, slog.LevelError, "message failed", attrs...)
+	s.config.logger().LogAttrs(ctx, slog.LevelError, "message failed", attrs...)
 }
 
 // publish takes a message, or a subscription, for the broker or a user.
@@ -146,6 +144,12 @@ func (s *split) publish(ctx context.Context, m message.Raw) error {
 	broker, users := s.broker, s.users
 	if m.Kind != message.KindData { // nothing is published
 		broker, users = s.node.Broker, s.node.Users
+	}
+	if r := s.relayOf(m.Destination); r != nil {
+		if m.Kind != message.KindData {
+			return r.broker.Handle(ctx, m)
+		}
+		return r.publish.Handle(ctx, m)
 	}
 	if s.below(m.Destination, s.config.UserPrefix) {
 		return users.Handle(ctx, m)
@@ -161,6 +165,9 @@ func (s *split) publish(ctx context.Context, m message.Raw) error {
 
 func (s *split) prefixes() string {
 	all := append([]string{s.config.AppPrefix}, s.config.BrokerPrefixes...)
+	for _, r := range s.relays {
+		all = append(all, r.prefixes...)
+	}
 	return strings.Join(append(all, s.config.UserPrefix), ", ")
 }
 

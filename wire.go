@@ -12,9 +12,11 @@ import (
 // wire connects the parts of a node.
 func (n *Node) wire() {
 	n.Inbound.Intercept(n.split.farewell, n.split.receipts) // around all that are mounted later
+	n.makeRelays()
 	inbound := message.RawHandler(message.HandlerFunc[[]byte](n.split.inbound))
-	n.split.entry = n.Transactions.Intercept(message.Chain(inbound, n.split.config.Handling...))
-	n.split.exit = n.Transactions.Intercept(inbound)
+	handling := message.Chain(inbound, n.split.config.Handling...)
+	n.split.entry = n.split.transact(n.Transactions.Intercept(handling), handling)
+	n.split.exit = n.split.transact(n.Transactions.Intercept(inbound), inbound)
 	n.split.broker = message.Chain(message.RawHandler(n.Broker), n.split.config.Publishing...)
 	n.split.users = message.Chain(message.RawHandler(n.Users), n.split.config.Publishing...)
 	n.Inbound.Subscribe(n.split.entry)
@@ -78,7 +80,7 @@ func (c Config) router(outbound message.RawHandler, b *broker.Memory) handler.Co
 	return handler.Config{
 		CatchUp:     b.CatchUp,
 		Prefix:      c.AppPrefix,
-		ReplyPrefix: c.BrokerPrefixes[0],
+		ReplyPrefix: c.replyPrefix(),
 		UserPrefix:  c.UserPrefix,
 		Separator:   c.Separator,
 		Codecs:      c.Codecs,

@@ -47,6 +47,8 @@ type Features struct {
 	History bool
 	// Retain: new subscriptions get the last message.
 	Retain bool
+	// Selectors: subscriptions choose messages by an expression.
+	Selectors bool
 	// Durable: what was stored survives the end of the process.
 	Durable bool
 	// Nodes: brokers on several nodes are one.
@@ -64,6 +66,7 @@ func (f Features) All() iter.Seq2[string, bool] {
 			yield("dead letters", f.DeadLetters) &&
 			yield("history", f.History) &&
 			yield("retained messages", f.Retain) &&
+			yield("selectors", f.Selectors) &&
 			yield("durable", f.Durable) &&
 			yield("many nodes", f.Nodes)
 	}

@@ -103,6 +103,7 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 			"ResumeWhilePublish":      resumeWhilePublish,
 		}},
 		{f.Retain, map[string]func(*trial){"Retain": retains}},
+		{f.Selectors, map[string]func(*trial){"Selectors": selects}},
 		{f.Durable && f.Backlog, map[string]func(*trial){"Durable": survives}},
 		{f.Nodes, map[string]func(*trial){"NodesTopic": nodesTopic}},
 		{f.Nodes && f.Queues, map[string]func(*trial){"NodesQueue": nodesQueue}},

@@ -154,7 +154,6 @@ func refusals(s *trial) {
 		s.refuse(fmt.Sprintf("a message of kind %d", kind), message.Raw{Kind: kind, Session: s.join().Session(), Destination: s.topic("news")})
 	}
 	s.refuse("an ack mode that does not exist", subscription(s.join().Session(), "1", s.topic("news"), message.HeaderAckMode, "sometimes"))
-	s.refuse("a selector", subscription(s.join().Session(), "1", s.topic("news"), message.HeaderSelector, "colour = 'red'"))
 }
 
 // undeclared asks for what the broker does not say it can. Nobody may believe that
@@ -165,6 +164,7 @@ func undeclared(s *trial) {
 		what     string
 		m        message.Raw
 	}{
+		{s.features.Selectors, "a selector", subscription(nil, "1", s.topic("news"), message.HeaderSelector, "colour = 'red'")},
 		{s.features.Patterns, "a pattern", subscription(nil, "1", s.topic("*"))},
 		{s.features.Acks, "cumulative acknowledgements", subscription(nil, "1", s.topic("news"), message.HeaderAckMode, "client")},
 		{s.features.Acks, "acknowledgements one by one", subscription(nil, "1", s.topic("news"), message.HeaderAckMode, "client-individual")},

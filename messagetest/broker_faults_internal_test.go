@@ -271,7 +271,7 @@ var sessionFaults = map[string]fault{
 	},
 	"ignores selectors": {
 		inbound: changed(message.KindSubscribe, func(m *message.Raw) { m.Header = m.Header.Without(message.HeaderSelector) }),
-		fails:   []string{"Refusals"},
+		fails:   []string{"UndeclaredIsNotIgnored"},
 	},
 	"has patterns that are none": {
 		inbound: changed(message.KindSubscribe, func(m *message.Raw) { m.Destination = strings.Replace(m.Destination, "*", "a", 1) }),

@@ -197,3 +197,18 @@ func patterns(s *trial) {
 	q.want("1", "3")
 	p.want("3")
 }
+
+// selects subscribes with a condition, of the kind that SQL has.
+func selects(s *trial) {
+	p, all := s.join(), s.consumer(s.topic("news"), "")
+	s.must(s.do(subscription(p.Session(), "1", s.topic("news"), message.HeaderSelector, "colour = 'red'"), message.Stored))
+	for i, colour := range []string{"red", "blue", "", "red"} {
+		m := message.Raw{Destination: s.topic("news"), Payload: []byte(strconv.Itoa(i))}
+		if colour != "" {
+			m.Header = header("colour", colour)
+		}
+		s.must(s.do(m, message.Stored))
+	}
+	all.want("0", "1", "2", "3")
+	p.want("0", "3")
+}

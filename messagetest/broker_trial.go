@@ -32,21 +32,22 @@ type trial struct {
 func newTrial(t testing.TB, f broker.Features, build func(message.RawHandler) broker.Broker) *trial {
 	t.Helper()
 	s := &trial{t: t, features: f, build: build, name: uniqueName()}
+	goroutines := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		s.eventually("all goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
+	})
 	s.Broker = s.start()
 	return s
 }
 
 func uniqueName() string { return strings.ToLower(rand.Text()[:10]) }
 
-// start makes a broker, of which nothing may be left when the check has ended.
+// start makes a broker, of which nothing may be left when the check has ended and all
+// that it made are closed.
 func (s *trial) start() broker.Broker {
 	s.t.Helper()
-	goroutines := runtime.NumGoroutine()
 	b := &closeOnce{Broker: s.build(message.HandlerFunc[[]byte](s.outbound))}
-	s.t.Cleanup(func() {
-		b.Close()
-		s.eventually("all goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
-	})
+	s.t.Cleanup(b.Close)
 	return b
 }
 

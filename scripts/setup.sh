@@ -24,7 +24,8 @@ look() {
 	need "no Chromium, so no browser tests" "chromium" chromium chromium-browser google-chrome
 	need "no node, so no tests with JavaScript clients" "nodejs" node
 	need "no npm, so no tests with JavaScript clients" "npm" npm
-	need "no RabbitMQ, so no tests with another server" "rabbitmq-server" /usr/lib/rabbitmq/bin/rabbitmq-server
+	need "no RabbitMQ, so no tests with it" "rabbitmq-server" /usr/lib/rabbitmq/bin/rabbitmq-server
+	need "no ActiveMQ, so no tests with it" "activemq" /usr/bin/activemq
 }
 
 look

@@ -2,9 +2,11 @@ package house
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"go/ast"
 	"io/fs"
+	"log/slog"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/messagetest"
+	"github.com/headrace/headrace/stompadapter/relay"
 )
 
 const brokersPage = "docs/brokers.md"
@@ -30,12 +33,25 @@ func TestBrokers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := capabilities(featureComments(repository(t)), []string{"`broker.Memory`", "with `messagetest.NewBackplane`"}, memory.Features(), nodes.Features())
+	rabbit, active := relayFeatures(relay.RabbitMQ), relayFeatures(relay.ActiveMQ)
+	heads := []string{"`broker.Memory`", "with `messagetest.NewBackplane`", "relay to RabbitMQ", "relay to ActiveMQ"}
+	table := capabilities(featureComments(repository(t)), heads, memory.Features(), nodes.Features(), rabbit, active)
 	text, err := replaceTable(string(page), table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, brokersPage, text)
+}
+
+// relayFeatures returns what a relay says of itself; it needs no broker for that.
+func relayFeatures(d relay.Dialect) broker.Features {
+	b := relay.New(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil }), relay.Config{
+		Dialect: d,
+		Resolve: func(context.Context) (string, error) { return "", errors.New("nowhere") },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	defer b.Close()
+	return b.Features()
 }
 
 // featureComments returns what each field of broker.Features means, in their order.

@@ -50,8 +50,9 @@ var rooms = []room{
 	{path: "stompadapter", floor: 3, imports: append([]string{"stompadapter/frame", "stompadapter/sockjs"}, below...), testModules: []string{gorilla}, http: true},
 	{path: "stompadapter/frame", floor: 3, imports: []string{"message/..."}},
 	{path: "stompadapter/sockjs", floor: 3, imports: append([]string{"stompadapter/frame"}, below...), testModules: []string{gorilla}, http: true},
-	{path: "stompadapter/client", floor: 3, imports: append([]string{"stompadapter/frame", "stompadapter/sockjs"}, below...), modules: []string{gorilla}, http: true},
-	{path: "stompadapter/relay", floor: 3, imports: append([]string{"stompadapter/frame", "stompadapter/client"}, below...), http: true},
+	{path: "stompadapter/internal/line", floor: 3, imports: []string{"message", "stompadapter/frame"}},
+	{path: "stompadapter/client", floor: 3, imports: append([]string{"stompadapter/frame", "stompadapter/internal/line", "stompadapter/sockjs"}, below...), modules: []string{gorilla}, http: true},
+	{path: "stompadapter/relay", floor: 3, imports: append([]string{"stompadapter/frame", "stompadapter/internal/line"}, below...), http: true},
 	{path: "watermilladapter", floor: 3, imports: below, modules: []string{watermill}},
 	{path: "jsonadapter", floor: 3, imports: below, testModules: []string{gorilla}, http: true},
 	{path: "sseadapter", floor: 3, imports: below, http: true},
@@ -59,8 +60,8 @@ var rooms = []room{
 	{path: ".", floor: 4, imports: append([]string{"stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter"}, below...), testModules: []string{gorilla, watermill}, http: true},
 
 	// Modules of their own: any module, any public room.
-	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/..."}, below...), modules: []string{anything}, http: true},
-	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs"}, below...), modules: []string{anything}, http: true},
+	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/...", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
+	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
 
 	// What several rooms share and no user sees.
 	{path: "internal/detach", floor: 0},
@@ -69,6 +70,8 @@ var rooms = []room{
 	// At the side: what only tests and benchmarks import, and these checks.
 	{path: "messagetest", floor: 2, imports: below, http: true},
 	{path: "internal/pairs", floor: 0},
+	{path: "internal/need", floor: 0},
+	{path: "internal/proc", floor: 0, imports: []string{"internal/need"}},
 	{path: "internal/faults", floor: 0},
 	{path: "internal/house", floor: 3}, // its tests ask the brokers what they can do, for the table in docs/brokers.md
 }

@@ -171,7 +171,7 @@ func (c *Client) handled(all []*delivery) {
 
 // check returns why the message cannot be answered so.
 func (d *delivery) check(command frame.Command) error {
-	if command == frame.Nack && d.link.version == frame.V10 {
+	if command == frame.Nack && d.link.Version() == frame.V10 {
 		return message.Errorf(message.CodeInvalid, "STOMP 1.0 has no NACK")
 	}
 	return nil
@@ -182,7 +182,7 @@ func (d *delivery) check(command frame.Command) error {
 func (d *delivery) frame(command frame.Command, more ...message.Field) frame.Frame {
 	id := d.header.Get(frame.HeaderMessageID)
 	var fields []message.Field
-	if d.link.version == frame.V12 {
+	if d.link.Version() == frame.V12 {
 		if ack := d.header.Get(frame.HeaderAck); ack != "" {
 			id = ack
 		}

@@ -68,7 +68,7 @@ func Dial(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client: connect to %s: %w", d.url.Host, err)
 	}
-	client.link, client.connected = l, l.connected
+	client.link, client.connected = l, l.Connected()
 	ctx, client.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go client.run(ctx, l)
 	return client, nil
@@ -137,7 +137,7 @@ func (c *Client) close(ctx context.Context) error {
 func (c *Client) cut() {
 	c.stop() // first, so that a connection that comes up now is either seen here or given up
 	if l, _ := c.current(); l != nil {
-		l.wire.Close()
+		l.Close()
 	}
 }
 
@@ -211,14 +211,14 @@ func (c *Client) serve(l *link, again []*outgoing) error {
 			case <-l.done: // the reader knows why
 				err = nil
 			case <-time.After(lastWords):
-				l.wire.Close()
+				l.Close()
 			}
 		}
 		failed <- err
 	}()
 	err := c.read(l)
 	close(l.done)
-	l.wire.Close()
+	l.Close()
 	if w := <-failed; w != nil {
 		err = w
 	}
@@ -227,7 +227,7 @@ func (c *Client) serve(l *link, again []*outgoing) error {
 
 func (c *Client) read(l *link) error {
 	for {
-		f, err := l.next()
+		f, err := l.Next()
 		if err != nil {
 			return err
 		}
@@ -297,9 +297,9 @@ func jitter(d time.Duration) time.Duration {
 func (c *Client) resume(ctx context.Context, l *link) (again []*outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.link, c.connected = l, l.connected
+	c.link, c.connected = l, l.Connected()
 	if ctx.Err() != nil {
-		l.wire.Close()
+		l.Close()
 	}
 	if c.closed { // what the server would send is dropped
 		return nil

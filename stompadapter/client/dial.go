@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,17 +17,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/stompadapter/internal/line"
 )
-
-// wire is a network connection that carries frames.
-type wire interface {
-	io.ReadCloser
-	// Write writes one whole frame, or a heart-beat.
-	Write(p []byte) (int, error)
-	SetReadDeadline(t time.Time) error
-}
 
 // dialer opens wires. It is made once, so that a wrong Config shows before
 // anything is sent.
@@ -36,8 +29,9 @@ type dialer struct {
 	tls       *tls.Config
 	http      http.Header
 	protocols []string // the subprotocols of WebSocket, the best first
-	hello     []byte   // the CONNECT frame
-	limit     int      // Config.MessageBytes
+	login     line.Hello
+	hello     []byte // its frame
+	limit     int    // Config.MessageBytes
 }
 
 func newDialer(c Config) (*dialer, error) {
@@ -64,11 +58,22 @@ func newDialer(c Config) (*dialer, error) {
 			return nil, errors.New("client: a header of the WebSocket handshake holds a line end or NUL")
 		}
 	}
-	hello, err := connectFrame(c, u.Hostname())
+	login := line.Hello{
+		Version:   c.Version,
+		Host:      cmp.Or(c.Host, u.Hostname()),
+		Heartbeat: frame.HeartBeat(c.Heartbeat),
+		Login:     c.Login,
+		Passcode:  c.Passcode,
+		Header:    c.Header,
+	}
+	hello, err := login.Frame()
 	if err != nil {
 		return nil, fmt.Errorf("client: CONNECT: %w", err)
 	}
-	return &dialer{url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, protocols: subprotocols(c.Version), hello: hello, limit: c.MessageBytes}, nil
+	return &dialer{
+		url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, protocols: subprotocols(c.Version),
+		login: login, hello: hello, limit: c.MessageBytes,
+	}, nil
 }
 
 // subprotocols returns the names under which WebSocket knows the versions up to
@@ -78,30 +83,7 @@ func subprotocols(highest frame.Version) []string {
 	return names[frame.V12-highest:]
 }
 
-// connectFrame encodes CONNECT. It has no escapes, so the encoder refuses line
-// ends in its headers rather than let a login pass for another header.
-func connectFrame(c Config, host string) ([]byte, error) {
-	if c.Host != "" {
-		host = c.Host
-	}
-	var versions []string
-	for v := frame.V10; v <= c.Version; v++ {
-		versions = append(versions, v.String())
-	}
-	first := []message.Field{
-		{Name: frame.HeaderAcceptVersion, Value: strings.Join(versions, ",")},
-		{Name: frame.HeaderHost, Value: host},
-		{Name: frame.HeaderHeartBeat, Value: frame.HeartBeat(c.Heartbeat).String()},
-	}
-	if c.Login != "" || c.Passcode != "" {
-		first = append(first,
-			message.Field{Name: frame.HeaderLogin, Value: c.Login},
-			message.Field{Name: frame.HeaderPasscode, Value: c.Passcode})
-	}
-	return frame.Append(nil, 0, frame.Frame{Command: frame.Connect, Header: c.Header}, first...)
-}
-
-func (d *dialer) open(ctx context.Context) (wire, error) {
+func (d *dialer) open(ctx context.Context) (line.Wire, error) {
 	switch d.url.Scheme {
 	case "ws", "wss":
 		return d.webSocket(ctx)
@@ -123,7 +105,7 @@ func (d *dialer) plain(ctx context.Context, defaultPort string) (net.Conn, error
 	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(d.url.Hostname(), port))
 }
 
-func (d *dialer) secure(ctx context.Context) (wire, error) {
+func (d *dialer) secure(ctx context.Context) (line.Wire, error) {
 	conn, err := d.plain(ctx, "61614")
 	if err != nil {
 		return nil, err
@@ -143,7 +125,7 @@ func (d *dialer) secure(ctx context.Context) (wire, error) {
 	return secure, nil
 }
 
-func (d *dialer) webSocket(ctx context.Context) (wire, error) {
+func (d *dialer) webSocket(ctx context.Context) (line.Wire, error) {
 	w := websocket.Dialer{
 		TLSClientConfig: d.tls,
 		Subprotocols:    d.protocols,

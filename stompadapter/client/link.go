@@ -3,42 +3,22 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter/frame"
+	"github.com/headrace/headrace/stompadapter/internal/line"
 )
-
-// tolerance is the number of the server's heart-beats after which silence means
-// that it is dead.
-const tolerance = 2
 
 // link is one connection to the server, from CONNECTED on.
 type link struct {
+	*line.Line
 	log     *slog.Logger
-	wire    wire
-	version frame.Version
-	send    time.Duration // how often something has to be sent, or 0
-	receive time.Duration // how often something is to be heard, or 0
+	joins   bool          // several frames may go out in one write
 	done    chan struct{} // closed once nothing more is read
 	stopped chan struct{} // closed once nothing more is written
-
-	connected message.Header // of the CONNECTED frame
-
-	// The writer's.
-	joins   bool      // several frames may go out in one write
-	out     []byte    // frames to be written
-	written time.Time // when something was written last
-
-	// The reader's.
-	decoder *frame.Decoder
-	buffer  []byte
-	rest    []byte // what of buffer was not decoded yet
 
 	mu      sync.Mutex
 	over    error       // why waiting takes no more
@@ -54,91 +34,30 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, messages := w.(*socket)
-	l := &link{
-		log:     c.config.Logger,
-		wire:    w,
-		joins:   !messages,
-		written: time.Now(),
-		done:    make(chan struct{}),
-		stopped: make(chan struct{}),
-		decoder: frame.NewDecoder(c.config.Limits),
-		buffer:  make([]byte, 8<<10),
-	}
 	stop := context.AfterFunc(ctx, func() { w.Close() })
-	err = l.login(c.dialer.hello, c.config.Version, frame.HeartBeat(c.config.Heartbeat))
+	l, err := line.Login(w, c.dialer.login, c.dialer.hello, c.config.Limits)
 	if !stop() {
-		err = context.Cause(ctx) // what login says of it is that the connection is closed
+		err = context.Cause(ctx) // what Login says of it is that the connection is closed
 	}
 	if err != nil {
 		w.Close()
+		if refused, ok := errors.AsType[*line.Refused](err); ok {
+			err = serverError(refused.Frame)
+		}
 		return nil, err
 	}
-	return l, nil
-}
-
-// login sends CONNECT and reads CONNECTED.
-func (l *link) login(hello []byte, highest frame.Version, own frame.HeartBeat) error {
-	if _, err := l.wire.Write(hello); err != nil {
-		return err
-	}
-	f, err := l.next()
-	switch {
-	case err != nil:
-		return err
-	case f.Command == frame.Error:
-		return serverError(f)
-	case f.Command != frame.Connected:
-		return fmt.Errorf("the server answered CONNECT with %s", f.Command)
-	}
-	l.version = frame.V10 // whose servers do not say
-	if v, ok := f.Header.Lookup(frame.HeaderVersion); ok {
-		if l.version, ok = frame.ParseVersion(v); !ok || l.version > highest {
-			return fmt.Errorf("the server speaks version %.16q", v)
-		}
-	}
-	if beats, ok := f.Header.Lookup(frame.HeaderHeartBeat); ok && l.version > frame.V10 {
-		peer, err := frame.ParseHeartBeat(beats)
-		if err != nil {
-			return err
-		}
-		l.send, l.receive = own.Negotiate(peer)
-	}
-	l.decoder.SetVersion(l.version)
-	l.connected = f.Header
-	return nil
-}
-
-// next reads a frame.
-func (l *link) next() (frame.Frame, error) {
-	for {
-		f, rest, ok, err := l.decoder.Decode(l.rest)
-		if l.rest = rest; ok || err != nil {
-			return f, err
-		}
-		// The time in which a handler held up the reader does not count: the
-		// deadline begins anew with each read.
-		if l.receive > 0 {
-			if err := l.wire.SetReadDeadline(time.Now().Add(tolerance * l.receive)); err != nil {
-				return f, err
-			}
-		}
-		n, err := l.wire.Read(l.buffer)
-		if n == 0 && err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				err = fmt.Errorf("the server was silent for %v: %w", tolerance*l.receive, err)
-			}
-			return f, err
-		}
-		l.rest = l.buffer[:n]
-	}
+	_, messages := w.(*socket)
+	return &link{
+		Line:    l,
+		log:     c.config.Logger,
+		joins:   !messages,
+		done:    make(chan struct{}),
+		stopped: make(chan struct{}),
+	}, nil
 }
 
 // write writes what comes out of the outbox, and heart-beats, until the
 // connection ends. First come the frames that subscribe again.
-//
-// There is no deadline: a server that does not read for a while, as brokers
-// short of memory do, holds up those who send and loses nothing.
 func (l *link) write(b *outbox, first []*outgoing) error {
 	for _, o := range first {
 		if _, err := l.writeFrame(o); err != nil {
@@ -155,21 +74,15 @@ func (l *link) write(b *outbox, first []*outgoing) error {
 				return err
 			}
 		}
-		if err := l.flush(); err != nil {
+		if err := l.Flush(); err != nil {
 			return err
-		}
-		var beat <-chan time.Time
-		if l.send > 0 {
-			early := l.send / 10 // to be in time
-			beat = time.After(time.Until(l.written.Add(l.send - early)))
 		}
 		select {
 		case <-l.done:
 			return nil
 		case <-b.wake:
-		case <-beat:
-			l.out = append(l.out, '\n')
-			if err := l.flush(); err != nil {
+		case <-l.BeatDue():
+			if err := l.Beat(); err != nil {
 				return err
 			}
 		}
@@ -185,10 +98,6 @@ func (l *link) alive() bool {
 	}
 }
 
-// joinBytes is how much is joined before it is written, and the most that the
-// buffer for it keeps.
-const joinBytes = 32 << 10
-
 // writeFrame enters o among those that wait for their receipt, and writes it,
 // together with what follows where frames may be joined: what waited while the
 // last write went on goes out in the next one. It reports whether anything may
@@ -198,8 +107,7 @@ func (l *link) writeFrame(o *outgoing) (more bool, err error) {
 	if o.receipt != "" {
 		receipt = []message.Field{{Name: frame.HeaderReceipt, Value: o.receipt}}
 	}
-	octets, err := frame.Append(l.out, l.version, o.frame, receipt...)
-	if err != nil { // it was checked, but for the version of an earlier connection
+	if err := l.Put(o.frame, receipt...); err != nil { // it was checked, but for the version of an earlier connection
 		l.log.Error("stomp: a frame cannot be written", "command", o.frame.Command, "error", err)
 		o.fail(err)
 		return true, nil
@@ -207,24 +115,10 @@ func (l *link) writeFrame(o *outgoing) (more bool, err error) {
 	if o.settle != nil && !l.wait(o) {
 		return false, nil
 	}
-	l.out = octets
-	if l.joins && !o.last && len(l.out) < joinBytes {
+	if l.joins && !o.last && l.Joined() < line.JoinBytes {
 		return true, nil
 	}
-	return !o.last, l.flush()
-}
-
-// flush writes what was joined.
-func (l *link) flush() error {
-	if len(l.out) == 0 {
-		return nil
-	}
-	_, err := l.wire.Write(l.out)
-	l.written = time.Now()
-	if l.out = l.out[:0]; cap(l.out) > 2*joinBytes {
-		l.out = nil
-	}
-	return err
+	return !o.last, l.Flush()
 }
 
 // wait enters o among the frames that wait.

@@ -98,7 +98,7 @@ func (c *Client) current() (*link, error) {
 func writable(f frame.Frame, l *link) error {
 	version := frame.V12
 	if l != nil {
-		version = l.version
+		version = l.Version()
 	}
 	_, err := frame.Append(nil, version, frame.Frame{Command: f.Command, Header: f.Header})
 	return err

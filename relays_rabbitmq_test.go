@@ -1,0 +1,78 @@
+package headrace_test
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/headrace/headrace"
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/proc"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
+	"github.com/headrace/headrace/stompadapter/relay"
+)
+
+// TestSnapshotAndStreamOverARelay: what a snapshot lacks comes behind it without a gap also
+// when the stream is RabbitMQ's. What the snapshot has already may come again: it may be on
+// its way from the broker.
+func TestSnapshotAndStreamOverARelay(t *testing.T) {
+	const clients, changes = 50, 30
+	rabbit := proc.StartRabbitMQ(t)
+	node := headrace.New(headrace.Config{Relays: []headrace.Relay{{
+		Prefixes: []string{"/topic", "/queue"},
+		New: func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker {
+			return relay.New(outbound, relay.Config{
+				Address: rabbit.STOMP, Logger: slog.New(slog.DiscardHandler), Events: events,
+				Heartbeat: relay.HeartbeatConfig{Send: -1}, // RabbitMQ 3.10 cuts those that it slows down
+			})
+		},
+	}}})
+	defer node.Close()
+	var c counter
+	c.wire(node)
+	c.send = func(now int) error { // and wait until the broker has it
+		told := make(chan error, 1)
+		m := message.Raw{Destination: "/topic/count", Payload: []byte(strconv.Itoa(now)), Header: message.NewHeader(message.Field{Name: message.HeaderContentType, Value: "application/json"})}
+		m.Done = message.NewCompletion(message.Stored, func(err error) { told <- err })
+		m.Done.Release(node.BrokerChannel.Handle(context.Background(), m))
+		return <-told
+	}
+	stop := make(chan struct{})
+	var publisher sync.WaitGroup
+	defer publisher.Wait()
+	defer close(stop)
+	publisher.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				c.increment(t)
+			}
+		}
+	})
+	subscribed := make(chan subscriber, clients)
+	for range clients {
+		client := messagetest.Connect(t, node)
+		go func() { subscribed <- subscribe(client) }()
+	}
+	for range clients {
+		s := <-subscribed
+		if s.err != nil {
+			t.Fatal(s.err)
+		}
+		first := messagetest.Payload[int](t, s.Next(t))
+		for want := first + 1; want <= first+changes; {
+			switch n := messagetest.Payload[int](t, s.Next(t)); {
+			case n == want:
+				want++
+			case n > first || want > first+1:
+				t.Fatalf("%d came, want %d behind the snapshot %d", n, want, first)
+			}
+		}
+		s.Disconnect()
+	}
+}

@@ -1,0 +1,56 @@
+package relay
+
+import (
+	"strconv"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/frame"
+)
+
+// Dialect is what a broker makes of what STOMP leaves open.
+type Dialect uint8
+
+// The brokers that the relay knows.
+const (
+	// RabbitMQ is RabbitMQ with its STOMP plugin. Topics have "." between their words
+	// and the wildcards "*" and "#".
+	RabbitMQ Dialect = iota
+	// ActiveMQ is ActiveMQ Classic. Topics have "." between their words and the
+	// wildcards "*" and ">". It has no refusals that bring a message back, so the
+	// relay keeps what is unsettled and delivers it again itself, up to 10 times; then
+	// it is the broker's dead letter. User destinations are not served; those of
+	// [broker.Users] are.
+	ActiveMQ
+)
+
+// features says what a broker can do through the relay.
+func (d Dialect) features() broker.Features {
+	return broker.Features{
+		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, Durable: true, Nodes: true,
+		Selectors: d == ActiveMQ,
+	}
+}
+
+// prefetch is the header that says how many deliveries may be unsettled.
+func (d Dialect) prefetch(n int) message.Field {
+	name := "prefetch-count"
+	if d == ActiveMQ {
+		name = "activemq.prefetchSize"
+	}
+	return message.Field{Name: name, Value: strconv.Itoa(n)}
+}
+
+// harmless reports whether an ERROR frame ends nothing. RabbitMQ sends one, and goes on, for
+// a message that was on its way to a subscription when that ended.
+func (d Dialect) harmless(f frame.Frame) bool {
+	return d == RabbitMQ && f.Header.Get(frame.HeaderMessage) == "Subscription not found"
+}
+
+// ownQueue are the headers by which RabbitMQ makes a queue that ends with its
+// connection.
+var ownQueue = []message.Field{
+	{Name: "exclusive", Value: "true"},
+	{Name: "auto-delete", Value: "true"},
+	{Name: "durable", Value: "false"},
+}

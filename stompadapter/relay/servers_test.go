@@ -1,0 +1,351 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/proc"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
+	"github.com/headrace/headrace/stompadapter/client"
+	"github.com/headrace/headrace/stompadapter/relay"
+)
+
+// features are those of all brokers, but for selectors.
+var features = broker.Features{
+	Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, Durable: true, Nodes: true,
+}
+
+func TestRabbitMQ(t *testing.T) {
+	rabbit := proc.StartRabbitMQ(t)
+	config := relay.Config{Address: rabbit.STOMP, Logger: slog.New(slog.DiscardHandler)}
+	t.Run("conformance", func(t *testing.T) { conformance(t, features, config) })
+	t.Run("not let in", func(t *testing.T) {
+		notLetIn(t, config, relay.Config{ClientLogin: "nobody"}, relay.Config{VirtualHost: "nowhere"})
+	})
+	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
+	t.Run("users", func(t *testing.T) { ownQueues(t, config) })
+	t.Run("nothing is left", func(t *testing.T) {
+		before := rabbit.Queues()
+		comeAndGo(t, config, "/topic/a", "/user/queue/a", "/user/exchange/amq.direct/a")
+		eventually(t, "the queues are those of before", func() bool {
+			after := rabbit.Queues()
+			slices.Sort(after)
+			slices.Sort(before)
+			return slices.Equal(before, after)
+		})
+	})
+	t.Run("killed", func(t *testing.T) {
+		killed(t, rabbit.Process, config, "tcp://"+rabbit.STOMP, func() {
+			rabbit.Control("eval", "mnesia:dump_log().") // a queue that is younger than some seconds may be forgotten
+		})
+	})
+}
+
+func TestActiveMQ(t *testing.T) {
+	active := proc.StartActiveMQ(t)
+	config := relay.Config{Address: active.STOMP, Dialect: relay.ActiveMQ, Logger: slog.New(slog.DiscardHandler)}
+	t.Run("conformance", func(t *testing.T) {
+		features := features
+		features.Selectors = true
+		conformance(t, features, config)
+	})
+	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
+	t.Run("no users", func(t *testing.T) {
+		b := start(t, config)
+		c := messagetest.Connect(t, b)
+		if _, err := c.TrySubscribe("/user/queue/a"); message.Public(err) == nil || message.Public(err).Code != message.CodeNotFound {
+			t.Errorf("subscribed: %v", err)
+		}
+	})
+	t.Run("nothing is left", func(t *testing.T) {
+		watch, err := client.Dial(t.Context(), client.Config{URL: "tcp://" + active.STOMP})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer watch.Close(t.Context())
+		var consumers atomic.Int64 // those that came less those that went
+		_, err = watch.Subscribe(t.Context(), "/topic/ActiveMQ.Advisory.Consumer.>", client.SubscribeConfig{}, func(_ context.Context, m message.Raw) error {
+			n, err := strconv.ParseInt(m.Header.Get("consumerCount"), 10, 64)
+			if strings.HasSuffix(m.Destination, ".left.behind") {
+				consumers.Store(n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		comeAndGo(t, config, "/queue/left.behind")
+		eventually(t, "no consumer is left", func() bool { return consumers.Load() == 0 })
+	})
+}
+
+func conformance(t *testing.T, features broker.Features, c relay.Config) {
+	messagetest.Broker(t, features, func(t *testing.T, outbound message.RawHandler) broker.Broker {
+		return relay.New(outbound, c)
+	})
+}
+
+// start begins a relay, and waits until it has a connection.
+func start(t *testing.T, c relay.Config) *relay.Broker {
+	t.Helper()
+	b := relay.New(message.HandlerFunc[[]byte](deliver), c)
+	t.Cleanup(b.Close)
+	eventually(t, "the broker is there", func() bool { return b.Stats().Available })
+	return b
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline, tick := time.After(60*time.Second), time.NewTicker(20*time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("never happened: " + what)
+		}
+	}
+}
+
+// publish sends a text and waits until the broker has it.
+func publish(ctx context.Context, b *relay.Broker, destination, text string) error {
+	told := make(chan error, 1)
+	m := message.Raw{Destination: destination, Payload: []byte(text)}
+	m.Done = message.NewCompletion(message.Stored, func(err error) { told <- err })
+	m.Done.Release(b.Handle(ctx, m))
+	return <-told
+}
+
+// notLetIn connects with what the broker does not know. Clients are told, and not what.
+func notLetIn(t *testing.T, good relay.Config, bad ...relay.Config) {
+	for _, c := range bad {
+		c.Address, c.Logger = good.Address, good.Logger
+		b := relay.New(message.HandlerFunc[[]byte](deliver), c)
+		_, err := messagetest.TryConnect(t, b)
+		if told := message.Public(err); told == nil || told.Code != message.CodeUnavailable {
+			t.Errorf("%+v: %v", c, err)
+		}
+		b.Close()
+	}
+}
+
+// commitAndAbort sends in transactions, which are the broker's.
+func commitAndAbort(t *testing.T, c relay.Config) {
+	b := start(t, c)
+	listener, sender := messagetest.Connect(t, b), messagetest.Connect(t, b)
+	listener.Subscribe("/queue/tx")
+	for _, end := range []message.Kind{message.KindAbort, message.KindCommit} {
+		tx := message.NewHeader(message.Field{Name: message.HeaderTransaction, Value: "t"})
+		for _, m := range []message.Raw{
+			{Kind: message.KindBegin},
+			{Destination: "/queue/tx", Payload: []byte(end.String() + " 1")},
+			{Destination: "/queue/tx", Payload: []byte(end.String() + " 2")},
+		} {
+			m.Header = tx
+			if err := sender.Try(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sender.Send("/queue/tx", "outside")
+		if m := listener.Next(t); string(m.Payload) != "outside" {
+			t.Errorf("%s: came before its end: %s", end, m.Payload)
+		}
+		if err := sender.Try(message.Raw{Kind: end, Header: tx}); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, want := range []string{"commit 1", "commit 2"} {
+		if m := listener.Next(t); string(m.Payload) != want {
+			t.Errorf("came %s, want %s", m.Payload, want)
+		}
+	}
+}
+
+// ownQueues sends to users over two relays, as two nodes have them.
+func ownQueues(t *testing.T, c relay.Config) {
+	here := start(t, c)
+	var remote atomic.Pointer[string]
+	c.Sessions = func(user string) []string {
+		if id := remote.Load(); user == "ada" && id != nil {
+			return []string{*id}
+		}
+		return nil
+	}
+	there := start(t, c)
+	ada, second, bob := messagetest.Connect(t, here, messagetest.User("ada")), messagetest.Connect(t, there, messagetest.User("ada")), messagetest.Connect(t, there, messagetest.User("bob"))
+	id := ada.Session().ID()
+	remote.Store(&id)
+	for _, destination := range []string{"/queue/a", "/exchange/amq.direct/a"} {
+		subs := map[*messagetest.Client][]string{}
+		for _, client := range []*messagetest.Client{ada, second, bob} {
+			subs[client] = []string{client.Subscribe("/user" + destination)}
+		}
+		subs[ada] = append(subs[ada], ada.Subscribe("/user"+destination))
+		if err := publish(t.Context(), there, "/user/ada"+destination, "x"); err != nil {
+			t.Fatal(err)
+		}
+		for _, client := range []*messagetest.Client{ada, second} {
+			var got []string
+			for range subs[client] {
+				m := client.Next(t)
+				if m.Destination != "/user"+destination || string(m.Payload) != "x" {
+					t.Errorf("got %+v", m)
+				}
+				got = append(got, m.Subscription)
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, subs[client]) {
+				t.Errorf("came to %q, want %q", got, subs[client])
+			}
+		}
+		// To a session alone, by a client; and what bob has got is all.
+		ada.Send("/user/"+ada.Session().ID()+destination, "own")
+		for range subs[ada] {
+			if m := ada.Next(t); string(m.Payload) != "own" {
+				t.Errorf("got %+v", m)
+			}
+		}
+		if err := publish(t.Context(), there, "/user/bob"+destination, "bob's"); err != nil {
+			t.Fatal(err)
+		}
+		if m := bob.Next(t); string(m.Payload) != "bob's" {
+			t.Errorf("got %+v", m)
+		}
+		for client, ids := range subs {
+			for _, id := range ids {
+				client.Unsubscribe(id)
+			}
+		}
+	}
+	if err := publish(t.Context(), there, "/user/nobody/queue/a", "x"); err != nil || there.Stats().Unresolved != 1 {
+		t.Errorf("to nobody: %v, %d unresolved", err, there.Stats().Unresolved)
+	}
+}
+
+// comeAndGo lets 100 sessions subscribe and go, half of them without a goodbye.
+func comeAndGo(t *testing.T, c relay.Config, destinations ...string) {
+	b := relay.New(message.HandlerFunc[[]byte](deliver), c)
+	defer b.Close()
+	for i := range 100 {
+		client := messagetest.Connect(t, b, messagetest.User(fmt.Sprint("user-", i)))
+		for _, destination := range destinations {
+			client.Subscribe(destination)
+		}
+		if i%2 == 0 {
+			client.Disconnect()
+		}
+	}
+}
+
+// killed kills the broker, as kill -9 does, under a load of the application's messages. What
+// was confirmed is there afterwards. settle lets the broker know its queue for good.
+func killed(t *testing.T, p *proc.Process, c relay.Config, url string, settle func()) {
+	const most, inFlight, queue = 30_000, 1000, "/queue/killed"
+	c.ReconnectDelay = time.Second // the port is back at its own time
+	b := start(t, c)
+	if err := publish(t.Context(), b, queue, "0"); err != nil {
+		t.Fatal(err)
+	}
+	settle()
+	kills := 1
+	if os.Getenv("HEADRACE_LONG") == "1" {
+		kills = 3
+	}
+	var confirmed sync.Map
+	var acked, sent, refused atomic.Int64
+	for range kills {
+		stop := make(chan struct{})
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			for n := 0; n < most; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				id := strconv.FormatInt(sent.Add(1), 10)
+				m := message.Raw{Destination: queue, Payload: []byte(id)}
+				m.Done = message.NewCompletion(message.Stored, func(err error) {
+					if err == nil {
+						acked.Add(1)
+						confirmed.Store(id, true)
+					} else {
+						refused.Add(1)
+					}
+				})
+				m.Done.Release(b.Handle(context.Background(), m))
+			}
+		})
+		before, reconnects := acked.Load(), b.Stats().Reconnects
+		eventually(t, "the load runs", func() bool { return acked.Load() > before+2000 && b.Stats().Waiting >= inFlight })
+		p.Stop() // what is in flight now stays so
+		waiting := b.Stats().Waiting
+		p.Kill()
+		close(stop)
+		sender.Wait()
+		if waiting < inFlight {
+			t.Fatalf("void: %d messages were in flight, want %d", waiting, inFlight)
+		}
+		eventually(t, "the loss is seen", func() bool { return !b.Stats().Available })
+		if err := publish(t.Context(), b, queue, "away"); !errors.Is(err, relay.ErrAway) {
+			t.Errorf("while the broker is away: %v", err)
+		}
+		p.Launch()
+		eventually(t, "what was in flight is confirmed", func() bool { s := b.Stats(); return s.Available && s.Waiting == 0 })
+		if b.Stats().Reconnects == reconnects {
+			t.Fatal("void: no connection broke")
+		}
+	}
+	if err := publish(t.Context(), b, queue, "end"); err != nil {
+		t.Fatal(err)
+	}
+	seen, duplicates := map[string]bool{}, 0
+	reader, err := client.Dial(t.Context(), client.Config{URL: url, Login: "guest", Passcode: "guest", Host: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(t.Context())
+	sub, err := reader.Subscribe(t.Context(), queue, client.SubscribeConfig{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for m, err := range sub.Messages(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(m.Payload) == "end" {
+			break
+		}
+		if seen[string(m.Payload)] {
+			duplicates++
+		}
+		seen[string(m.Payload)] = true
+	}
+	lost := 0
+	confirmed.Range(func(id, _ any) bool {
+		if !seen[id.(string)] {
+			lost++
+		}
+		return true
+	})
+	stats := b.Stats()
+	t.Logf("%d sent, %d confirmed, %d refused, %d sent again, %d lost, %d twice", sent.Load(), acked.Load(), refused.Load(), stats.Resent, lost, duplicates)
+	if lost > 0 {
+		t.Errorf("%d confirmed messages are lost", lost)
+	}
+	if int64(stats.Resent) < inFlight {
+		t.Errorf("%d were sent again, want at least %d", stats.Resent, inFlight)
+	}
+}

@@ -1,0 +1,192 @@
+package relay
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/frame"
+)
+
+// subscription is one of a session.
+type subscription struct {
+	id          string // the client's
+	destination string // as the client wrote it
+	user        bool   // it is one of the user's own
+	mode        ackMode
+	frame       frame.Frame
+	seq         int
+}
+
+// ackMode says how a subscription's deliveries are settled.
+type ackMode uint8
+
+const (
+	ackAuto       ackMode = iota // by being sent
+	ackCumulative                // each with all before it
+	ackIndividual                // each for itself
+)
+
+func ackModeOf(m message.Raw) (ackMode, error) {
+	switch mode := m.Header.Get(message.HeaderAckMode); mode {
+	case "", "auto":
+		return ackAuto, nil
+	case "client":
+		return ackCumulative, nil
+	case "client-individual":
+		return ackIndividual, nil
+	default:
+		return 0, message.Errorf(message.CodeInvalid, "there is no ack mode %.40q: want auto, client or client-individual", mode)
+	}
+}
+
+// subscribe asks the broker. All that acknowledge do it one by one there: RabbitMQ takes
+// one acknowledgement for all before it for those of other subscriptions too.
+func (s *session) subscribe(ctx context.Context, m message.Raw) error {
+	b := s.broker
+	event := broker.Event{Kind: broker.Subscribe, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription}
+	b.tell(ctx, event)
+	mode, err := ackModeOf(m)
+	if err != nil {
+		return err
+	}
+	if m.Header.Get(message.HeaderSelector) != "" && !b.Features().Selectors {
+		return errSelector
+	}
+	destination, more := m.Destination, []message.Field(nil)
+	user := b.isUsers(m.Destination)
+	if user {
+		if destination, err = b.ownDestination(m.Destination, m.Session.ID()); err != nil {
+			return err
+		}
+		more = ownQueue
+	}
+	if mode != ackAuto {
+		if field := b.config.Dialect.prefetch(b.config.Prefetch); m.Header.Get(field.Name) == "" {
+			more = append(slices.Clip(more), field)
+		}
+	}
+	sub := &subscription{id: strings.Clone(m.Subscription), destination: strings.Clone(m.Destination), user: user, mode: mode}
+	f, err := s.enter(sub, m, destination, more)
+	if err != nil {
+		return err
+	}
+	if _, ok := m.Header.Lookup(message.HeaderOffset); ok { // the broker keeps nothing that it could resume
+		fields := message.NewHeader(message.Field{Name: message.HeaderRecovered, Value: "false"})
+		_ = b.deliver(ctx, message.Raw{Destination: m.Destination, Session: m.Session, Subscription: m.Subscription, Header: fields}) // it is counted
+	}
+	err = s.push(ctx, f, m.Done, func(err error) {
+		if err != nil {
+			s.take(sub.id, sub)
+			return
+		}
+		event.Kind = broker.Subscribed
+		b.tell(ctx, event)
+	})
+	if err != nil {
+		s.take(sub.id, sub)
+	}
+	return err
+}
+
+// enter adds a subscription and returns its frame.
+func (s *session) enter(sub *subscription, m message.Raw, destination string, more []message.Field) (f frame.Frame, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit := s.broker.config.MaxSubscriptions
+	switch {
+	case s.leaving:
+		return f, errNotConnected
+	case sub.id == "":
+		return f, errNoID
+	case s.subscriptions[sub.id] != nil:
+		return f, errDuplicate
+	case limit >= 0 && len(s.subscriptions) >= limit:
+		return f, errTooMany(limit)
+	}
+	s.lastID++
+	sub.seq = s.lastID
+	id := sub.id // durable subscriptions are known by it
+	if s.atBroker[id] != nil {
+		id += "#" + strconv.Itoa(sub.seq) // the one before has not ended there yet
+	}
+	mode := "auto"
+	if sub.mode != ackAuto {
+		mode = "client-individual"
+	}
+	fields := append([]message.Field{
+		{Name: frame.HeaderID, Value: id},
+		{Name: frame.HeaderDestination, Value: destination},
+		{Name: frame.HeaderAck, Value: mode},
+	}, passing(m.Header, frame.HeaderID, frame.HeaderAck)...)
+	sub.frame = frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(append(fields, more...)...)}
+	if err := check(sub.frame); err != nil {
+		return f, err
+	}
+	s.subscriptions[sub.id], s.atBroker[id] = sub, sub
+	return sub.frame, nil
+}
+
+func (sub *subscription) brokerID() string { return sub.frame.Header.Get(frame.HeaderID) }
+
+// take takes a subscription out of those of the client; which is nil for whichever has
+// the id. The broker may still send something for it.
+func (s *session) take(id string, which *subscription) *subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subscriptions[id]
+	if sub == nil || which != nil && sub != which {
+		return nil
+	}
+	delete(s.subscriptions, id)
+	if which != nil {
+		delete(s.atBroker, sub.brokerID())
+	}
+	return sub
+}
+
+// unsubscribe ends a subscription; one that is not there is no error, for it may be
+// another broker's.
+func (s *session) unsubscribe(ctx context.Context, m message.Raw) error {
+	sub := s.take(m.Subscription, nil)
+	if sub == nil {
+		return nil
+	}
+	fields := append([]message.Field{{Name: frame.HeaderID, Value: sub.brokerID()}}, passing(m.Header, frame.HeaderID)...)
+	f := frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}
+	event := broker.Event{Kind: broker.Unsubscribed, Session: m.Session, Destination: sub.destination, Subscription: sub.id}
+	return s.push(ctx, f, m.Done, func(error) {
+		s.mu.Lock()
+		delete(s.atBroker, sub.brokerID())
+		if s.broker.config.Dialect == ActiveMQ { // which has taken back what is unsettled
+			s.deliveries.loseOf(sub)
+		}
+		s.mu.Unlock()
+		s.broker.tell(ctx, event)
+	})
+}
+
+// resubscribe returns the frames that make the subscriptions on another connection. The
+// first one has none, or what was sent before it was there.
+func (s *session) resubscribe() (first []*outgoing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.attached {
+		s.attached = true
+		return nil
+	}
+	clear(s.atBroker)
+	subs := make([]*subscription, 0, len(s.subscriptions))
+	for _, sub := range s.subscriptions {
+		subs = append(subs, sub)
+		s.atBroker[sub.brokerID()] = sub
+	}
+	slices.SortFunc(subs, func(a, b *subscription) int { return a.seq - b.seq })
+	for _, sub := range subs {
+		first = append(first, &outgoing{frame: sub.frame, once: true, settle: func(error) {}})
+	}
+	return first
+}
