@@ -59,17 +59,21 @@ func (c FromConfig) logger() *slog.Logger {
 	return slog.Default()
 }
 
+// handleFunc handles one message; done is told how that ended.
+type handleFunc func(ctx context.Context, m *wmessage.Message, done *message.Completion) error
+
 // Source takes the messages of one topic. Its methods may be called from any
 // goroutine but those of its own handlers.
 type Source struct {
 	topic  string
 	config FromConfig
-	to     message.RawHandler
+	handle handleFunc
 	in     <-chan *wmessage.Message
 	cancel context.CancelFunc // ends the subscription
 
 	slots     chan struct{} // one entry per message under way
-	stop      chan struct{} // closed when intake ends
+	stop      chan struct{} // closed to end the intake
+	idle      chan struct{} // closed when the intake has ended
 	abandoned chan struct{} // closed when nobody waits any more
 	done      chan struct{} // closed when the goroutine is gone
 
@@ -90,6 +94,19 @@ func From(ctx context.Context, sub wmessage.Subscriber, topic string, to message
 		panic("watermilladapter: FromConfig has a negative InFlight")
 	}
 	c = c.withDefaults(topic)
+	to = interceptor.Recover(to)
+	return subscribe(ctx, sub, topic, c, func(ctx context.Context, m *wmessage.Message, done *message.Completion) error {
+		return to.Handle(ctx, message.Raw{
+			Destination: c.Destination,
+			Header:      toHeader(m),
+			Payload:     m.Payload,
+			Done:        done,
+		})
+	})
+}
+
+// subscribe is From, with all that is in c set, and a handle that does not panic.
+func subscribe(ctx context.Context, sub wmessage.Subscriber, topic string, c FromConfig, handle handleFunc) (*Source, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	in, err := sub.Subscribe(ctx, topic)
 	if err != nil {
@@ -99,11 +116,12 @@ func From(ctx context.Context, sub wmessage.Subscriber, topic string, to message
 	s := &Source{
 		topic:     topic,
 		config:    c,
-		to:        interceptor.Recover(to),
+		handle:    handle,
 		in:        in,
 		cancel:    cancel,
 		slots:     make(chan struct{}, c.InFlight),
 		stop:      make(chan struct{}),
+		idle:      make(chan struct{}),
 		abandoned: make(chan struct{}),
 		done:      make(chan struct{}),
 		underway:  underway{all: make(map[*delivery]struct{})},
@@ -136,18 +154,24 @@ func (s *Source) Shutdown(ctx context.Context) error {
 // an executor channel runs on until it is done or that channel is closed. Close
 // also waits for the subscriber to end the subscription.
 func (s *Source) Close() {
+	s.refuse()
+	s.cancel()
+	<-s.done
+}
+
+// refuse ends the intake and refuses what is under way.
+func (s *Source) refuse() {
 	s.stopOnce.Do(func() { close(s.stop) })
 	s.abandonOnce.Do(func() {
 		s.abandon() // first: refusals need the subscription
 		close(s.abandoned)
 	})
-	s.cancel()
-	<-s.done
 }
 
 func (s *Source) run() {
 	defer close(s.done)
 	s.take()
+	close(s.idle)
 	s.drain()
 	s.timers.Wait()
 	// Only now: acknowledgements need the subscription.
