@@ -54,8 +54,12 @@ type Held struct {
 	Ack func(context.Context) error
 	// Nack says that somebody else is to have it.
 	Nack func(context.Context) error
-	// Keep says that it is still worked on. It is called after each Every.
-	Keep  func(context.Context) error
+	// Again has what is refused handed on again instead, as long as the subscription
+	// lasts: Nack then says that this one is not done with it.
+	Again bool
+	// Keep says that it is still worked on.
+	Keep func(context.Context) error
+	// Every is after which time Keep is called, again and again.
 	Every time.Duration
 }
 
@@ -88,6 +92,10 @@ func (o *Out) Give(m *wmessage.Message, h Held) {
 	})
 }
 
+// Settled waits until the engine was told of all that was given out. It is for the
+// goroutine that calls Give, once the subscription has ended.
+func (o *Out) Settled() { o.waiting.Wait() }
+
 // await keeps a message until it is acknowledged or refused, and returns what to say
 // of it.
 func (o *Out) await(m *wmessage.Message, h Held) func(context.Context) error {
@@ -98,7 +106,9 @@ func (o *Out) await(m *wmessage.Message, h Held) func(context.Context) error {
 		case <-m.Acked():
 			return h.Ack
 		case <-m.Nacked():
-			return h.Nack
+			if m = m.Copy(); !h.Again || !o.send(m) {
+				return h.Nack
+			}
 		case <-tick.C:
 			_ = h.Keep(o.ctx) // in vain: the engine delivers it again
 		case <-o.ctx.Done():

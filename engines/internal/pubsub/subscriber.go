@@ -52,7 +52,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.
 		defer close(out.messages)
 		receive(out)
 		end()
-		out.waiting.Wait()
+		out.Settled()
 	})
 	return out.messages, nil
 }
