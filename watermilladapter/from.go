@@ -124,15 +124,16 @@ func subscribe(ctx context.Context, sub wmessage.Subscriber, topic string, c Fro
 		idle:      make(chan struct{}),
 		abandoned: make(chan struct{}),
 		done:      make(chan struct{}),
-		underway:  underway{all: make(map[*delivery]struct{})},
+		underway:  underway{all: make(map[*delivery]struct{}), told: newTold(c.InFlight)},
 	}
 	go s.run()
 	return s, nil
 }
 
 // Shutdown takes no more messages, waits until those under way are settled and
-// ends the subscription. When ctx ends first it returns ctx's error and the
-// source goes on draining until Close.
+// ends the subscription, after it gave the engine up to a second to take the last
+// acknowledgements. When ctx ends first it returns ctx's error and the source goes
+// on draining until Close.
 func (s *Source) Shutdown(ctx context.Context) error {
 	s.stopOnce.Do(func() { close(s.stop) })
 	select {
@@ -148,24 +149,19 @@ func (s *Source) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends the subscription and refuses what is under way, at once; the
-// engine delivers again what was not acknowledged. A handler that runs within
+// Close refuses what is under way at once and ends the subscription; the engine,
+// which has a tenth of a second to take that, delivers again what was not
+// acknowledged. A handler that runs within
 // Handle is told by the end of its context, and Close waits for it; one behind
 // an executor channel runs on until it is done or that channel is closed. Close
 // also waits for the subscriber to end the subscription.
 func (s *Source) Close() {
-	s.refuse()
-	s.cancel()
-	<-s.done
-}
-
-// refuse ends the intake and refuses what is under way.
-func (s *Source) refuse() {
 	s.stopOnce.Do(func() { close(s.stop) })
 	s.abandonOnce.Do(func() {
-		s.abandon() // first: refusals need the subscription
+		s.abandon()
 		close(s.abandoned)
 	})
+	<-s.done
 }
 
 func (s *Source) run() {
@@ -174,7 +170,8 @@ func (s *Source) run() {
 	close(s.idle)
 	s.drain()
 	s.timers.Wait()
-	// Only now: acknowledgements need the subscription.
+	s.flush()
+	// Only now: what the engine is told it takes only while the subscription lasts.
 	s.cancel()
 	for m := range s.in { // handed out by the engine, but never begun
 		m.Nack()

@@ -38,7 +38,10 @@ func (w *window) begin(id string, done *message.Completion) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.forget(time.Now().Add(-windowTime))
+	n := 0
+	for before := time.Now().Add(-windowTime); n < len(w.settled) && w.settled[n].settled.Before(before); n++ {
+	}
+	w.forget(n)
 	s := w.all[id]
 	switch {
 	case s == nil:
@@ -63,6 +66,7 @@ func (w *window) settle(id string, err error) {
 	if err == nil || errors.Is(err, message.ErrDropped) {
 		s.settled = time.Now()
 		w.settled = append(w.settled, s)
+		w.forget(len(w.settled) - windowSize)
 	} else {
 		delete(w.all, id)
 	}
@@ -72,12 +76,10 @@ func (w *window) settle(id string, err error) {
 	}
 }
 
-// forget is called with the lock. It forgets what was settled before a time, and
-// the oldest of what is too many.
-func (w *window) forget(before time.Time) {
-	n := max(0, len(w.settled)-windowSize+1)
-	for n < len(w.settled) && w.settled[n].settled.Before(before) {
-		n++
+// forget is called with the lock. It forgets the n that were settled first.
+func (w *window) forget(n int) {
+	if n <= 0 {
+		return
 	}
 	for _, s := range w.settled[:n] {
 		delete(w.all, s.id)
