@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -68,6 +69,12 @@ func (f *follower) run(out *pubsub.Out) {
 // follow hands on what comes, until the consumer, the connection or the subscription is
 // gone.
 func (f *follower) follow(out *pubsub.Out) error {
+	down, err := f.health.Wait(out.Context())
+	if err != nil {
+		return err
+	}
+	ctx, end := pubsub.During(out.Context(), down)
+	defer end()
 	messages, err := f.consumer.Messages(
 		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullExpiry/2-1), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
@@ -75,9 +82,9 @@ func (f *follower) follow(out *pubsub.Out) error {
 	}
 	defer messages.Stop()
 	for next := uint64(1); ; next++ {
-		m, err := messages.Next(jetstream.NextContext(out.Context()))
+		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return err
+			return cmp.Or(context.Cause(ctx), err)
 		}
 		at, err := m.Metadata()
 		if err != nil {

@@ -26,11 +26,11 @@ const (
 // Proxy passes connections on to a server. Its methods may be called from any goroutine;
 // what they say holds for the connections that are and for those to come, until Heal.
 type Proxy struct {
-	server   string
 	listener net.Listener
 	running  sync.WaitGroup
 
 	mu       sync.Mutex
+	server   string
 	closed   bool
 	state    state
 	changed  chan struct{} // closed when state is another one
@@ -98,6 +98,13 @@ func (p *Proxy) Refuse() { p.set(func(s *state) { s.refused = true }) }
 // Heal spoils nothing more. What a black hole took stays lost.
 func (p *Proxy) Heal() { p.set(func(s *state) { *s = state{} }) }
 
+// Redirect passes connections that come from now on to another server.
+func (p *Proxy) Redirect(server string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.server = server
+}
+
 func (p *Proxy) set(change func(*state)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,14 +146,14 @@ func (p *Proxy) accept() {
 func (p *Proxy) serve(client *net.TCPConn) {
 	p.mu.Lock()
 	p.accepted++
-	refused := p.closed || p.state.refused
+	refused, addr := p.closed || p.state.refused, p.server
 	p.mu.Unlock()
 	l := &link{client: client, cut: -1}
 	if refused {
 		l.reset()
 		return
 	}
-	server, err := net.Dial("tcp", p.server)
+	server, err := net.Dial("tcp", addr)
 	if err != nil {
 		l.reset() // as the server itself would
 		return

@@ -210,6 +210,20 @@ func TestRefuse(t *testing.T) {
 	other.hears("again")
 }
 
+func TestRedirect(t *testing.T) {
+	p, c, heard := start(t)
+	addr, otherHeard := echo(t)
+	p.Redirect(addr)
+	c.say("one")
+	c.hears("one")
+	other := dial(t, p)
+	other.say("two")
+	other.hears("two")
+	if heard() != "helloone" || otherHeard() != "two" {
+		t.Errorf("the servers heard %q and %q", heard(), otherHeard())
+	}
+}
+
 func TestServerIsAway(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
