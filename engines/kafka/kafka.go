@@ -80,7 +80,7 @@ func New(c Config) (*Backplane, error) {
 		Topic:      c.name,
 		Watch:      e.health.Watch,
 		InFlight:   c.InFlight,
-		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Durable: true},
+		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Acks: true, Durable: true},
 		Logger:     c.Logger,
 	})}, nil
 }

@@ -70,10 +70,17 @@ func (k *connection) subscriber(topic, group string) (wmessage.Subscriber, error
 	}), nil
 }
 
+// receive hands out until the subscription ends. What a member of a group has by then is
+// given to the others.
 func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out) {
-	defer s.Unsubscribe()
+	ctx, end := out.Context(), s.Unsubscribe
+	if group {
+		ctx, end = context.Background(), s.Drain
+	}
+	stop := context.AfterFunc(out.Context(), func() { _ = end() }) // the connection may be closed
+	defer stop()
 	for {
-		m, err := s.NextMsgWithContext(out.Context())
+		m, err := s.NextMsgWithContext(ctx)
 		switch {
 		case errors.Is(err, natsgo.ErrSlowConsumer): // the client has told
 			continue
@@ -93,8 +100,13 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 func (k *connection) published(m *natsgo.Msg) pubsub.Held {
 	nothing := func(context.Context) error { return nil }
 	return pubsub.Held{
-		Ack:   nothing,
-		Nack:  func(context.Context) error { return k.nc.PublishMsg(m) },
+		Ack: nothing,
+		Nack: func(ctx context.Context) error {
+			if err := k.nc.PublishMsg(m); err != nil {
+				return err
+			}
+			return k.flush(ctx)
+		},
 		Keep:  nothing,
 		Every: time.Hour,
 	}

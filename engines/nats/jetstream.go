@@ -59,7 +59,7 @@ func JetStream(c Config) (*Backplane, error) {
 		Subscriber: s.subscriber,
 		Watch:      k.health.Watch,
 		InFlight:   k.config.InFlight,
-		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Durable: true},
+		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Acks: true, Durable: true},
 		Logger:     c.Logger,
 	})}, nil
 }

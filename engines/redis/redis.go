@@ -67,7 +67,7 @@ func Streams(c Config) (*Backplane, error) {
 		Subscriber: e.subscriber,
 		Watch:      e.health.Watch,
 		InFlight:   c.InFlight,
-		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Durable: true},
+		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Acks: true, Durable: true},
 		Logger:     c.Logger,
 	})}, nil
 }
