@@ -40,11 +40,12 @@ type BackplaneConfig struct {
 	// Zero means 256. How many an engine hands out before it waits for their
 	// acknowledgements is its own matter.
 	InFlight int
-	// Pending is how many calls may wait for the engine at once; there is a goroutine
-	// for each. Zero means 1,024.
+	// Pending is how many calls may wait for the engine at once, each on a goroutine
+	// that is kept for the next one. Zero means 1,024.
 	Pending int
-	// Features are the engine's: Ordered, Durable, and Queues when it has groups; it
-	// is not asked for one otherwise. Zero means none of them.
+	// Features are the engine's: Ordered and Durable; Queues when it has groups, for it
+	// is not asked for one otherwise; Backlog and Acks when they keep what waits and
+	// deliver again what is refused. Zero means none of them.
 	Features broker.Features
 	// Logger is told of subscriptions that end and are made again, of messages that
 	// failed and of those that are no envelopes. Zero (nil) means slog.Default() at
@@ -70,6 +71,7 @@ func (c BackplaneConfig) withDefaults() BackplaneConfig {
 type Backplane struct {
 	config    BackplaneConfig
 	pending   chan struct{} // one entry per call of the engine
+	idle      chan func()   // to workers that wait for the next call
 	available availability
 	stats     backplaneCounts
 
@@ -106,7 +108,7 @@ func NewBackplane(c BackplaneConfig) *Backplane {
 	}
 	c = c.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Backplane{config: c, pending: make(chan struct{}, c.Pending), ctx: ctx, close: cancel}
+	return &Backplane{config: c, pending: make(chan struct{}, c.Pending), idle: make(chan func()), ctx: ctx, close: cancel}
 }
 
 // Features are those of the configuration.
@@ -129,58 +131,6 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 		return b.config.Watch(changed)
 	}
 	return b.available.watch(changed)
-}
-
-// Publish returns when the publisher did, or when ctx ends: the envelope may arrive
-// all the same then, even after later ones. Errors have [message.CodeUnavailable],
-// and a cause; that too many calls wait is told at once.
-func (b *Backplane) Publish(ctx context.Context, topic string, e broker.Envelope) error {
-	if err := b.begin(ctx); err != nil {
-		return err
-	}
-	m := fromEnvelope(e)
-	m.SetContext(ctx)
-	result := make(chan error, 1)
-	// Publishers may wait longer than ctx says.
-	go func() {
-		err := b.publish(b.config.Topic(topic), m)
-		b.available.is(err == nil)
-		<-b.pending
-		result <- err
-	}()
-	select {
-	case err := <-result:
-		if err != nil {
-			return errPublish.WithCause(err)
-		}
-		return nil
-	case <-ctx.Done():
-		if ctx.Err() == context.DeadlineExceeded {
-			b.available.is(false)
-		}
-		return errPublish.WithCause(context.Cause(ctx))
-	}
-}
-
-// begin takes a place among the calls that wait.
-func (b *Backplane) begin(ctx context.Context) error {
-	switch {
-	case b.ctx.Err() != nil:
-		return errClosed
-	case ctx.Err() != nil:
-		return errPublish.WithCause(context.Cause(ctx))
-	}
-	select {
-	case b.pending <- struct{}{}:
-		return nil
-	default:
-		return errBusy
-	}
-}
-
-func (b *Backplane) publish(topic string, m *wmessage.Message) (err error) {
-	defer message.Recover(&err)
-	return b.config.Publisher.Publish(topic, m)
 }
 
 // Subscribe makes a subscription with a goroutine of its own, which makes it again

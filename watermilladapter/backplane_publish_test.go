@@ -3,6 +3,7 @@ package watermilladapter_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -66,6 +67,36 @@ func TestBackplanePublishIsBoundByItsContext(t *testing.T) {
 		pass(time.Hour)
 		if err := b.Publish(t.Context(), "/topic/a", broker.Envelope{}); err != nil {
 			t.Errorf("publish after the others were done: %v", err)
+		}
+	})
+}
+
+// TestBackplaneWorkersComeAndGo: as many as publish at once, and none after a while.
+func TestBackplaneWorkersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := backplane(t, watermilladapter.BackplaneConfig{Publisher: stuckPublisher{takes: time.Second}, Subscriber: nobody})
+		before := runtime.NumGoroutine()
+		var publishing sync.WaitGroup
+		for range 50 {
+			publishing.Go(func() { send(t, b, "1") })
+		}
+		publishing.Wait()
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != 50 {
+			t.Errorf("%d workers wait after 50 publishes at once", n)
+		}
+		send(t, b, "2")
+		synctest.Wait()
+		if n := runtime.NumGoroutine() - before; n != 50 {
+			t.Errorf("%d workers after one more", n)
+		}
+		pass(9 * time.Second)
+		if n := runtime.NumGoroutine() - before; n != 1 {
+			t.Errorf("%d workers are left when one worked of late", n)
+		}
+		pass(time.Second)
+		if n := runtime.NumGoroutine() - before; n != 0 {
+			t.Errorf("%d workers are left after ten seconds", n)
 		}
 	})
 }
@@ -147,7 +178,34 @@ func TestBackplaneTellsWhetherTheEngineIsThere(t *testing.T) {
 	})
 }
 
-// TestBackplaneTellsOfAnEngineThatIsStuck, but not of a caller who went away.
+// TestBackplanePassesOnWhatIsWrongWithTheMessage: that is no word about the engine.
+func TestBackplanePassesOnWhatIsWrongWithTheMessage(t *testing.T) {
+	tooLarge := message.Errorf(message.CodeTooLarge, "too large for the engine")
+	for name, tt := range map[string]struct {
+		err       error
+		want      message.Code
+		available bool
+	}{
+		"the message": {tooLarge, message.CodeTooLarge, true},
+		"the engine":  {message.Errorf(message.CodeUnavailable, "no leader"), message.CodeUnavailable, false},
+		"its time":    {message.Errorf(message.CodeTimeout, "no answer"), message.CodeUnavailable, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := backplane(t, watermilladapter.BackplaneConfig{Publisher: &fakePublisher{err: tt.err}, Subscriber: nobody})
+			var told notes
+			b.Watch(told.add)
+			if err := b.Publish(t.Context(), "/topic/a", broker.Envelope{}); code(err) != tt.want || !errors.Is(err, tt.err) {
+				t.Errorf("publish: %v", err)
+			}
+			if list := told.list(); list[len(list)-1] != tt.available {
+				t.Errorf("told %v", list)
+			}
+		})
+	}
+}
+
+// TestBackplaneTellsOfAnEngineThatIsStuck, but not of a caller who went away, or is
+// in a hurry.
 func TestBackplaneTellsOfAnEngineThatIsStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := backplane(t, watermilladapter.BackplaneConfig{Publisher: stuckPublisher{takes: time.Minute}, Subscriber: nobody})
@@ -160,6 +218,12 @@ func TestBackplaneTellsOfAnEngineThatIsStuck(t *testing.T) {
 		}
 		if got := told.list(); !slices.Equal(got, []bool{true}) {
 			t.Errorf("told %v of a caller who went away", got)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second-1)
+		_ = b.Publish(ctx, "/topic/a", broker.Envelope{})
+		cancel()
+		if got := told.list(); !slices.Equal(got, []bool{true}) {
+			t.Errorf("told %v of a caller in a hurry", got)
 		}
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -61,28 +61,35 @@ func (s *subscription) end() {
 	s.ended = true
 }
 
+// connection is the subscription as the engine has it now.
+type connection struct {
+	source *Source
+	sub    wmessage.Subscriber
+	cancel context.CancelFunc
+}
+
 // run subscribes until the subscription ends. It says how it went the first time.
 func (s *subscription) run(first chan<- error) {
 	defer s.cancel()
-	source, sub, err := s.connect()
+	c, err := s.connect()
 	<-s.b.pending
 	first <- err
 	for pause := firstPause; err == nil; {
 		began := time.Now()
 		select {
-		case <-source.idle:
+		case <-c.source.idle:
 		case <-s.ctx.Done():
 		}
-		s.close(source, sub)
+		s.close(c)
 		if time.Since(began) >= longestPause {
 			pause = firstPause
 		}
-		source, sub, pause, err = s.again(pause)
+		c, pause, err = s.again(pause)
 	}
 }
 
 // again connects until that succeeds, or the subscription ends.
-func (s *subscription) again(pause time.Duration) (*Source, wmessage.Subscriber, time.Duration, error) {
+func (s *subscription) again(pause time.Duration) (connection, time.Duration, error) {
 	for s.ctx.Err() == nil {
 		select {
 		case <-time.After(pause):
@@ -90,36 +97,43 @@ func (s *subscription) again(pause time.Duration) (*Source, wmessage.Subscriber,
 			continue
 		}
 		pause = min(2*pause, longestPause)
-		source, sub, err := s.connect()
+		c, err := s.connect()
 		if err == nil {
 			s.b.stats.rebuilt.Add(1)
 			s.log(slog.LevelInfo, "subscription was made again")
-			return source, sub, pause, nil
+			return c, pause, nil
 		}
 		if s.ctx.Err() == nil {
 			s.b.available.is(false)
 			s.log(slog.LevelWarn, "subscription could not be made again", slog.Any("error", err), slog.Duration("pause", pause))
 		}
 	}
-	return nil, nil, 0, errEnded
+	return connection{}, 0, errEnded
 }
 
-func (s *subscription) connect() (source *Source, sub wmessage.Subscriber, err error) {
+// connect is given up when the subscription ends; what it makes ends with close, for
+// the engine is to be told before what becomes of the last messages.
+func (s *subscription) connect() (c connection, err error) {
 	defer message.Recover(&err)
-	if sub, err = s.b.config.Subscriber(s.topic, s.group); err != nil {
-		return nil, nil, err
+	if c.sub, err = s.b.config.Subscriber(s.topic, s.group); err != nil {
+		return c, err
 	}
-	if source, err = subscribe(s.ctx, sub, s.topic, s.config, s.handle); err != nil {
-		_ = sub.Close() // that it is of no use is known
-		return nil, nil, err
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	defer context.AfterFunc(s.ctx, cancel)()
+	if c.source, err = subscribe(ctx, c.sub, s.topic, s.config, s.handle); err != nil {
+		cancel()
+		_ = c.sub.Close() // that it is of no use is known
+		return c, err
 	}
 	s.b.available.is(true)
-	return source, sub, nil
+	return c, nil
 }
 
-func (s *subscription) close(source *Source, sub wmessage.Subscriber) {
-	source.Close()
-	if err := sub.Close(); err != nil {
+func (s *subscription) close(c connection) {
+	c.source.Close()
+	c.cancel()
+	if err := c.sub.Close(); err != nil {
 		s.log(slog.LevelWarn, "subscriber could not be closed", slog.Any("error", err))
 	}
 }

@@ -43,7 +43,7 @@ func overEngine(t *testing.T, e *groupEngine) *watermilladapter.Backplane {
 	return backplane(t, watermilladapter.BackplaneConfig{
 		Publisher:  e,
 		Subscriber: e.subscriber,
-		Features:   broker.Features{Ordered: true, Queues: true},
+		Features:   broker.Features{Ordered: true, Queues: true, Backlog: true, Acks: true},
 	})
 }
 
@@ -313,6 +313,47 @@ func TestBackplaneSaysThatASubscriptionEndedAndIsBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBackplaneTellsTheEngineBeforeItEnds what became of the last message: the
+// subscription lasts until the engine has taken that, and its end is nothing to tell
+// of.
+func TestBackplaneTellsTheEngineBeforeItEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		sub := &endingSubscriber{fakeSubscriber: fakeSubscriber{out: make(chan *wmessage.Message)}}
+		b := overSubscriber(t, sub, watermilladapter.BackplaneConfig{Logger: logger(&log)})
+		unsubscribe := subscribe(t, b, "", func(context.Context, broker.Envelope) error { return nil })
+		m := published(t, broker.Envelope{ID: "1"})
+		ctx, taken := context.WithCancel(t.Context())
+		m.SetContext(ctx)
+		sub.out <- m
+		synctest.Wait()
+		unsubscribe()
+		pass(300 * time.Millisecond)
+		if sub.ended.Load() {
+			t.Error("the subscription ended before its engine took the acknowledgement")
+		}
+		taken()
+		synctest.Wait()
+		if !sub.ended.Load() {
+			t.Error("the subscription did not end")
+		}
+		if log.Len() > 0 {
+			t.Errorf("log:\n%s", &log)
+		}
+	})
+}
+
+// endingSubscriber knows whether its subscription has ended.
+type endingSubscriber struct {
+	fakeSubscriber
+	ended atomic.Bool
+}
+
+func (s *endingSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *wmessage.Message, error) {
+	context.AfterFunc(ctx, func() { s.ended.Store(true) })
+	return s.fakeSubscriber.Subscribe(ctx, topic)
 }
 
 // TestBackplaneSubscribeFails the first time: nothing is tried again.
