@@ -25,6 +25,8 @@ type trial struct {
 	build    func(outbound message.RawHandler) broker.Broker
 	name     string // begins the last part of all its destinations
 
+	goroutines int // before its first broker
+
 	mu     sync.Mutex
 	onSend func(m message.Raw) error // what becomes of deliveries; nil: all are taken
 }
@@ -41,12 +43,14 @@ func uniqueName() string { return strings.ToLower(rand.Text()[:10]) }
 // start makes a broker, of which nothing may be left when the check has ended.
 func (s *trial) start() broker.Broker {
 	s.t.Helper()
-	goroutines := runtime.NumGoroutine()
+	if s.goroutines == 0 {
+		s.goroutines = runtime.NumGoroutine()
+		s.t.Cleanup(func() { // when all are closed: one may start some for another
+			s.eventually("all goroutines have ended", func() bool { return runtime.NumGoroutine() <= s.goroutines })
+		})
+	}
 	b := &closeOnce{Broker: s.build(message.HandlerFunc[[]byte](s.outbound))}
-	s.t.Cleanup(func() {
-		b.Close()
-		s.eventually("all goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
-	})
+	s.t.Cleanup(b.Close)
 	return b
 }
 

@@ -4,25 +4,25 @@ import (
 	"log/slog"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/engines/internal/child"
+	"github.com/headrace/headrace/engines/internal/conform"
 	"github.com/headrace/headrace/engines/kafka"
 	"github.com/headrace/headrace/messagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	child.Main()
+	goleak.VerifyTestMain(m)
+}
 
-// serve runs a cluster of one in the process.
+// serve runs a cluster of one server.
 func serve(t *testing.T) (addrs []string) {
 	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster.ListenAddrs()
+	_, addr := child.Kafka(t)
+	return []string{addr}
 }
 
 func config(t *testing.T, addrs []string) kafka.Config {
@@ -43,4 +43,11 @@ func connect(t *testing.T, c kafka.Config) *kafka.Backplane {
 func TestBackplane(t *testing.T) {
 	addrs := serve(t)
 	messagetest.Backplane(t, func(t *testing.T) broker.Backplane { return connect(t, config(t, addrs)) })
+}
+
+func TestBroker(t *testing.T) {
+	addr := serve(t)
+	conform.Broker(t, connect(t, config(t, addr)).Features(), func(t *testing.T) conform.Backplane {
+		return connect(t, config(t, addr))
+	})
 }

@@ -36,6 +36,7 @@ type connection struct {
 	config Config
 	nc     *natsgo.Conn
 	health *pubsub.Health
+	turns  pubsub.Turns
 	closed chan struct{}
 }
 

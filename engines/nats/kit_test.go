@@ -3,34 +3,26 @@ package nats_test
 import (
 	"log/slog"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/engines/internal/child"
+	"github.com/headrace/headrace/engines/internal/conform"
 	"github.com/headrace/headrace/engines/nats"
 	"github.com/headrace/headrace/messagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	child.Main()
+	goleak.VerifyTestMain(m)
+}
 
-// serve runs a server in the process, with JetStream.
+// serve runs a server, with JetStream.
 func serve(t *testing.T) (url string) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server does not listen")
-	}
-	return s.ClientURL()
+	_, addr := child.NATS(t)
+	return "nats://" + addr
 }
 
 func config(t *testing.T, url string) nats.Config {
@@ -56,6 +48,17 @@ func TestBackplane(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := serve(t)
 			messagetest.Backplane(t, func(t *testing.T) broker.Backplane { return connect(t, make, config(t, url)) })
+		})
+	}
+}
+
+func TestBroker(t *testing.T) {
+	for name, make := range engines {
+		t.Run(name, func(t *testing.T) {
+			url := serve(t)
+			conform.Broker(t, connect(t, make, config(t, url)).Features(), func(t *testing.T) conform.Backplane {
+				return connect(t, make, config(t, url))
+			})
 		})
 	}
 }

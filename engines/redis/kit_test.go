@@ -9,6 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/engines/internal/conform"
 	"github.com/headrace/headrace/engines/redis"
 	"github.com/headrace/headrace/messagetest"
 )
@@ -33,4 +34,11 @@ func connect(t *testing.T, c redis.Config) *redis.Backplane {
 func TestBackplane(t *testing.T) {
 	addr := miniredis.RunT(t).Addr()
 	messagetest.Backplane(t, func(t *testing.T) broker.Backplane { return connect(t, config(t, addr)) })
+}
+
+func TestBroker(t *testing.T) {
+	addr := miniredis.RunT(t).Addr()
+	conform.Broker(t, connect(t, config(t, addr)).Features(), func(t *testing.T) conform.Backplane {
+		return connect(t, config(t, addr))
+	})
 }

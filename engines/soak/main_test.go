@@ -3,21 +3,17 @@ package soak_test
 import (
 	"context"
 	"flag"
-	"fmt"
 	"log/slog"
-	"os"
+	"net"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
-	"net"
-
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/engines/internal/child"
 	"github.com/headrace/headrace/engines/kafka"
 	"github.com/headrace/headrace/engines/nats"
 	"github.com/headrace/headrace/engines/redis"
@@ -34,61 +30,17 @@ func form[T any](short, lengthy T) T {
 	return short
 }
 
-// serveNATS makes the test's program a server of NATS: where it listens, and its folder.
-const serveNATS = "HEADRACE_SERVE_NATS"
-
 func TestMain(m *testing.M) {
-	var host, dir string
-	var port int
-	if n, _ := fmt.Sscan(os.Getenv(serveNATS), &host, &port, &dir); n == 3 {
-		runNATS(host, port, dir)
-	}
+	child.Main()
 	goleak.VerifyTestMain(m)
 }
 
-func runNATS(host string, port int, dir string) {
-	s, err := server.NewServer(&server.Options{Host: host, Port: port, JetStream: true, StoreDir: dir, NoSigs: true})
-	if err != nil {
-		panic(err)
-	}
-	s.Start()
-	select {} // until it is killed
-}
-
-// startNATS starts one as a process of its own, which can be killed.
-func startNATS(t *testing.T) (p *proc.Process, addr string) {
-	t.Helper()
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = proc.FreeAddrs(t, 1)[0]
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p = proc.Start(t, proc.Config{
-		Args:  []string{program},
-		Env:   append(os.Environ(), fmt.Sprintf("%s=%s %s %s", serveNATS, host, port, t.TempDir())),
-		Addrs: []string{addr},
-	})
-	return p, addr
-}
+func startNATS(t *testing.T) (*proc.Process, string)  { return child.NATS(t) }
+func startKafka(t *testing.T) (*proc.Process, string) { return child.Kafka(t) }
 
 func startRedis(t *testing.T) (*proc.Process, string) {
 	r := proc.StartRedis(t)
 	return r.Process, r.Addr
-}
-
-// startKafka starts a cluster in the process, which cannot be killed.
-func startKafka(t *testing.T) (*proc.Process, string) {
-	t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return nil, cluster.ListenAddrs()[0]
 }
 
 // closer is a backplane of any engine.
