@@ -86,9 +86,9 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 			"Prefetch":          prefetch,
 			"LostConsumer":      lostConsumer,
 			"ForeignAcks":       foreignAcks,
-			"FailingConsumers":  failingConsumers,
 			"FailingDeliveries": failingDeliveries,
 		}},
+		{f.Acks && f.Queues && f.Backlog, map[string]func(*trial){"FailingConsumers": failingConsumers}},
 		{f.Acks && f.Queues && f.Ordered, map[string]func(*trial){
 			"CumulativeAcks":  cumulativeAcks,
 			"CumulativeNacks": cumulativeNacks,

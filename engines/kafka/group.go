@@ -12,7 +12,7 @@ import (
 
 const (
 	// fetchWait is how long a server waits until it has something to say.
-	fetchWait = time.Second
+	fetchWait = 250 * time.Millisecond
 	// session is after which time without a sign a member of a group is out of it.
 	session = 10 * time.Second
 	// commit is how often the group is told what is done: what is not told yet comes

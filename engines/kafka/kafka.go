@@ -36,7 +36,6 @@ type engine struct {
 	client *kgo.Client // that publishes, and asks
 	admin  *kadm.Client
 	health *pubsub.Health
-	turns  pubsub.Turns
 	watch  *pubsub.Pinger
 
 	mu   sync.Mutex
@@ -154,7 +153,7 @@ func (e *engine) make(ctx context.Context, topic string) error {
 
 func (e *engine) subscriber(name, group string) (wmessage.Subscriber, error) {
 	from := placeOf(name)
-	return pubsub.NewSubscriber(&e.turns, pubsub.Key(name, group), e.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
+	return pubsub.NewSubscriber(e.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
 		if err := e.await(ctx, from.topic); err != nil {
 			return nil, err
 		}

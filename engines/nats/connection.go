@@ -36,7 +36,6 @@ type connection struct {
 	config Config
 	nc     *natsgo.Conn
 	health *pubsub.Health
-	turns  pubsub.Turns
 	closed chan struct{}
 }
 

@@ -50,7 +50,7 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 
 // subscriber subscribes as the client does: for ever, whatever becomes of the server.
 func (k *connection) subscriber(topic, group string) (wmessage.Subscriber, error) {
-	return pubsub.NewSubscriber(&k.turns, pubsub.Key(topic, group), k.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
+	return pubsub.NewSubscriber(k.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
 		if _, err := k.health.Wait(ctx); err != nil {
 			return nil, err
 		}

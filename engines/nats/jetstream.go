@@ -157,7 +157,7 @@ func (s *stream) lost() {
 
 func (s *stream) subscriber(topic, group string) (wmessage.Subscriber, error) {
 	name := subject(s.config.Prefix, topic)
-	return pubsub.NewSubscriber(&s.turns, pubsub.Key(topic, group), s.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
+	return pubsub.NewSubscriber(s.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
 		down, err := s.health.Wait(ctx)
 		if err != nil {
 			return nil, err

@@ -151,7 +151,7 @@ func (m *member) failed(ctx context.Context, err error) {
 func (m *member) held(id string) pubsub.Held {
 	return pubsub.Held{
 		Ack:   func(ctx context.Context) error { return m.client.XAck(ctx, m.key, m.group, id).Err() },
-		Nack:  func(ctx context.Context) error { return m.idle(ctx, m.config.AckWait, id) },
+		Nack:  func(ctx context.Context) error { return m.idle(ctx, m.config.AckWait+round, id) },
 		Keep:  func(ctx context.Context) error { return m.idle(ctx, 0, id) },
 		Every: max(m.config.AckWait/3, time.Millisecond),
 	}
@@ -182,5 +182,5 @@ func (m *member) giveBack(out *pubsub.Out) {
 	for _, p := range pending {
 		ids = append(ids, p.ID)
 	}
-	_ = m.idle(ctx, m.config.AckWait, ids...) // or after AckWait
+	_ = m.idle(ctx, m.config.AckWait+round, ids...) // or after AckWait
 }

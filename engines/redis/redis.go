@@ -43,7 +43,6 @@ type engine struct {
 	config Config
 	client goredis.UniversalClient // of all that does not wait for messages
 	health *pubsub.Health
-	turns  pubsub.Turns
 	watch  *pubsub.Pinger
 }
 
@@ -127,7 +126,7 @@ func untouched(err error) bool {
 
 func (e *engine) subscriber(topic, group string) (wmessage.Subscriber, error) {
 	key := key(e.config.Prefix, topic)
-	return pubsub.NewSubscriber(&e.turns, pubsub.Key(topic, group), e.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
+	return pubsub.NewSubscriber(e.config.InFlight, func(ctx context.Context) (func(*pubsub.Out), error) {
 		if _, err := e.health.Wait(ctx); err != nil {
 			return nil, err
 		}

@@ -23,27 +23,35 @@ func (o *Out) Context() context.Context { return o.ctx }
 // again, before all that come later. It returns false when the subscription ended.
 func (o *Out) One(m *wmessage.Message) bool {
 	for {
-		if !o.send(m) {
+		taken, ok := o.send(m)
+		if !ok {
 			return false
 		}
 		select {
 		case <-m.Acked():
+			taken()
 			return true
 		case <-m.Nacked():
+			taken()
 			m = m.Copy()
 		case <-o.ctx.Done():
+			taken()
 			return false
 		}
 	}
 }
 
-func (o *Out) send(m *wmessage.Message) bool {
-	m.SetContext(o.ctx)
+// send hands a message on. Who has it sees by the end of its context, which is taken,
+// that what he said of it is known.
+func (o *Out) send(m *wmessage.Message) (taken context.CancelFunc, ok bool) {
+	ctx, taken := context.WithCancel(o.ctx)
+	m.SetContext(ctx)
 	select {
 	case o.messages <- m:
-		return true
+		return taken, true
 	case <-o.ctx.Done():
-		return false
+		taken()
+		return nil, false
 	}
 }
 
@@ -76,51 +84,64 @@ func (o *Out) Reserve() int {
 }
 
 // Give hands a message on while others are not settled, in their order. What the
-// subscription does not want any more is refused.
+// subscription does not want any more is refused. There is a goroutine for each message
+// that is not settled.
 func (o *Out) Give(m *wmessage.Message, h Held) {
 	select {
 	case o.slots <- struct{}{}:
 	case <-o.ctx.Done():
+		o.settle(h.Nack)
+		return
 	}
-	if o.ctx.Err() != nil || !o.send(m) {
+	taken, ok := o.send(m)
+	if !ok {
 		o.settle(h.Nack)
 		return
 	}
 	o.waiting.Go(func() {
 		defer func() { <-o.slots }()
-		o.settle(o.await(m, h))
+		o.keep(m, taken, h)
 	})
+}
+
+// keep waits until a message is acknowledged or refused, and tells the engine.
+func (o *Out) keep(m *wmessage.Message, taken context.CancelFunc, h Held) {
+	tick := time.NewTicker(h.Every)
+	defer tick.Stop()
+	for {
+		tell := h.Nack
+		select {
+		case <-m.Acked():
+			tell = h.Ack
+		case <-m.Nacked():
+			if h.Again {
+				taken()
+				m = m.Copy()
+				var ok bool
+				if taken, ok = o.send(m); ok {
+					continue
+				}
+				taken = func() {}
+			}
+		case <-tick.C:
+			_ = h.Keep(o.ctx) // in vain: the engine delivers it again
+			continue
+		case <-o.ctx.Done():
+			select {
+			case <-m.Acked():
+				tell = h.Ack
+			default:
+			}
+		}
+		o.settle(tell)
+		taken()
+		return
+	}
 }
 
 // Settled waits until the engine was told of all that was given out. It is for the
 // goroutine that calls Give, once the subscription has ended.
 func (o *Out) Settled() { o.waiting.Wait() }
-
-// await keeps a message until it is acknowledged or refused, and returns what to say
-// of it.
-func (o *Out) await(m *wmessage.Message, h Held) func(context.Context) error {
-	tick := time.NewTicker(h.Every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-m.Acked():
-			return h.Ack
-		case <-m.Nacked():
-			if m = m.Copy(); !h.Again || !o.send(m) {
-				return h.Nack
-			}
-		case <-tick.C:
-			_ = h.Keep(o.ctx) // in vain: the engine delivers it again
-		case <-o.ctx.Done():
-			select {
-			case <-m.Acked():
-				return h.Ack
-			default:
-				return h.Nack
-			}
-		}
-	}
-}
 
 // patience is how long an engine may take to learn what became of a message, once the
 // subscription has ended.

@@ -18,8 +18,6 @@ type Start func(ctx context.Context) (receive func(out *Out), err error)
 
 // Subscriber is a Watermill subscriber of one subscription.
 type Subscriber struct {
-	turns    *Turns
-	key      string
 	inFlight int
 	start    Start
 	ctx      context.Context // of what Close ends
@@ -27,10 +25,9 @@ type Subscriber struct {
 	running  sync.WaitGroup
 }
 
-// NewSubscriber returns a subscriber for a topic, which start knows. key is that of its
-// turn, the same for all members of a group; it is empty for one that has no group.
-func NewSubscriber(turns *Turns, key string, inFlight int, start Start) *Subscriber {
-	s := &Subscriber{turns: turns, key: key, inFlight: inFlight, start: start}
+// NewSubscriber returns a subscriber for one topic, which start knows.
+func NewSubscriber(inFlight int, start Start) *Subscriber {
+	s := &Subscriber{inFlight: inFlight, start: start}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -39,39 +36,25 @@ func NewSubscriber(turns *Turns, key string, inFlight int, start Start) *Subscri
 func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.Message, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.ctx, cancel)
-	receive, end, err := s.begin(ctx)
-	if err != nil {
+	end := func() {
 		stop()
 		cancel()
+	}
+	starting, started := context.WithTimeout(ctx, startLimit)
+	receive, err := s.start(starting)
+	started()
+	if err != nil {
+		end()
 		return nil, err
 	}
 	out := &Out{ctx: ctx, messages: make(chan *wmessage.Message), slots: make(chan struct{}, s.inFlight)}
 	s.running.Go(func() {
 		defer close(out.messages)
-		defer end()
 		receive(out)
-		stop()
-		cancel()
+		end()
 		out.Settled()
 	})
 	return out.messages, nil
-}
-
-// begin waits for its turn, and for the engine.
-func (s *Subscriber) begin(subscription context.Context) (receive func(*Out), end func(), err error) {
-	ctx, cancel := context.WithTimeout(subscription, startLimit)
-	defer cancel()
-	end = func() {}
-	if s.key != "" {
-		if end, err = s.turns.begin(ctx, subscription, s.key); err != nil {
-			return nil, nil, err
-		}
-	}
-	if receive, err = s.start(ctx); err != nil {
-		end()
-		return nil, nil, err
-	}
-	return receive, end, nil
 }
 
 // Close ends the subscription and waits for that.
