@@ -17,6 +17,7 @@ import (
 	"github.com/headrace/headrace/interceptor/telemetry"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
+	"github.com/headrace/headrace/messagetest"
 	stompclient "github.com/headrace/headrace/stompadapter/client"
 	"github.com/headrace/headrace/watermilladapter"
 )
@@ -86,15 +87,26 @@ var hops = map[string]int{
 	"publish /topic/trades.{symbol}": 2,
 }
 
+// nodeHops are those of nodes that are one: the other node receives the message and
+// delivers it.
+var nodeHops = map[string]int{
+	"click":                          1,
+	"send /app/trade/{symbol}":       1,
+	"process /app/trade/{symbol}":    1,
+	"send /topic/trades.{symbol}":    1,
+	"process /topic/trades.{symbol}": 1,
+	"publish /topic/trades.{symbol}": 1,
+}
+
 // twoNodes are joined by an engine: what the first publishes below /topic is
-// published by the second too.
+// published by the second too, or the two are one.
 type twoNodes struct {
 	graph  *graph
 	tracer trace.Tracer
 	a, b   *site
 }
 
-func newTwoNodes(t *testing.T, policy telemetry.RemoteContext, mode telemetry.LinkMode) *twoNodes {
+func newTwoNodes(t *testing.T, policy telemetry.RemoteContext, mode telemetry.LinkMode, one bool) *twoNodes {
 	g := &graph{spans: make(map[trace.SpanID][]trace.SpanContext), names: make(map[string]int)}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(g))
 	c := telemetry.Config{
@@ -111,11 +123,20 @@ func newTwoNodes(t *testing.T, policy telemetry.RemoteContext, mode telemetry.Li
 		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](c), telemetry.TracePublish(c))
 		n.Outbound.Intercept(telemetry.TraceDelivery(c))
 	}
-	a := serve(t, setup{stomp: withUsers(), wire: func(n *headrace.Node) {
+	trades := func(n *headrace.Node) {
 		mount(n)
 		handler.Handle(n.Router, "/trade/{symbol}", func(_ context.Context, r handler.Request[string]) (string, error) {
 			return r.Payload, nil
 		}, handler.SendTo("/topic/trades.{symbol}"))
+	}
+	if one {
+		config := headrace.Config{Backplane: messagetest.NewBackplane(), Receiving: []message.RawInterceptor{telemetry.TraceWith[[]byte](over)}}
+		a := serve(t, setup{stomp: withUsers(), node: config, wire: trades})
+		b := serve(t, setup{stomp: withUsers(), node: config, wire: mount})
+		return &twoNodes{graph: g, tracer: provider.Tracer("client"), a: a, b: b}
+	}
+	a := serve(t, setup{stomp: withUsers(), wire: func(n *headrace.Node) {
+		trades(n)
 		n.BrokerChannel.Subscribe(watermilladapter.To(engine, func(message.Raw) string { return "trades" }), telemetry.TraceSendWith[[]byte](over))
 	}})
 	b := serve(t, setup{stomp: withUsers(), wire: mount})
@@ -201,15 +222,18 @@ func TestTraceAcrossTwoNodes(t *testing.T) {
 		mode     telemetry.LinkMode
 		messages int
 		oneTrace bool
+		one      bool // broker
 	}{
-		"a user":         {"kim", telemetry.TrustUsers, telemetry.ParentAndLink, 10_000, true},
-		"a stranger":     {"", telemetry.TrustUsers, telemetry.ParentAndLink, 1000, false},
-		"links alone":    {"kim", telemetry.TrustUsers, telemetry.LinkOnly, 1000, false},
-		"a user, linked": {"kim", telemetry.Link, telemetry.ParentAndLink, 1000, false},
+		"a user":                   {"kim", telemetry.TrustUsers, telemetry.ParentAndLink, 10_000, true, false},
+		"a stranger":               {"", telemetry.TrustUsers, telemetry.ParentAndLink, 1000, false, false},
+		"links alone":              {"kim", telemetry.TrustUsers, telemetry.LinkOnly, 1000, false, false},
+		"a user, linked":           {"kim", telemetry.Link, telemetry.ParentAndLink, 1000, false, false},
+		"a user of one broker":     {"kim", telemetry.TrustUsers, telemetry.ParentAndLink, 1000, true, true},
+		"a stranger of one broker": {"", telemetry.TrustUsers, telemetry.ParentAndLink, 1000, false, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			n := newTwoNodes(t, tt.policy, tt.mode)
+			n := newTwoNodes(t, tt.policy, tt.mode, tt.one)
 			onA, onB := n.subscribe(t, n.a, tt.messages), n.subscribe(t, n.b, tt.messages)
 			sent := n.publish(t, tt.user, tt.messages)
 			received := make(map[string][]delivered)
@@ -217,6 +241,10 @@ func TestTraceAcrossTwoNodes(t *testing.T) {
 				for range tt.messages {
 					received[site] = append(received[site], receive(t, "a delivery on "+site, from))
 				}
+			}
+			hops := hops
+			if tt.one {
+				hops = nodeHops
 			}
 			for name, each := range hops {
 				eventually(t, name+" for each message", func() bool { return n.graph.count(name) == tt.messages*each })

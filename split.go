@@ -78,7 +78,9 @@ func (s *split) tell(ctx context.Context, k broker.EventKind, m message.Raw, des
 // observe is where all events are told: Users learns of them whatever is mounted on
 // Events, and before those who subscribed there.
 func (s *split) observe(ctx context.Context, m message.Message[broker.Event]) error {
-	_ = s.node.Users.Observe(ctx, m) // it never fails
+	if m.Session != nil { // those of the broker may come while the node is made
+		_ = s.node.Users.Observe(ctx, m) // it never fails
+	}
 	return s.node.Events.Handle(ctx, m)
 }
 

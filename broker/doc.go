@@ -56,6 +56,43 @@
 // Retain a new subscription begins with the last message. Subscriptions with patterns get
 // what comes, and cannot resume. Of what users are sent nothing is kept.
 //
+// # Nodes
+//
+// With a [Backplane] the brokers of several nodes are one. They have the same [Rule]s, and
+// names of their own: what comes with a node's name is its own echo to it. A message to a
+// topic is given to the engine, and when that has it, which is when it is [message.Stored],
+// to the subscriptions of the node; the others get it as it comes there. When the engine
+// does not take it, the sender is refused with CodeUnavailable and the node's subscriptions
+// do not get it; after no answer within 10 s nobody knows who will. After five failures in a
+// row everything is refused at once, but for one a second, until one goes well. More than
+// 1,024 messages under way are refused with CodeFull. A commit publishes like everybody
+// else, and so do dead letters: one that cannot be published comes again.
+//
+// A node is subscribed to a destination at the engine once, while it has subscriptions to
+// it or a history of it; a SUBSCRIBE is stored when it is. What is sent to others costs it
+// nothing. Patterns see nothing of that, so they are refused, unless [Rule].Everywhere lets
+// all that is sent below a prefix come to all nodes, or [Rule].Local none of it leave the
+// node.
+//
+// A history is its node's own, with offsets and an epoch of its own: who comes back to
+// another node is told that he cannot resume. It has what the other nodes send from when it
+// began. After the engine was away all histories begin anew, unless it keeps what a node
+// misses (it is Durable), for there may be a gap. The last message of a topic with Retain
+// stays. A node that is new has none.
+//
+// A message to a queue goes to the engine and from there to one of the nodes with
+// consumers, who competes with them in the engine's group. Where nobody consumes it waits
+// there, if the engine has a Backlog, and is lost if it has none. It is settled at the engine
+// when a consumer has settled it. When the last consumer of a node has gone, be it by
+// UNSUBSCRIBE, or the broker is closed, what it holds is published again, with the number of
+// its deliveries and refusals, and what the engine does not take it delivers again by itself,
+// if it has acknowledgements. A node that crashes leaves that to the engine. So a message may
+// come twice, as with every engine that delivers at least once. No node learns what becomes
+// of a message at another one: rules that promise a receipt at [message.Handled] panic.
+//
+// Config.Receiving sees all that comes from the engine. Traces go on there: the headers of a
+// message travel with it.
+//
 // # Subscription ids
 //
 // An id names one subscription of a session, and is not empty. Each broker
@@ -66,7 +103,9 @@
 // # Concurrency
 //
 // All methods may be called from any goroutine. Publishing takes no lock that
-// subscribing holds. The brokers have no goroutines but those of timers.
+// subscribing holds. The brokers have no goroutines but those of timers, and, with a
+// Backplane, one that ends subscriptions at the engine, while there are some to end, and
+// one that tells events of it.
 //
 // To a topic without a history a message is delivered on its publisher's goroutine,
 // before Handle returns. From a queue, and to a topic with a history, one goroutine
@@ -74,7 +113,8 @@
 // one who acknowledges, or a timer, unless somebody is at it already. Then he leaves it
 // to that one and returns at once; so a publisher may deliver for others, and others for
 // him. Who finds more than 1,024 messages on their way from a topic with a history waits,
-// 10 s at most. Nothing else waits, unless the outbound handler does: it should not block.
+// 10 s at most. With a Backplane who publishes or subscribes waits for the engine, 10 s at
+// most too. Nothing else waits, unless the outbound handler does: it should not block.
 // It may call the broker, but not Close. A delivery that its publisher does not wait for
 // has the values of his context, and not its end.
 //

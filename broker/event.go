@@ -22,7 +22,8 @@ const (
 	// Disconnected: the session ended; told once.
 	Disconnected
 	// Available: the broker takes messages. It is told when that begins, not
-	// again while it lasts.
+	// again while it lasts: at once, or, with a Backplane, when its engine is there,
+	// on a goroutine of the broker.
 	Available
 	// Unavailable: the broker takes no messages.
 	Unavailable

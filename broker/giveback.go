@@ -66,7 +66,7 @@ func (m *mesh) put(ctx context.Context, out message.Raw, before tries, r *Rule) 
 // here, so that the next consumer sees how often each was delivered. The engine has 10 s; what
 // it does not take by then it does deliver again by itself.
 func (m *mesh) giveBack(dest string) {
-	ctx, cancel := context.WithTimeout(context.Background(), linkPatience)
+	ctx, cancel := m.patience()
 	defer cancel()
 	for q := range m.broker.store.queues.Match(dest) {
 		q.abandon()
@@ -79,7 +79,7 @@ func (m *mesh) giveBack(dest string) {
 // giveUp is the end of what a queue still holds when the node is no member of the group
 // any more. What the engine delivers again is its matter; what it does not is sent again.
 func (m *mesh) giveUp(dest string) {
-	ctx, cancel := context.WithTimeout(context.Background(), linkPatience)
+	ctx, cancel := m.patience()
 	defer cancel()
 	for q := range m.broker.store.queues.Match(dest) {
 		for l := q.withdraw(true); l != nil; l = q.withdraw(true) {
@@ -97,6 +97,17 @@ func (m *mesh) sendBack(ctx context.Context, out *message.Raw, t tries) error {
 		back.Header = back.Header.With(headerTries, fmt.Sprintf("%d/%d", t.deliveries, t.refusals))
 	}
 	return m.send(ctx, &back, m.broker.rules.of(out.Destination))
+}
+
+// patience is how long the engine has for what is given back: 10 s, and as long for all
+// queues together when the broker is closed.
+func (m *mesh) patience() (context.Context, context.CancelFunc) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing.IsZero() {
+		return context.WithTimeout(context.Background(), linkPatience)
+	}
+	return context.WithDeadline(context.Background(), m.closing)
 }
 
 // abandon ends all deliveries, and what waits for its next one waits no longer. Who

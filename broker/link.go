@@ -21,6 +21,7 @@ import (
 type link struct {
 	engine Backplane
 	node   string
+	echo   func(Envelope) // told of what comes back; may be nil
 	lastID atomic.Uint64
 	flying atomic.Int64 // publications that are under way
 	fuse   fuse
@@ -40,10 +41,8 @@ var (
 
 // newLink returns the end of a node, which gets a name if it has none.
 func newLink(bp Backplane, node string) *link {
-	return &link{engine: bp, node: nodeID(node)}
+	return &link{engine: bp, node: cmp.Or(node, strings.ToLower(rand.Text()))}
 }
-
-func nodeID(given string) string { return cmp.Or(given, strings.ToLower(rand.Text())) }
 
 // publish returns when the engine has e, which gets the node as its origin and an id
 // if it has none. It waits as long as ctx says, 10 s at most. What the engine refuses
@@ -85,6 +84,9 @@ func (l *link) subscribe(ctx context.Context, topic, group string, receive func(
 		all := receive
 		receive = func(ctx context.Context, e Envelope) error {
 			if e.Origin == l.node {
+				if l.echo != nil {
+					l.echo(e)
+				}
 				return nil
 			}
 			return all(ctx, e)

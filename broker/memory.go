@@ -17,7 +17,8 @@ import (
 // KindConnected, keeps KindSubscribe until KindUnsubscribe or KindDisconnect,
 // publishes KindData, and takes KindAck and KindNack of what it delivered to
 // subscriptions that ask for it by [message.HeaderAckMode]. Kinds that it does not
-// know are refused, and so are selectors. It has no goroutines but timers.
+// know are refused, and so are selectors. With a [Backplane] it is one with those of other
+// nodes.
 type Memory struct {
 	config   Config
 	rules    rules
@@ -42,7 +43,9 @@ type subscription struct {
 }
 
 // NewMemory returns a broker that delivers to outbound: one message for each
-// matching subscription, with its Session and Subscription set. Close ends it.
+// matching subscription, with its Session and Subscription set. Close ends it. With a
+// Backplane and rules that are Everywhere it waits for the engine, 10 s at most for each,
+// and goes on asking behind that. Rules that nodes cannot keep together panic.
 func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	config = config.withDefaults()
 	b := &Memory{
@@ -73,7 +76,8 @@ func (b *Memory) Receipts(dest string) message.Level {
 	return cmp.Or(b.rules.of(dest).Receipts, message.Stored)
 }
 
-// Features says what the broker can do; it depends on the rules where.
+// Features says what the broker can do; it depends on the rules where. With a Backplane
+// it is what that allows: patterns if a rule says Everywhere or Local.
 func (b *Memory) Features() Features {
 	f := Features{
 		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true,
@@ -86,7 +90,8 @@ func (b *Memory) Features() Features {
 }
 
 // Handle takes a message of any kind. It does not block unless the outbound handler
-// does, or, for 10 s at most, too much is on its way from a topic with a history.
+// does, or, for 10 s at most, too much is on its way from a topic with a history, or the
+// engine of a Backplane takes its time.
 func (b *Memory) Handle(ctx context.Context, m message.Raw) error {
 	if limit := b.config.MaxDestination; limit >= 0 && len(m.Destination) > limit {
 		return errTooLong(limit)
@@ -227,9 +232,11 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 	return p, b.rules.forbid(p)
 }
 
-// Close refuses what comes later, gives up what waits, and returns when no timer
-// of the broker runs any more, so the outbound handler must not call it. How much was
-// given up is counted and logged.
+// Close refuses what comes later, gives up what waits, and returns when no timer and no
+// goroutine of the broker runs any more, so neither the outbound handler nor one of events
+// may call it. How much was given up is counted and logged. With a Backplane it ends the
+// node's subscriptions, and what is in queues goes to other nodes: for that the engine has
+// 10 s.
 func (b *Memory) Close() {
 	if b.closed.Swap(true) {
 		return
@@ -261,6 +268,10 @@ type MemoryStats struct {
 	Delivered uint64
 	// Failed counts deliveries that it did not take.
 	Failed uint64
+	// Joined is how many topics of the Backplane the node is subscribed to.
+	Joined int
+	// Arrived counts messages that came from the Backplane.
+	Arrived uint64
 	// QueueStats are those of queues and of subscriptions that acknowledge.
 	QueueStats
 }
@@ -273,7 +284,10 @@ func (b *Memory) Stats() MemoryStats {
 		subscriptions += c.count()
 	}
 	b.mu.RUnlock()
+	joined, arrived := b.mesh.stats()
 	return MemoryStats{
+		Joined:        joined,
+		Arrived:       arrived,
 		Sessions:      sessions,
 		Subscriptions: subscriptions,
 		Topics:        b.lanes.index.Len(),

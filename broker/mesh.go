@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -27,8 +28,10 @@ type mesh struct {
 	available bool // as the engine says
 	told      bool // as the events say
 	telling   bool
+	closing   time.Time // when to give up giving back; zero before close
 	news      helper
 	unwatch   func()
+	markers   map[string]chan struct{} // that are under way, see catchUp
 }
 
 // group is that of the nodes which compete for the messages of a queue.
@@ -39,6 +42,7 @@ const group = "headrace"
 func newMesh(b *Memory) *mesh {
 	m := &mesh{broker: b, link: newLink(b.config.Backplane, b.config.NodeID), quit: make(chan struct{})}
 	m.check()
+	m.link.echo, m.markers = m.returned, make(map[string]chan struct{})
 	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share)}
 	m.arrival = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](m.arrive)), b.config.Receiving...)
 	b.store.orphaned = m.shares.look
@@ -62,7 +66,9 @@ func (m *mesh) check() {
 
 // start takes part.
 func (m *mesh) start() {
+	m.telling = true // here, as without other nodes
 	m.unwatch = m.link.engine.Watch(m.changed)
+	m.tell()
 	for _, r := range m.broker.rules.all {
 		if r.Everywhere && m.hold(context.Background(), r.Prefix, r) != nil {
 			m.work.Go(func() { m.insist(r) })
@@ -149,6 +155,7 @@ func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bo
 		}
 		defer m.part(in.Destination)
 	}
+	in.Header = in.Header.Without(headerTries, headerMarker) // only nodes say that
 	out := b.delivery.prepare(in)
 	if err := m.send(ctx, &out, r); err != nil {
 		return err
@@ -172,19 +179,27 @@ func (m *mesh) join(ctx context.Context, dest string, p destination.Pattern, r *
 	if m == nil || p.Exact() {
 		return m.hold(ctx, dest, r)
 	}
-	rules := m.broker.rules
-	for _, o := range append([]*Rule{r}, rules.all...) {
-		switch {
-		case o.Mode == Queue || o.Local || o != r && !rules.reaches(p, o.Prefix):
-		case !o.Everywhere:
+	for o := range m.reached(p, r) {
+		if !o.Everywhere {
 			return errNodePattern
-		default:
-			if err := m.hold(ctx, o.Prefix, o); err != nil {
-				return err
-			}
+		}
+		if err := m.hold(ctx, o.Prefix, o); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// reached yields the rules of what a pattern may match and other nodes send.
+func (m *mesh) reached(p destination.Pattern, of *Rule) iter.Seq[*Rule] {
+	return func(yield func(*Rule) bool) {
+		rules := m.broker.rules
+		for _, o := range append([]*Rule{of}, rules.all...) {
+			if o.Mode != Queue && !o.Local && (o == of || rules.reaches(p, o.Prefix)) && !yield(o) {
+				return
+			}
+		}
+	}
 }
 
 // hold subscribes to what nodes tell each other of a destination: to the topic of an
@@ -218,6 +233,9 @@ func (m *mesh) receive(ctx context.Context, topic string, e Envelope) error {
 		m.broker.delivery.log().WarnContext(ctx, "a message came from another node on a topic that is not its own",
 			"topic", topic, "destination", e.Destination, "node", e.Origin)
 		return nil
+	}
+	if _, ok := e.Header.Lookup(headerMarker); ok {
+		return nil // another node's
 	}
 	m.arrived.Add(1)
 	in := message.Raw{Destination: e.Destination, Header: e.Header, Payload: e.Payload}
@@ -317,12 +335,23 @@ func (m *mesh) tell() {
 	m.telling = false
 }
 
+// stats returns how many topics the node is subscribed to, and how many messages came.
+func (m *mesh) stats() (joined int, arrived uint64) {
+	if m == nil {
+		return 0, 0
+	}
+	return m.shares.len(), m.arrived.Load()
+}
+
 // close leaves the other nodes, and gives them back what is in queues.
 func (m *mesh) close() {
 	m.unwatch()
 	m.news.close()
 	close(m.quit)
 	m.work.Wait()
+	m.mu.Lock()
+	m.closing = time.Now().Add(linkPatience)
+	m.mu.Unlock()
 	m.shares.close()
 	m.mu.Lock()
 	told := m.told

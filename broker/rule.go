@@ -45,9 +45,11 @@ type Rule struct {
 	// [message.Completion] asks for as much: [message.Accepted], which is when a
 	// channel on the way took it; [message.Stored], when the broker has it; or, in
 	// a [Queue], [message.Handled], when a consumer has acknowledged it. Zero means
-	// Stored.
+	// Stored. With a Backplane Stored means that the engine has it, and a Queue
+	// cannot have Handled.
 	Receipts message.Level
-	// History keeps messages of topics for those who come back. Zero means none.
+	// History keeps messages of topics for those who come back, to the same node. Zero
+	// means none.
 	History History
 	// Retain keeps the last message of each topic for new subscriptions, however old
 	// it is. It counts in History.Bytes, and no message stays for one that is larger.

@@ -216,10 +216,15 @@ func (ss *shares) close() {
 	}
 }
 
-func (ss *shares) len() int {
+func (ss *shares) len() (n int) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	return len(ss.byTopic)
+	for _, s := range ss.byTopic {
+		if s.begun != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // helper does one thing after another, on a goroutine that is there while there is

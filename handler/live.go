@@ -55,7 +55,8 @@ type LiveOption func(*live)
 //
 // if the program changes its data and sends the change under one lock, under which
 // it takes the snapshot too; without the lock a change may be on its way while
-// the snapshot, which contains it, is taken, and come behind that. newer is called
+// the snapshot, which contains it, is taken, and come behind that. Where several nodes
+// change the data, one lock of all of them is meant. newer is called
 // while the snapshot is delivered; the longer it takes, the more must be held.
 // OnSubscribe panics when S is
 // not the type of the payload that its endpoint returns.
@@ -108,6 +109,13 @@ func (rt *route) follower(l *live) *follower {
 
 type holdKey struct{}
 
+// held is what an endpoint's snapshot goes to: a subscription that is held, and what it
+// follows.
+type held struct {
+	*message.Hold
+	destination string
+}
+
 // around subscribes the session to the stream, and back if the endpoint, which
 // sends the snapshot, fails.
 func (f *follower) around(endpoint func(context.Context, message.Raw) error) func(context.Context, message.Raw) error {
@@ -141,7 +149,7 @@ func (f *follower) around(endpoint func(context.Context, message.Raw) error) fun
 			}
 		}()
 		if err == nil {
-			err = endpoint(context.WithValue(ctx, holdKey{}, hold), m)
+			err = endpoint(context.WithValue(ctx, holdKey{}, held{hold, dest}), m)
 		}
 		follows = noReply(err) == nil
 		return err
@@ -175,7 +183,12 @@ func (f *follower) begin(ctx context.Context, c *Call, out any, m message.Raw) e
 		}
 	}
 	m.Session, m.Subscription, m.Destination = c.Session, c.Subscription, c.Destination
-	hold := ctx.Value(holdKey{}).(*message.Hold)
+	hold := ctx.Value(holdKey{}).(held)
+	if catchUp := f.router.config.CatchUp; catchUp != nil && skip != nil {
+		if err := catchUp(ctx, hold.destination); err != nil {
+			return err
+		}
+	}
 	return await(hold.Opening(ctx, skip), f.router.config.Outbound, m, message.Handled)
 }
 

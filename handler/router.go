@@ -38,6 +38,10 @@ type Config struct {
 	// clients. Zero (nil) means that there are none, and that every OnSubscribe
 	// needs a SendTo.
 	Outbound message.RawHandler
+	// CatchUp returns when what was sent to a destination before, at any node, has come
+	// here, see broker.Memory. A [Live] with [Newer] calls it before it delivers a snapshot,
+	// so that nothing older comes behind that. Zero (nil) means that there are no other nodes.
+	CatchUp func(ctx context.Context, destination string) error
 	// Logger is told of the errors that an error handler answered: at Error of
 	// panics, at Debug of what the client may be told by another code than
 	// CodeInternal and of errors that the handler is for by their concrete type or

@@ -149,14 +149,20 @@ func TestR25(t *testing.T) {
 		b := e.node(t, proxy.Addr())
 		available := watch(t, b)
 		recovers(t, b, available)
+		n := form(50, 2000)
+		all := func(publishing func(text string)) {
+			var calls sync.WaitGroup
+			for i := range n {
+				calls.Go(func() { publishing(fmt.Sprint("one of many ", i)) })
+			}
+			calls.Wait()
+		}
+		all(func(text string) { // pools of connections fill
+			_ = publish(b, "/topic/again", text)(t.Context())
+		})
 		before := runtime.NumGoroutine()
 		proxy.Delay(2 * time.Second)
-		var calls sync.WaitGroup
-		n := form(50, 2000)
-		for i := range n {
-			calls.Go(func() { unavailable(t, "Publish", publish(b, "/topic/again", fmt.Sprint("late ", i))) })
-		}
-		calls.Wait()
+		all(func(text string) { unavailable(t, "Publish", publish(b, "/topic/again", text)) })
 		if more := runtime.NumGoroutine() - before; more > 2*min(n, 1024)+100 {
 			t.Errorf("%d goroutines more than before", more)
 		}
