@@ -13,6 +13,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/engines/internal/pubsub"
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/watermilladapter"
 )
 
@@ -109,7 +110,23 @@ func (p publisher) publish(ctx context.Context, to place, m *wmessage.Message) e
 	if err := p.await(ctx, to.topic); err != nil {
 		return err
 	}
-	return p.client.ProduceSync(ctx, toRecord(to, m)).FirstErr()
+	for {
+		err := p.client.ProduceSync(ctx, toRecord(to, m)).FirstErr()
+		if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) || ctx.Err() != nil {
+			return refusal(err)
+		}
+		// That of another record, which this one waited behind.
+	}
+}
+
+var errTooLarge = message.Errorf(message.CodeTooLarge, "message is too large for the engine")
+
+// refusal is what is wrong with a message, or with the cluster.
+func refusal(err error) error {
+	if errors.Is(err, kerr.MessageTooLarge) {
+		return errTooLarge.WithCause(err)
+	}
+	return err
 }
 
 // await waits until the cluster is there, and has a topic.

@@ -2,6 +2,7 @@ package nats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -10,6 +11,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 
 	"github.com/headrace/headrace/engines/internal/pubsub"
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/watermilladapter"
 )
 
@@ -117,3 +119,13 @@ func (p publisher) Publish(subject string, messages ...*wmessage.Message) error 
 }
 
 func (publisher) Close() error { return nil }
+
+var errTooLarge = message.Errorf(message.CodeTooLarge, "message is too large for the engine")
+
+// refusal is what is wrong with a message, or with the server.
+func refusal(err error) error {
+	if errors.Is(err, natsgo.ErrMaxPayload) {
+		return errTooLarge.WithCause(err)
+	}
+	return err
+}

@@ -43,7 +43,7 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	ctx, cancel := pubsub.During(ctx, down)
 	defer cancel()
 	if err := k.nc.PublishMsg(toMsg(subject(k.config.Prefix, topic), m)); err != nil {
-		return err
+		return refusal(err)
 	}
 	return k.flush(ctx)
 }

@@ -106,7 +106,7 @@ func (s *stream) try(ctx context.Context, down <-chan struct{}, msg *natsgo.Msg,
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, natsgo.ErrNoResponders) {
 		s.lost() // the stream is gone, or the server has not found it yet
 	}
-	return passes(err), err
+	return passes(err), refusal(err)
 }
 
 // passes reports whether an error may have gone soon, unlike that of a message that is
