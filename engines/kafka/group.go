@@ -54,7 +54,7 @@ func (e *engine) group(from place, group string) (func(*pubsub.Out), error) {
 }
 
 func (m *member) run(out *pubsub.Out) {
-	defer m.client.CloseAllowingRebalance() // which tells the group what is done
+	defer m.leave()
 	defer out.Settled()
 	for {
 		fetches := m.client.PollRecords(out.Context(), m.config.InFlight)
@@ -75,6 +75,15 @@ func (m *member) run(out *pubsub.Out) {
 			}
 		})
 	}
+}
+
+// leave tells the group what is done, and that this member goes, if it listens.
+func (m *member) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), handOver)
+	defer cancel()
+	m.client.AllowRebalance()
+	_ = m.client.LeaveGroupContext(ctx) // it may be away
+	m.client.CloseAllowingRebalance()
 }
 
 func (m *member) held(p *partition, e *entry) pubsub.Held {

@@ -75,7 +75,10 @@ func (k *connection) subscriber(topic, group string) (wmessage.Subscriber, error
 func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out) {
 	ctx, end := out.Context(), s.Unsubscribe
 	if group {
-		ctx, end = context.Background(), s.Drain
+		late, over := out.Late()
+		defer over()
+		ctx, end = late, s.Drain
+		defer s.Unsubscribe()
 	}
 	stop := context.AfterFunc(out.Context(), func() { _ = end() }) // the connection may be closed
 	defer stop()

@@ -46,8 +46,10 @@ func (s *stream) take(consumer jetstream.Consumer, subject string, out *pubsub.O
 	defer messages.Stop()
 	stop := context.AfterFunc(out.Context(), messages.Drain) // what the server has sent is given back
 	defer stop()
+	late, over := out.Late()
+	defer over()
 	for {
-		m, err := messages.Next()
+		m, err := messages.Next(jetstream.NextContext(late))
 		switch {
 		case err == nil:
 			out.Give(fromMsg(m.Headers(), m.Data()), s.held(m))

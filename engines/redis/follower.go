@@ -41,7 +41,7 @@ func (e *engine) end(ctx context.Context, key string) (string, error) {
 
 func (f *follower) run(out *pubsub.Out) {
 	client := f.reader()
-	defer closeWith(out, client)()
+	defer closeWith(out.Context(), client)()
 	for out.Context().Err() == nil {
 		streams, err := client.XRead(out.Context(), &goredis.XReadArgs{Streams: []string{f.key, f.last}, Count: batch, Block: round}).Result()
 		switch {

@@ -45,7 +45,9 @@ func (m *member) make(ctx context.Context) (made bool, err error) {
 
 func (m *member) run(out *pubsub.Out) {
 	client := m.reader()
-	defer client.Close()
+	late, over := out.Late()
+	defer over()
+	defer closeWith(late, client)()
 	stop := context.AfterFunc(out.Context(), m.unblock)
 	defer stop()
 	defer m.giveBack(out)

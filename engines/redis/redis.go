@@ -148,9 +148,9 @@ func (e *engine) reader() goredis.UniversalClient {
 	return goredis.NewUniversalClient(&options)
 }
 
-// closeWith closes a client when a subscription ends.
-func closeWith(out *pubsub.Out, client goredis.UniversalClient) (closed func()) {
-	stop := context.AfterFunc(out.Context(), func() { _ = client.Close() })
+// closeWith closes a client when ctx ends.
+func closeWith(ctx context.Context, client goredis.UniversalClient) (closed func()) {
+	stop := context.AfterFunc(ctx, func() { _ = client.Close() })
 	return func() {
 		stop()
 		_ = client.Close() // it may be closed

@@ -172,14 +172,16 @@ func TestR25(t *testing.T) {
 	})
 }
 
+// cuts are the ways in which an engine is lost.
+var cuts = map[string]func(*chaos.Proxy){
+	"broken": func(p *chaos.Proxy) { p.Refuse(); p.Reset() },
+	"silent": (*chaos.Proxy).Pause,
+}
+
 // TestR08 cuts a node off from the engine, in good time or without a word. It is told of
 // what it cannot publish; what it could is not lost, and what others said meanwhile comes
 // to it afterwards, all in order, where the engine stores it.
 func TestR08(t *testing.T) {
-	cuts := map[string]func(*chaos.Proxy){
-		"broken": func(p *chaos.Proxy) { p.Refuse(); p.Reset() },
-		"silent": (*chaos.Proxy).Pause,
-	}
 	for how, cut := range cuts {
 		t.Run(how, func(t *testing.T) {
 			each(t, func(t *testing.T, e engine, proxy *chaos.Proxy) {

@@ -147,12 +147,20 @@ func (o *Out) Settled() { o.waiting.Wait() }
 // subscription has ended.
 const patience = time.Second
 
+// Late returns a context for what comes after the subscription: it ends a little later.
+func (o *Out) Late() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(o.ctx))
+	stop := context.AfterFunc(o.ctx, func() { time.AfterFunc(patience, cancel) })
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // settle tells the engine until it knows, or nobody waits any more.
 func (o *Out) settle(tell func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(o.ctx))
+	ctx, cancel := o.Late()
 	defer cancel()
-	stop := context.AfterFunc(o.ctx, func() { time.AfterFunc(patience, cancel) })
-	defer stop()
 	for pause := 50 * time.Millisecond; tell(ctx) != nil; pause = min(2*pause, time.Second) {
 		select {
 		case <-time.After(pause):
