@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +22,9 @@ import (
 func each(t *testing.T, test func(t *testing.T, e engine, proxy *chaos.Proxy)) {
 	for name, e := range engines {
 		t.Run(name, func(t *testing.T) {
+			if !strings.HasPrefix(t.Name(), "TestR25/") { // which counts goroutines
+				t.Parallel()
+			}
 			_, addr := e.start(t)
 			test(t, e, chaos.New(t, addr))
 		})

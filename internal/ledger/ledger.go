@@ -9,10 +9,16 @@ import (
 
 // ID is the number that a publisher gave a message: its first is 0, and each is one
 // more than the one before.
-type ID struct{ Publisher, Number int }
+type ID struct {
+	// Publisher is whose message it is.
+	Publisher int
+	// Number is its place among those of its publisher.
+	Number int
+}
 
 // Publish is a message that was published, or tried to be.
 type Publish struct {
+	// ID is the message's.
 	ID
 	// Acked says that the publisher was told that all is well.
 	Acked bool
@@ -20,6 +26,7 @@ type Publish struct {
 
 // Delivery is a message that came.
 type Delivery struct {
+	// ID is the message's.
 	ID
 	// Receiver is who has got it: a subscription, or all of a group.
 	Receiver string
@@ -40,6 +47,7 @@ type Verdict struct {
 	Ghosts int
 }
 
+// String counts in words.
 func (v Verdict) String() string {
 	return fmt.Sprintf("%d acknowledged, %d lost, %d doubled, %d out of order, %d ghosts", v.Acked, v.Lost, v.Doubled, v.Reordered, v.Ghosts)
 }
