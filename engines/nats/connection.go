@@ -51,9 +51,9 @@ func dial(c Config) (*connection, error) {
 		natsgo.ReconnectWait(250*time.Millisecond),
 		natsgo.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
 		natsgo.ReconnectBufSize(-1), // what cannot be published is told to who publishes it
-		natsgo.ConnectHandler(func(*natsgo.Conn) { k.is(true, nil) }),
-		natsgo.ReconnectHandler(func(*natsgo.Conn) { k.is(true, nil) }),
-		natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) { k.is(false, err) }),
+		natsgo.ConnectHandler(func(nc *natsgo.Conn) { k.is(true, nc, nil) }),
+		natsgo.ReconnectHandler(func(nc *natsgo.Conn) { k.is(true, nc, nil) }),
+		natsgo.DisconnectErrHandler(func(nc *natsgo.Conn, err error) { k.is(false, nc, err) }),
 		natsgo.ErrorHandler(k.failed),
 		natsgo.ClosedHandler(func(*natsgo.Conn) { close(k.closed) }),
 	)
@@ -75,10 +75,11 @@ func redacted(text string) string {
 	return "the server"
 }
 
-func (k *connection) is(available bool, err error) {
+// is is told by nc, which may be faster than its maker.
+func (k *connection) is(available bool, nc *natsgo.Conn, err error) {
 	k.health.Set(available)
 	if available {
-		k.config.logger().Info("nats: connected", "url", k.nc.ConnectedUrlRedacted())
+		k.config.logger().Info("nats: connected", "url", nc.ConnectedUrlRedacted())
 	} else if err != nil {
 		k.config.logger().Warn("nats: connection lost", "error", err)
 	}
