@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/engines/nats"
 	"github.com/headrace/headrace/internal/chaos"
 	"github.com/headrace/headrace/internal/ledger"
 	"github.com/headrace/headrace/message"
@@ -252,6 +253,9 @@ func partition(t *testing.T, here, there closer, proxy *chaos.Proxy, cut func())
 		v = said.Check("here", "there")
 	}
 	t.Logf("%v, %d refused", v, refused.Load())
+	if n, ok := here.(*nats.Backplane); ok && n.Stats().Duplicates > 0 {
+		t.Errorf("the engine delivered %d again", n.Stats().Duplicates)
+	}
 	if v.Lost > 0 || v.Ghosts > 0 || v.Doubled > 0 || v.Reordered > 0 {
 		t.Error(v)
 	}
