@@ -155,3 +155,19 @@ func TestTooLarge(t *testing.T) {
 		})
 	}
 }
+
+// Who only publishes makes a lost stream again too.
+func TestStreamIsLostToAPublisher(t *testing.T) {
+	url := serve(t)
+	b := connect(t, nats.JetStream, config(t, url))
+	publish(t, b, "1")
+	_, js := admin(t, url)
+	if err := js.DeleteStream(t.Context(), "headrace"); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := b.Publish(ctx, topic, broker.Envelope{ID: "2", Destination: topic}); err != nil {
+		t.Error(err)
+	}
+}
