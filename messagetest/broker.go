@@ -91,7 +91,7 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 			"ForeignAcks":      foreignAcks,
 			"FailingConsumers": failingConsumers,
 		}},
-		{f.Acks && f.Queues && f.Ordered, map[string]func(*trial){
+		{f.Acks && f.Queues && f.Backlog && f.Ordered, map[string]func(*trial){
 			"CumulativeAcks":  cumulativeAcks,
 			"CumulativeNacks": cumulativeNacks,
 		}},
