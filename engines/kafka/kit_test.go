@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 
@@ -50,4 +51,26 @@ func TestBroker(t *testing.T) {
 	conform.Broker(t, connect(t, config(t, addr)).Features(), func(t *testing.T) conform.Backplane {
 		return connect(t, config(t, addr))
 	})
+}
+
+// TestGroupsOfOneTopic: destinations that share a topic of Kafka have groups of their own.
+func TestGroupsOfOneTopic(t *testing.T) {
+	b := connect(t, config(t, serve(t)))
+	came := make(chan string, 100)
+	stop, err := b.Subscribe(t.Context(), "/queue/a", "workers", func(_ context.Context, e broker.Envelope) error {
+		came <- e.ID
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for i, destination := range []string{"/queue/b", "/queue/c", "/queue/d", "/queue/e", "/queue/f", "/queue/a"} {
+		if err := b.Publish(t.Context(), destination, broker.Envelope{ID: string(rune('0' + i)), Destination: destination}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if id := <-came; id != "5" || len(came) > 0 {
+		t.Errorf("%s came, and %d more", id, len(came))
+	}
 }

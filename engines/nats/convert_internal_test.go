@@ -13,6 +13,7 @@ import (
 func FuzzConvert(f *testing.F) {
 	f.Add("id", "name", "value", []byte("text"))
 	f.Add("a\r\nb", "na:me", "x\r\nevil: y", []byte{0})
+	f.Add("id", "name", "x\r\nevil: y", []byte{0})
 	f.Add("水 %", " ", " v ", []byte(nil))
 	f.Fuzz(func(t *testing.T, id, name, value string, payload []byte) {
 		in := wmessage.NewMessage(id, payload)

@@ -75,23 +75,6 @@ func TestStreamIsLost(t *testing.T) {
 	eventually(t, "it came to the other", func() bool { return all.Load() == 2 })
 }
 
-// The ids of a new stream may be those of a clock that is behind.
-func TestStreamIsLostAndTimeGoesBack(t *testing.T) {
-	m := miniredis.RunT(t)
-	b := connect(t, config(t, m.Addr()))
-	all := receive(t, b, "")
-	publish(t, b, "1")
-	eventually(t, "it came", func() bool { return all.Load() == 1 })
-	m.Close()
-	m.FlushAll()
-	m.SetTime(time.Now().Add(-time.Hour)) // the ids of a new stream may be those of another clock
-	if err := m.Restart(); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, b, "2")
-	eventually(t, "it came", func() bool { return all.Load() == 2 })
-}
-
 // Streams do not grow for ever, and are forgotten.
 func TestStreamIsBounded(t *testing.T) {
 	m := miniredis.RunT(t)
