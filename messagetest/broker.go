@@ -84,12 +84,14 @@ func brokerChecks(f broker.Features) map[string]func(*trial) {
 		}},
 		{f.Acks && f.Queues, map[string]func(*trial){
 			"Prefetch":          prefetch,
-			"LostConsumer":      lostConsumer,
-			"ForeignAcks":       foreignAcks,
-			"FailingConsumers":  failingConsumers,
 			"FailingDeliveries": failingDeliveries,
 		}},
-		{f.Acks && f.Queues && f.Ordered, map[string]func(*trial){
+		{f.Acks && f.Queues && f.Backlog, map[string]func(*trial){
+			"LostConsumer":     lostConsumer,
+			"ForeignAcks":      foreignAcks,
+			"FailingConsumers": failingConsumers,
+		}},
+		{f.Acks && f.Queues && f.Backlog && f.Ordered, map[string]func(*trial){
 			"CumulativeAcks":  cumulativeAcks,
 			"CumulativeNacks": cumulativeNacks,
 		}},

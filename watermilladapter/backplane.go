@@ -142,8 +142,9 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 // envelope's Done was released; after an error it is refused, 100 milliseconds
 // later. What the engine delivers again although it was received, in a group
 // although it was acknowledged or is still under way, is received once: the last
-// 16,384 ids of two minutes are known. unsubscribe refuses what is under way, and
-// leaves it to Close to wait for the subscriber's end.
+// 16,384 ids of two minutes are known. unsubscribe refuses what is under way; in a
+// group it gives the engine three seconds to learn that. It leaves it to Close to wait for
+// the subscriber's end.
 func (b *Backplane) Subscribe(ctx context.Context, topic, group string, receive func(context.Context, broker.Envelope) error) (unsubscribe func(), err error) {
 	if group != "" && !b.config.Features.Queues {
 		return nil, errNoGroups

@@ -18,6 +18,7 @@ import (
 const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
+	leaveTime    = 3 * time.Second // how long a member of a group waits for the engine when it leaves
 )
 
 var errEnded = errors.New("watermilladapter: subscription has ended")
@@ -30,6 +31,7 @@ type subscription struct {
 	window       window
 	ctx          context.Context
 	cancel       context.CancelFunc
+	over         chan struct{} // closed when the engine has it no more
 
 	receiving sync.Mutex // held while receive runs
 	receive   func(context.Context, broker.Envelope) error
@@ -41,6 +43,7 @@ func newSubscription(b *Backplane, topic, group string, receive func(context.Con
 		b:       b,
 		topic:   b.config.Topic(topic),
 		group:   group,
+		over:    make(chan struct{}),
 		window:  window{all: make(map[string]*seen)},
 		receive: receive,
 	}
@@ -57,8 +60,15 @@ func newSubscription(b *Backplane, topic, group string, receive func(context.Con
 func (s *subscription) end() {
 	s.cancel()
 	s.receiving.Lock()
-	defer s.receiving.Unlock()
 	s.ended = true
+	s.receiving.Unlock()
+	if s.group == "" {
+		return
+	}
+	select { // the next member here is to get what this one leaves before what comes later
+	case <-s.over:
+	case <-time.After(leaveTime):
+	}
 }
 
 // connection is the subscription as the engine has it now.
@@ -70,6 +80,7 @@ type connection struct {
 
 // run subscribes until the subscription ends. It says how it went the first time.
 func (s *subscription) run(first chan<- error) {
+	defer close(s.over)
 	defer s.cancel()
 	c, err := s.connect()
 	<-s.b.pending

@@ -33,9 +33,19 @@ func TestBrokers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rabbit, active := relayFeatures(relay.RabbitMQ), relayFeatures(relay.ActiveMQ)
-	heads := []string{"`broker.Memory`", "with `messagetest.NewBackplane`", "relay to RabbitMQ", "relay to ActiveMQ"}
-	table := capabilities(featureComments(repository(t)), heads, memory.Features(), nodes.Features(), rabbit, active)
+	brokers, features := []string{"`broker.Memory`", "with `messagetest.NewBackplane`"}, []broker.Features{memory.Features(), nodes.Features()}
+	for _, e := range engineFeatures(t, repository(t)) {
+		node := broker.NewMemory(nobody, broker.Config{Backplane: e, Rules: []broker.Rule{{Prefix: "/topic", Everywhere: true}}})
+		defer node.Close()
+		brokers, features = append(brokers, "with `"+e.name+"`"), append(features, node.Features())
+	}
+	for _, d := range []struct {
+		name    string
+		dialect relay.Dialect
+	}{{"RabbitMQ", relay.RabbitMQ}, {"ActiveMQ", relay.ActiveMQ}} {
+		brokers, features = append(brokers, "relay to "+d.name), append(features, relayFeatures(d.dialect))
+	}
+	table := capabilities(featureComments(repository(t)), brokers, features...)
 	text, err := replaceTable(string(page), table)
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +62,48 @@ func relayFeatures(d relay.Dialect) broker.Features {
 	})
 	defer b.Close()
 	return b.Features()
+}
+
+// declared is a backplane of the module engines, which this one cannot import: its tests hold it to these features.
+type declared struct {
+	*messagetest.LocalBackplane
+	name     string
+	features broker.Features
+}
+
+func (d declared) Features() broker.Features { return d.features }
+
+// engineFeatures reads the features that the engines' constructors declare.
+func engineFeatures(t *testing.T, tr *tree) (engines []declared) {
+	for _, s := range tr.sources {
+		if !strings.HasPrefix(s.path, "engines/") || s.isTest() {
+			continue
+		}
+		for _, decl := range s.syntax.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || !f.Name.IsExported() || f.Recv != nil {
+				continue
+			}
+			for n := range ast.Preorder(f) {
+				lit, ok := n.(*ast.CompositeLit)
+				if !ok {
+					continue
+				}
+				if sel, is := lit.Type.(*ast.SelectorExpr); is && sel.Sel.Name == "Features" && isName(sel.X, "broker") {
+					e := declared{LocalBackplane: messagetest.NewBackplane(), name: s.syntax.Name.Name + "." + f.Name.Name}
+					for _, field := range lit.Elts {
+						kv := field.(*ast.KeyValueExpr)
+						if !isName(kv.Value, "true") {
+							t.Fatal(tr.at(kv.Pos(), "features are declared as literals"))
+						}
+						reflect.ValueOf(&e.features).Elem().FieldByName(kv.Key.(*ast.Ident).Name).SetBool(true)
+					}
+					engines = append(engines, e)
+				}
+			}
+		}
+	}
+	return engines
 }
 
 // featureComments returns what each field of broker.Features means, in their order.

@@ -61,7 +61,10 @@ var rooms = []room{
 
 	// Modules of their own: any module, any public room.
 	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/...", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
-	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
+	{path: "engines/...", floor: 5, imports: append([]string{"watermilladapter", "engines/..."}, below...), modules: []string{anything}, http: true},
+	{path: "engines/internal/child", floor: 5, imports: []string{"internal/proc"}, modules: []string{anything}},
+	{path: "engines/internal/conform", floor: 5, imports: append([]string{"messagetest"}, below...)},
+	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs", "internal/need", "internal/proc", "internal/chaos", "internal/ledger"}, below...), modules: []string{anything}, http: true},
 
 	// What several rooms share and no user sees.
 	{path: "internal/detach", floor: 0},
@@ -72,6 +75,8 @@ var rooms = []room{
 	{path: "internal/pairs", floor: 0},
 	{path: "internal/need", floor: 0},
 	{path: "internal/proc", floor: 0, imports: []string{"internal/need"}},
+	{path: "internal/chaos", floor: 0},
+	{path: "internal/ledger", floor: 0},
 	{path: "internal/faults", floor: 0},
 	{path: "internal/house", floor: 3}, // its tests ask the brokers what they can do, for the table in docs/brokers.md
 }

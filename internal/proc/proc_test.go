@@ -91,6 +91,21 @@ func TestRabbitMQ(t *testing.T) {
 	}
 }
 
+func TestRedis(t *testing.T) {
+	r := proc.StartRedis(t)
+	conn, err := net.Dial("tcp", r.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); line != "+PONG\r\n" {
+		t.Errorf("it answers %q, %v", line, err)
+	}
+}
+
 func TestActiveMQ(t *testing.T) {
 	a := proc.StartActiveMQ(t)
 	conn, err := net.Dial("tcp", a.STOMP)

@@ -1,0 +1,110 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/engines/redis"
+)
+
+const queue = "/queue/work"
+
+func publish(t *testing.T, b *redis.Backplane, text string) {
+	t.Helper()
+	if err := b.Publish(t.Context(), queue, broker.Envelope{ID: text, Origin: "test", Destination: queue}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// receive counts what comes.
+func receive(t *testing.T, b *redis.Backplane, group string) *atomic.Int64 {
+	t.Helper()
+	var n atomic.Int64
+	stop, err := b.Subscribe(t.Context(), queue, group, func(context.Context, broker.Envelope) error {
+		n.Add(1)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return &n
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	deadline, tick := time.After(10*time.Second), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("never: " + what)
+		}
+	}
+}
+
+func keyOf(t *testing.T, m *miniredis.Miniredis) string {
+	t.Helper()
+	keys := m.Keys()
+	if len(keys) != 1 || !strings.HasPrefix(keys[0], "headrace:") {
+		t.Fatalf("the keys are %q", keys)
+	}
+	return keys[0]
+}
+
+// A server that lost its streams has lost the groups too: they are made again, and
+// subscriptions without a group read what is new.
+func TestStreamIsLost(t *testing.T) {
+	m := miniredis.RunT(t)
+	b := connect(t, config(t, m.Addr()))
+	group, all := receive(t, b, "workers"), receive(t, b, "")
+	publish(t, b, "1")
+	eventually(t, "it came to both", func() bool { return group.Load() == 1 && all.Load() == 1 })
+	m.FlushAll()
+	publish(t, b, "2")
+	eventually(t, "it came to the group", func() bool { return group.Load() == 2 })
+	eventually(t, "it came to the other", func() bool { return all.Load() == 2 })
+}
+
+// Streams do not grow for ever, and are forgotten.
+func TestStreamIsBounded(t *testing.T) {
+	m := miniredis.RunT(t)
+	c := config(t, m.Addr())
+	c.MaxLen, c.MaxAge = 10, time.Hour
+	b := connect(t, c)
+	for i := range 50 {
+		publish(t, b, fmt.Sprint(i))
+	}
+	key := keyOf(t, m)
+	if entries, err := m.Stream(key); err != nil || len(entries) > 20 {
+		t.Errorf("%d entries, %v, want about 10", len(entries), err)
+	}
+	if ttl := m.TTL(key); ttl <= 0 || ttl > time.Hour {
+		t.Errorf("it is forgotten in %v", ttl)
+	}
+}
+
+// What others write to a stream is no message, and does no harm.
+func TestForgedEntries(t *testing.T) {
+	m := miniredis.RunT(t)
+	b := connect(t, config(t, m.Addr()))
+	group, all := receive(t, b, "workers"), receive(t, b, "")
+	publish(t, b, "1")
+	client := goredis.NewClient(&goredis.Options{Addr: m.Addr()})
+	defer client.Close()
+	if err := client.XAdd(t.Context(), &goredis.XAddArgs{Stream: keyOf(t, m), Values: []string{"\x00", "\r\n", "m:hr-header", "%zz"}}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, "2")
+	eventually(t, "the others came", func() bool { return group.Load() == 2 && all.Load() == 2 })
+	eventually(t, "both are counted", func() bool { return b.Stats().Unreadable == 2 })
+}
