@@ -173,11 +173,11 @@ func Example_users() {
 	kim.subscribe("/topic/prices/gold")
 	visit(node, "lee", message.User("lee")).subscribe("/topic/news")
 	for s := range node.Users.Subscriptions(destination.MustParse("/topic/prices/*", destination.Slash)) {
-		fmt.Println(s.Session.User().Name(), "reads", s.Destination)
+		fmt.Println(s.User, "reads", s.Destination)
 	}
 	user, _ := node.Users.User("kim")
 	for _, s := range user.Sessions {
-		node.Users.Close(s.ID(), message.Errorf(message.CodeDenied, "the market is closed"))
+		node.Users.Close(s.ID, message.Errorf(message.CodeDenied, "the market is closed"))
 	}
 	// Output:
 	// kim reads /topic/prices/gold

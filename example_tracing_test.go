@@ -34,6 +34,9 @@ func Example_tracing() {
 		Channels: func() []channel.Stats { return []channel.Stats{node.Inbound.Stats()} },
 		Subscriptions: func(yield func(string) bool) {
 			for s := range node.Users.Sessions() {
+				if s.Session == nil { // of another node, which tells it itself
+					continue
+				}
 				for _, sub := range s.Subscriptions {
 					if !yield(sub.Destination) {
 						return

@@ -20,7 +20,7 @@ import (
 func subscribers(n *headrace.Node, pattern string) []string {
 	all := []string{}
 	for s := range n.Users.Subscriptions(destination.MustParse(pattern, destination.Slash)) {
-		all = append(all, s.Session.ID())
+		all = append(all, s.SessionID)
 	}
 	slices.Sort(all)
 	return all
@@ -36,7 +36,7 @@ func TestWhoIsThere(t *testing.T) {
 	kim.subscribe("2", "/user/queue/x")
 	nobody.subscribe("1", "/topic/*")
 	user, ok := s.node.Users.User("kim")
-	if !ok || len(user.Sessions) != 1 || user.Sessions[0].ID() != kims || user.Sessions[0].Transport() != "websocket" {
+	if !ok || len(user.Sessions) != 1 || user.Sessions[0].ID != kims || user.Sessions[0].Session.Transport() != "websocket" {
 		t.Fatalf("kim is %v", user)
 	}
 	var held []string

@@ -124,6 +124,7 @@ func (s Stats) attrs() []slog.Attr {
 			"delivered", s.Users.Delivered,
 			"failed", s.Users.Failed,
 			"unresolved", s.Users.Unresolved,
+			clusterGroup(s.Users.ClusterStats),
 			queueGroup(s.Users.QueueStats)),
 		slog.Group("transactions",
 			"open", s.Transactions.Open,
@@ -151,18 +152,32 @@ func channelArgs(c channel.Stats) []any {
 	}
 }
 
-func queueGroup(q broker.QueueStats) slog.Attr {
-	dropped := make([]slog.Attr, 0, len(q.Dropped))
-	for why, count := range q.Dropped {
-		dropped = append(dropped, slog.Uint64(why, count))
+func clusterGroup(c broker.ClusterStats) slog.Attr {
+	return slog.Group("cluster",
+		"nodes", c.Nodes,
+		"forwarded", c.Forwarded,
+		"broadcast", c.Broadcast,
+		"ignored", c.Ignored,
+		counts("lost", c.Lost))
+}
+
+// counts is a group of what is counted by reasons.
+func counts(name string, all map[string]uint64) slog.Attr {
+	attrs := make([]slog.Attr, 0, len(all))
+	for why, count := range all {
+		attrs = append(attrs, slog.Uint64(why, count))
 	}
+	return slog.Attr{Key: name, Value: slog.GroupValue(attrs...)}
+}
+
+func queueGroup(q broker.QueueStats) slog.Attr {
 	return slog.Group("queues",
 		"queues", q.Queues,
 		"bytes", q.Bytes,
 		"redelivered", q.Redelivered,
 		"expired", q.Expired,
 		"dead", q.DeadLetters,
-		slog.Attr{Key: "dropped", Value: slog.GroupValue(dropped...)})
+		counts("dropped", q.Dropped))
 }
 
 func adapterValue(a transport.AdapterStats) slog.Value {

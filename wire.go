@@ -56,6 +56,10 @@ func (c Config) broker(events message.Handler[broker.Event]) broker.Config {
 func (c Config) users(events message.Handler[broker.Event], letters message.RawHandler) broker.UsersConfig {
 	return broker.UsersConfig{
 		Prefix:           c.UserPrefix,
+		Separator:        c.Separator,
+		Backplane:        c.Backplane,
+		NodeID:           c.NodeID,
+		NoBroadcast:      c.NoUserBroadcast,
 		MaxSubscriptions: c.MaxSubscriptions,
 		MaxBytes:         c.MaxStored,
 		Rules:            c.Rules,

@@ -50,6 +50,18 @@ type UsersConfig struct {
 	// MaxSubscriptions is how many subscriptions to user destinations one
 	// session may hold. Zero means 128, -1 means any number.
 	MaxSubscriptions int
+	// Separator divides destinations for the prefixes of Rules. Zero means "/".
+	Separator destination.Separator
+	// Backplane joins the Users of several nodes: they know each other's sessions, and
+	// reach them. It stays its maker's. Zero (nil) means that this node is alone.
+	Backplane Backplane
+	// NodeID names this node among those of Backplane; zero (empty) means a random one.
+	NodeID string
+	// NoBroadcast turns off that a message for a user who has no session, as far as is
+	// known, is sent to all nodes: he may have connected just now. What is sent to users
+	// who are away then costs other nodes nothing, and is counted as unresolved. Zero
+	// means that it is sent.
+	NoBroadcast bool
 	// Rules say how destinations of users are treated, as clients write them: how
 	// deliveries are acknowledged, and what may wait for that. The rest of a Rule
 	// does not apply. Zero (nil) means the defaults of [Acks] and [Backlog].

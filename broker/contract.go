@@ -94,7 +94,9 @@ type Envelope struct {
 // nodes tell each other. Its methods may be called from any goroutine.
 type Backplane interface {
 	// Publish hands e to the engine and returns when that has it: what the
-	// engine calls an acknowledgement, where it has one.
+	// engine calls an acknowledgement, where it has one. It returns when ctx ends at
+	// the latest. An authored error, but for CodeUnavailable and CodeTimeout, says
+	// what is wrong with e; every other one, that the engine is.
 	Publish(ctx context.Context, topic string, e Envelope) error
 	// Subscribe calls receive with what is published to topic from then on, one
 	// message at a time, until unsubscribe is called. Without a group every

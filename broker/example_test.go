@@ -189,7 +189,7 @@ func ExampleUsers_Observe() {
 	kim := open(u, "kim", message.User("kim"))
 	kim.subscribe(u, "s1", "/user/queue/mail")
 	for s := range u.Subscriptions(destination.MustParse("/user/**", destination.Slash)) {
-		fmt.Println(s.Session.User().Name(), "has", s.ID, s.Destination)
+		fmt.Println(s.User, "has", s.ID, s.Destination)
 	}
 	// Output:
 	// subscribe s1

@@ -8,9 +8,13 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // client is a session whose deliveries are recorded.
 type client struct {

@@ -30,11 +30,7 @@ func observe(u *broker.Users, kind broker.EventKind, c *client, id, dest string)
 func lines(u *broker.Users, pattern string) []string {
 	all := []string{}
 	for s := range u.Subscriptions(destination.MustParse(pattern, destination.Slash)) {
-		name := ""
-		if p := s.Session.User(); p != nil {
-			name = p.Name()
-		}
-		all = append(all, fmt.Sprintf("%s %s %s", name, s.ID, s.Destination))
+		all = append(all, fmt.Sprintf("%s %s %s", s.User, s.ID, s.Destination))
 	}
 	slices.Sort(all)
 	return all
@@ -44,7 +40,7 @@ func lines(u *broker.Users, pattern string) []string {
 func ids(sessions []broker.SessionView) []string {
 	all := make([]string, len(sessions))
 	for i, s := range sessions {
-		all[i] = s.ID()
+		all[i] = s.ID
 	}
 	return all
 }
@@ -156,9 +152,9 @@ func TestUsersSubscriptions(t *testing.T) {
 		}
 	}
 	if s, ok := u.Session(kim.ID()); !ok || !slices.Equal(s.Subscriptions, []broker.SubscriptionView{
-		{Session: kim.Session, ID: "1", Destination: "/topic/a"},
-		{Session: kim.Session, ID: "2", Destination: "/topic/*"},
-		{Session: kim.Session, ID: "3", Destination: "/user/queue/x"},
+		{ID: "1", Destination: "/topic/a", SessionID: kim.ID(), User: "kim", Session: kim.Session},
+		{ID: "2", Destination: "/topic/*", SessionID: kim.ID(), User: "kim", Session: kim.Session},
+		{ID: "3", Destination: "/user/queue/x", SessionID: kim.ID(), User: "kim", Session: kim.Session},
 	}) {
 		t.Errorf("session %v, %v", s, ok)
 	}

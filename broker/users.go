@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
-	"github.com/headrace/headrace/message/destination"
 )
 
 // Users delivers to users: a session that subscribes to "/user/queue/x" gets
@@ -26,6 +25,23 @@ import (
 // Users also knows who is there: sessions, their users, and, as far as
 // [Users.Observe] is told of them, all subscriptions. A session without a
 // principal, or with one whose name is empty, is nobody's.
+//
+// # Several nodes
+//
+// With [UsersConfig].Backplane the Users of several nodes tell each other of their
+// sessions, and each knows all: what has changed at once, everything every 10 s and when a
+// node asks for it, as a new one does. Names and ids are told, principals and attributes
+// are not; events tell of this node's sessions alone. The sessions of a node that is
+// stopped are gone with it; those of one that is not heard of any more, after 30 s.
+//
+// A message for a user is delivered to his sessions here and sent to the nodes that have
+// others of his. If nobody is known to have him, it is sent to all nodes, once, unless
+// NoBroadcast says not to; none sends that on. A node that he has left sends it after him,
+// once; what is in vain then is counted. Each session gets a message once. What one
+// goroutine sends to a user reaches each of his sessions in that order where the engine
+// keeps one, also if he has several at several nodes; but what is sent to all nodes, or
+// after him, may be overtaken by what comes next. To let no client of the engine's pass for
+// a node is the engine's matter.
 type Users struct {
 	config     UsersConfig
 	rules      rules
@@ -33,6 +49,8 @@ type Users struct {
 	store      store
 	unresolved atomic.Uint64
 	closed     atomic.Bool
+	cluster    *cluster // nil without a Backplane
+	forwards   forwards
 
 	mu       sync.RWMutex
 	sessions map[string]*userSession   // by session id
@@ -57,29 +75,44 @@ type userEntry struct {
 	consumer    *consumer // of its own queue, if it acknowledges
 }
 
-// NewUsers returns a resolver of user destinations that delivers to outbound.
+// NewUsers returns a resolver of user destinations that delivers to outbound. It does
+// not wait for the Backplane, if there is one.
 func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 	u := &Users{
 		config:   config.withDefaults(),
 		sessions: make(map[string]*userSession),
 		users:    make(map[string][]*userSession),
 	}
-	u.rules = newRules(destination.Slash, config.Rules)
+	u.rules = newRules(config.Separator, config.Rules)
 	u.delivery.init(outbound, config.Events, config.Logger)
-	u.store.init(&u.delivery, destination.Slash, u.config.MaxBytes, config.DeadLetters)
+	u.store.init(&u.delivery, config.Separator, u.config.MaxBytes, config.DeadLetters)
+	if config.Backplane != nil {
+		u.join(newLink(config.Backplane, config.NodeID))
+	}
 	return u
 }
 
 // Stop refuses what comes later, gives up what is not settled, and returns when no
-// timer runs any more, so the outbound handler must not call it.
+// timer runs any more, so the outbound handler must not call it. With a Backplane it
+// tells the other nodes that the sessions are gone, for which the engine has 2 s, and
+// waits for the two goroutines that u has then.
 func (u *Users) Stop() {
-	u.closed.Store(true)
+	if u.closed.Swap(true) {
+		return
+	}
+	if u.cluster != nil {
+		u.cluster.close()
+	}
 	u.store.close()
 }
 
 // Handle takes a message of any kind. It never blocks unless the outbound
-// handler does. A message for a user who has no session here is counted and is
-// no error.
+// handler does. A message for a user who has no session is counted and is no error.
+//
+// With a Backplane a message that other nodes have to get is delivered here first, and
+// then Handle waits for the engine, 10 s at most; when it does not take the message, for
+// one of the nodes or all, the error has CodeUnavailable, or CodeFull with very many on
+// their way. [message.Stored] is reached when the engine has it.
 func (u *Users) Handle(ctx context.Context, m message.Raw) error {
 	switch {
 	case m.Kind == message.KindDisconnect && m.Session != nil:
@@ -121,6 +154,7 @@ func (u *Users) connect(s *message.Session) error {
 	if us.user != "" {
 		u.users[us.user] = append(u.users[us.user], us)
 	}
+	u.cluster.changed(s.ID())
 	return nil
 }
 
@@ -148,6 +182,7 @@ func (u *Users) forget(s *message.Session) *userSession {
 		return nil
 	}
 	delete(u.sessions, s.ID())
+	u.cluster.changed(s.ID())
 	left := slices.DeleteFunc(slices.Clone(u.users[us.user]), func(o *userSession) bool { return o == us })
 	if len(left) == 0 {
 		delete(u.users, us.user)
@@ -274,78 +309,72 @@ func (u *Users) remove(m message.Raw) (e userEntry, ok bool) {
 }
 
 // send delivers "/user/{name}/dest" to every subscription to "/user/dest" of the
-// session or the user of that name.
+// session or the user of that name, and sends it to the other nodes that have such.
 func (u *Users) send(ctx context.Context, m message.Raw) error {
 	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return errTransaction
 	}
-	rest, ok := strings.CutPrefix(m.Destination, u.config.Prefix+"/")
-	escaped, dest, ok2 := strings.Cut(rest, "/")
-	name, err := url.PathUnescape(escaped)
-	if !ok || !ok2 || err != nil || name == "" || dest == "" {
-		return message.Errorf(message.CodeInvalid, "%.200q is not a user's destination: it needs %s/{name}/...", m.Destination, u.config.Prefix)
+	name, dest, err := u.parse(m.Destination)
+	if err != nil {
+		return err
 	}
-	targets := u.resolve(name, "/"+dest)
-	if len(targets) == 0 {
+	targets, here, topics := u.route(name, dest)
+	if len(topics) == 0 && !here && u.cluster != nil && !u.config.NoBroadcast {
+		u.forwards.broadcast.Add(1)
+		topics = []string{topicUsers}
+	}
+	if len(targets)+len(topics) == 0 {
 		u.unresolved.Add(1)
 		return nil
 	}
 	out := u.delivery.prepare(m)
-	out.Destination = u.config.Prefix + "/" + dest
-	borrowed := m.Session != nil
-	for _, t := range targets {
-		if borrowed && t.queue != nil {
-			out, borrowed = owned(out), false
+	if m.Session != nil && (len(topics) > 0 || slices.ContainsFunc(targets, func(t subscription) bool { return t.queue != nil })) {
+		out = owned(out)
+	}
+	u.deliver(ctx, out, dest, targets)
+	if len(topics) > 0 {
+		if here { // the message needs not come back
+			u.forwards.seen.add(out.Header.Get(message.HeaderMessageID))
 		}
-		u.store.hand(ctx, out, t)
+		if err := u.forward(ctx, out, topics); err != nil {
+			return err
+		}
 	}
 	m.Done.Reached(message.Stored)
 	return nil
 }
 
-// resolve finds the subscriptions to dest of a session, or of all the sessions
-// of a user. Session ids come first: nobody may take one's messages by naming
-// himself like it.
-func (u *Users) resolve(name, dest string) []subscription {
+// parse reads a destination of a user.
+func (u *Users) parse(destination string) (name, dest string, err error) {
+	rest, ok := strings.CutPrefix(destination, u.config.Prefix+"/")
+	escaped, dest, ok2 := strings.Cut(rest, "/")
+	name, err = url.PathUnescape(escaped)
+	if !ok || !ok2 || err != nil || name == "" || dest == "" {
+		return "", "", message.Errorf(message.CodeInvalid, "%.200q is not a user's destination: it needs %s/{name}/...", destination, u.config.Prefix)
+	}
+	return name, "/" + dest, nil
+}
+
+// deliver delivers what is ready to be to subscriptions of this node.
+func (u *Users) deliver(ctx context.Context, m message.Raw, dest string, targets []subscription) {
+	m.Destination = u.config.Prefix + dest
+	for _, t := range targets {
+		u.store.hand(ctx, m, t)
+	}
+}
+
+// resolve finds the subscriptions to dest of a session, or of all the sessions of a user,
+// and whether there is such a session here. Session ids come first: nobody may take one's
+// messages by naming himself like it.
+func (u *Users) resolve(name, dest string) (found []subscription, here bool) {
 	u.mu.RLock()
 	defer u.mu.RUnlock()
 	sessions := u.users[name]
 	if one := u.sessions[name]; one != nil {
 		sessions = []*userSession{one}
 	}
-	var found []subscription
 	for _, us := range sessions {
 		found = append(found, us.byDest[dest]...)
 	}
-	return found
-}
-
-// UsersStats is a snapshot of [Users].
-type UsersStats struct {
-	// Users is how many users have a session.
-	Users int
-	// Sessions is how many sessions are connected, anonymous ones counted.
-	Sessions int
-	// Delivered counts deliveries that the outbound handler took.
-	Delivered uint64
-	// Failed counts deliveries that it did not take.
-	Failed uint64
-	// Unresolved counts messages for which no session had a subscription.
-	Unresolved uint64
-	// QueueStats are those of the subscriptions that acknowledge.
-	QueueStats
-}
-
-// Stats returns a snapshot.
-func (u *Users) Stats() UsersStats {
-	u.mu.RLock()
-	defer u.mu.RUnlock()
-	return UsersStats{
-		Users:      len(u.users),
-		Sessions:   len(u.sessions),
-		Delivered:  u.delivery.delivered.Load(),
-		Failed:     u.delivery.failed.Load(),
-		Unresolved: u.unresolved.Load(),
-		QueueStats: u.store.stats(),
-	}
+	return found, len(sessions) > 0
 }

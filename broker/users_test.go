@@ -10,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
 func TestUsersDeliver(t *testing.T) {
@@ -46,14 +47,31 @@ func TestUsersDeliver(t *testing.T) {
 }
 
 // TestUsersDots: what follows the prefix may be of one segment only, which dots
-// divide.
+// divide. A slash stands behind the prefix, and behind the name.
 func TestUsersDots(t *testing.T) {
-	o := ops{t, broker.NewUsers(outbound, broker.UsersConfig{})}
-	c := newClient("kim.lee")
-	o.connect(c)
-	o.must(o.subscribe(c, "1", "/user/jms.queue.call"))
-	o.must(o.send("/user/kim.lee/jms.queue.call", "x"))
-	wantLines(t, c, "1 /user/jms.queue.call x")
+	for _, prefix := range []string{"/user", "user."} {
+		u := broker.NewUsers(outbound, broker.UsersConfig{
+			Prefix:    prefix,
+			Separator: destination.Dot,
+			Rules:     []broker.Rule{{Prefix: strings.Trim(prefix, ".") + "/jms.queue", Acks: broker.Acks{Prefetch: 1}}},
+		})
+		defer u.Stop()
+		o := ops{t, u}
+		c := newClient("kim.lee")
+		o.connect(c)
+		at := strings.Trim(prefix, ".")
+		o.must(o.subscribe(c, "1", at+"/jms.queue.call"))
+		o.must(o.send(at+"/kim.lee/jms.queue.call", "x"))
+		wantLines(t, c, "1 "+at+"/jms.queue.call x")
+		o.must(o.subscribeAs(c, "2", at+"/jms.queue.ack", "client"))
+		o.must(o.subscribeAs(c, "3", at+"/jms.queues", "client"))
+		for _, dest := range []string{"jms.queue.ack", "jms.queue.ack", "jms.queues", "jms.queues"} {
+			o.must(o.send(at+"/kim.lee/"+dest, "x"))
+		}
+		wantLines(t, c, "2 "+at+"/jms.queue.ack x", "3 "+at+"/jms.queues x", "3 "+at+"/jms.queues x")
+		wantCode(t, o.subscribe(c, "4", at+".jms.queue"), message.CodeInvalid)
+		wantCode(t, o.send(at+".kim.lee/jms.queue", "x"), message.CodeInvalid)
+	}
 }
 
 func TestUsersRefuse(t *testing.T) {

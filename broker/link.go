@@ -1,0 +1,151 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/headrace/headrace/message"
+)
+
+// link is a node's end of a [Backplane]. It sees to it that an engine which is slow
+// or away costs whoever publishes some time, and not more: each call has a limit, so
+// many may be under way, and after some failures in a row they fail at once for a
+// while.
+type link struct {
+	engine Backplane
+	node   string
+	lastID atomic.Uint64
+	flying atomic.Int64 // publications that are under way
+	fuse   fuse
+}
+
+const (
+	linkPatience = 10 * time.Second // with one call
+	linkFlights  = 1024             // publications under way
+	slowEngine   = time.Second      // who gave it less did not learn anything of it
+)
+
+// What whoever publishes is told.
+var (
+	errAway      error = message.Errorf(message.CodeUnavailable, "the other nodes cannot be reached")
+	errSaturated error = message.Errorf(message.CodeFull, "too much is on its way to the other nodes")
+)
+
+// newLink returns the end of a node, which gets a name if it has none.
+func newLink(bp Backplane, node string) *link {
+	return &link{engine: bp, node: nodeID(node)}
+}
+
+func nodeID(given string) string { return cmp.Or(given, strings.ToLower(rand.Text())) }
+
+// publish returns when the engine has e, which gets the node as its origin and an id
+// if it has none. It waits as long as ctx says, 10 s at most. What the engine refuses
+// with an authored error is refused with that; everything else is CodeUnavailable,
+// and then nobody knows whether the engine has it.
+func (l *link) publish(ctx context.Context, topic string, e Envelope) error {
+	if err := ctx.Err(); err != nil {
+		return away(err)
+	}
+	defer l.flying.Add(-1)
+	if l.flying.Add(1) > linkFlights {
+		return errSaturated
+	}
+	if !l.fuse.holds() {
+		return errAway
+	}
+	e.Origin, e.Done = l.node, nil
+	if e.ID == "" {
+		e.ID = l.node + "-" + strconv.FormatUint(l.lastID.Add(1), 36)
+	}
+	failed := true // also when the driver panics
+	defer func() { l.fuse.tell(failed) }()
+	bounded, cancel := context.WithTimeout(ctx, linkPatience)
+	defer cancel()
+	begun := time.Now()
+	err := l.engine.Publish(bounded, topic, e)
+	hasty := ctx.Err() != nil && time.Since(begun) < slowEngine
+	failed = err != nil && !authored(err) && !hasty
+	return away(err)
+}
+
+// subscribe calls receive with what is published to topic, see [Backplane]; without a
+// group, not with what this node published. stop returns when receive is not called any
+// more. The engine has 10 s.
+func (l *link) subscribe(ctx context.Context, topic, group string, receive func(context.Context, Envelope) error) (stop func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, linkPatience)
+	defer cancel()
+	if group == "" {
+		all := receive
+		receive = func(ctx context.Context, e Envelope) error {
+			if e.Origin == l.node {
+				return nil
+			}
+			return all(ctx, e)
+		}
+	}
+	stop, err = l.engine.Subscribe(ctx, topic, group, receive)
+	return stop, away(err)
+}
+
+// away returns what the sender is told of an error of the engine.
+func away(err error) error {
+	if err == nil || authored(err) {
+		return err
+	}
+	return errAway.(*message.Error).WithCause(err)
+}
+
+// authored reports whether the engine said what is wrong with the message: that it is
+// not there is no fault of that.
+func authored(err error) bool {
+	e, ok := errors.AsType[*message.Error](err)
+	return ok && e.Code != message.CodeUnavailable && e.Code != message.CodeTimeout
+}
+
+// fuse is a circuit breaker. After some failures in a row it is blown: everything
+// fails at once, but for one at a time that tries, now and then.
+type fuse struct {
+	mu       sync.Mutex
+	failures int       // in a row
+	next     time.Time // when one may try
+}
+
+const (
+	fuseFailures = 5
+	fusePause    = time.Second
+)
+
+// holds reports whether one may go on. Whoever does tells how it went.
+func (f *fuse) holds() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.failures < fuseFailures {
+		return true
+	}
+	now := time.Now()
+	if now.Before(f.next) {
+		return false
+	}
+	f.next = now.Add(linkPatience + fusePause) // for the others, unless it is told before
+	return true
+}
+
+// tell notes how one went.
+func (f *fuse) tell(failed bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !failed {
+		f.failures = 0
+		return
+	}
+	if f.failures++; f.failures >= fuseFailures {
+		f.next = time.Now().Add(fusePause)
+	}
+}
