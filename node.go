@@ -72,6 +72,12 @@ type Config struct {
 	// broker, are not settled, or are kept, and as much for those of users' own
 	// destinations. Zero means 64 MiB, -1 means any amount.
 	MaxStored int64
+	// Backplane makes one of this node and others, which have the same configuration: what
+	// is sent to one reaches who is at any of them. It is the driver of an engine and stays
+	// its maker's. Zero (nil) means that this node is alone.
+	Backplane broker.Backplane
+	// NodeID names this node among those of Backplane; zero (empty) means a random one.
+	NodeID string
 	// Receipts says how far a message to the Router must get before its sender is
 	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].
 	Receipts message.Level
@@ -83,6 +89,10 @@ type Config struct {
 	// for each message, whether a client or the application sent it. The first is the
 	// outermost. Zero (nil) means none.
 	Publishing []message.RawInterceptor
+	// Receiving is put before what other nodes published and what they send to queues, once
+	// for each message, before it is delivered here. It is where traces of other nodes go
+	// on. The first is the outermost. Zero (nil) means none.
+	Receiving []message.RawInterceptor
 	// Gate decides what reaches a session's queue: these are the last on the way out,
 	// after everything that is mounted on Outbound, whatever way a message came. The
 	// first is the outermost. Zero (nil) means that everything does which has a
@@ -109,6 +119,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	if c.Backplane != nil {
+		c.NodeID = cmp.Or(c.NodeID, strings.ToLower(rand.Text())) // one for all parts
+	}
 	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
 	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
 	c.NodeID = cmp.Or(c.NodeID, strings.ToLower(rand.Text())) // the same one for all parts

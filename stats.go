@@ -117,6 +117,8 @@ func (s Stats) attrs() []slog.Attr {
 			"delivered", s.Broker.Delivered,
 			"failed", s.Broker.Failed,
 			"topics", s.Broker.Topics,
+			"joined", s.Broker.Joined,
+			"arrived", s.Broker.Arrived,
 			queueGroup(s.Broker.QueueStats)),
 		slog.Group("users",
 			"users", s.Users.Users,

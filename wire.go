@@ -48,6 +48,9 @@ func (c Config) broker(events message.Handler[broker.Event]) broker.Config {
 		MaxDestination:   c.MaxDestination,
 		MaxBytes:         c.MaxStored,
 		Rules:            c.Rules,
+		Backplane:        c.Backplane,
+		NodeID:           c.NodeID,
+		Receiving:        c.Receiving,
 		Events:           events,
 		Logger:           c.Logger,
 	}
@@ -64,6 +67,8 @@ func (c Config) users(events message.Handler[broker.Event], letters message.RawH
 		MaxBytes:         c.MaxStored,
 		Rules:            c.Rules,
 		DeadLetters:      letters,
+		Backplane:        c.Backplane,
+		NodeID:           c.NodeID,
 		Events:           events,
 		Logger:           c.Logger,
 	}

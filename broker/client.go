@@ -81,6 +81,9 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 		return errSelector
 	}
 	pattern, err := b.parse(m.Destination)
+	if err == nil {
+		err = b.mesh.allow(m.Destination)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,8 +96,12 @@ func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 	if err := j.readResume(m.Header); err != nil {
 		return err
 	}
+	if err := b.mesh.join(ctx, m.Destination, pattern, rule); err != nil {
+		return err
+	}
 	e, err := b.keep(j, m, rule, mode)
 	if err != nil {
+		b.mesh.part(m.Destination)
 		return err
 	}
 	if e.join != nil {
@@ -125,7 +132,7 @@ func (b *Memory) beginLater(ctx context.Context, m message.Raw, rule *Rule, e en
 		}
 		m.Done.Release(err)
 	}
-	err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.begin(ctx, e.join) })
+	err := b.lanes.in(ctx, b, m.Destination, rule, func(l *lane) error { return l.begin(ctx, e.join) })
 	if err != nil {
 		m.Done.Release(nil) // the error is told by who is given it
 		if e, ok := e.join.client.take(m.Subscription); ok {
@@ -217,6 +224,7 @@ func (b *Memory) remove(e entry) {
 		e.consumer.queue.detach(false, e.consumer)
 		e.consumer.queue.run()
 	}
+	b.mesh.part(e.destination)
 }
 
 func (b *Memory) disconnect(ctx context.Context, s *message.Session) {
@@ -249,5 +257,8 @@ func (b *Memory) forget(s *message.Session) bool {
 		}
 	}
 	unsettled.lose(consumers)
+	for _, e := range all {
+		b.mesh.part(e.destination)
+	}
 	return true
 }

@@ -35,6 +35,15 @@ type Config struct {
 	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
 	// Zero (nil) means the broker itself.
 	DeadLetters message.RawHandler
+	// Backplane makes one broker of this one and those of other nodes, which have the
+	// same Rules. Zero (nil) means that this one is alone.
+	Backplane Backplane
+	// NodeID names this node among those of Backplane; zero (empty) means a random one.
+	NodeID string
+	// Receiving is put before what other nodes sent, once for each message, before it is
+	// delivered here: it is where a trace goes on. What it refuses is not delivered here.
+	// The first is the outermost. Zero (nil) means none.
+	Receiving []message.RawInterceptor
 	// Events is told what sessions do. Zero (nil) means nobody.
 	Events message.Handler[Event]
 	// Logger is told of deliveries that panicked and of dead letters that were
@@ -72,6 +81,11 @@ type UsersConfig struct {
 	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
 	// Zero (nil) means that dead letters are dropped.
 	DeadLetters message.RawHandler
+	// Backplane carries what is for users who have sessions at other nodes. Zero (nil)
+	// means that there are no other nodes.
+	Backplane Backplane
+	// NodeID names this node among those of Backplane; zero (empty) means a random one.
+	NodeID string
 	// Events is told of subscriptions to user destinations. That sessions come
 	// and go is told by [Memory] alone. Zero (nil) means nobody.
 	Events message.Handler[Event]

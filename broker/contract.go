@@ -110,6 +110,7 @@ type Backplane interface {
 	// Watch calls changed when the engine comes and goes, and once at the
 	// beginning, until stop is called.
 	Watch(changed func(available bool)) (stop func())
-	// Features says what the engine adds: Ordered, Durable, Queues for groups.
+	// Features says what the engine adds: Ordered, Durable, Queues for groups, Backlog for
+	// groups that keep what waits for them, Acks where there is Envelope.Done.
 	Features() Features
 }

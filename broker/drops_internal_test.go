@@ -16,6 +16,7 @@ import (
 // that cannot be reached.
 func TestDrops(t *testing.T) {
 	acks := Acks{MaxDeliveries: 1}
+	engine := new(slow)
 	ways := map[string]struct {
 		rule Rule
 		lose func(do func(message.Raw) error, b *Memory)
@@ -42,6 +43,9 @@ func TestDrops(t *testing.T) {
 			_ = do(message.Raw{Payload: []byte(strings.Repeat("x", 1000))})
 			_ = do(message.Raw{Kind: message.KindAck, Header: message.Header{}.With(message.HeaderAck, b.delivery.ackID(1))})
 		}},
+		"stray": {Rule{}, func(func(message.Raw) error, *Memory) {
+			_ = engine.receive(t.Context(), Envelope{Destination: "/b"})
+		}},
 	}
 	for _, name := range dropNames {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +60,11 @@ func TestDrops(t *testing.T) {
 					}
 					return nil
 				})
-				b := NewMemory(out, Config{Rules: []Rule{way.rule}, Logger: slog.New(slog.DiscardHandler)})
+				config := Config{Rules: []Rule{way.rule}, Logger: slog.New(slog.DiscardHandler)}
+				if name == "stray" {
+					config.Backplane = engine
+				}
+				b := NewMemory(out, config)
 				defer b.Close()
 				s := message.NewSession(nowhere{}, message.SessionInfo{})
 				do := func(m message.Raw) error {

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -27,20 +29,25 @@ func (ls *lanes) init(sep destination.Separator) {
 
 // of returns the lane of a destination, making it if it is missing. It may be dead
 // when it is used: then there is another one.
-func (ls *lanes) of(b *Memory, dest string, rule *Rule) (*lane, error) {
+func (ls *lanes) of(ctx context.Context, b *Memory, dest string, rule *Rule) (*lane, error) {
 	for l := range ls.index.Match(dest) {
 		return l, nil
 	}
-	p, err := destination.Parse(dest, b.config.Separator)
-	if err != nil || !p.Exact() {
-		return nil, message.Errorf(message.CodeInvalid, "a destination with a history has no wildcards: %.200q", dest)
+	p, err := b.exact(dest)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.mesh.hold(ctx, dest, rule); err != nil { // as long as the lane lives
+		return nil, err
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if ls.closed {
+		b.mesh.part(dest)
 		return nil, errClosed
 	}
 	for l := range ls.index.Match(dest) {
+		b.mesh.part(dest)
 		return l, nil
 	}
 	l := newLane(b, dest, rule)
@@ -66,25 +73,36 @@ func (ls *lanes) forget(l *lane) {
 	defer ls.mu.Unlock()
 	delete(ls.all, l)
 	ls.index.Remove(l.entry)
+	l.broker.mesh.part(l.dest)
+}
+
+// renew begins the histories of all topics anew.
+func (ls *lanes) renew() {
+	for _, l := range ls.list() {
+		l.renew()
+	}
+}
+
+// list returns all there are.
+func (ls *lanes) list() []*lane {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.Collect(maps.Keys(ls.all))
 }
 
 func (ls *lanes) close() {
 	ls.mu.Lock()
 	ls.closed = true
-	all := make([]*lane, 0, len(ls.all))
-	for l := range ls.all {
-		all = append(all, l)
-	}
 	ls.mu.Unlock()
-	for _, l := range all {
+	for _, l := range ls.list() {
 		l.close()
 	}
 }
 
 // in does something in the lane of a destination.
-func (ls *lanes) in(b *Memory, dest string, rule *Rule, do func(*lane) error) error {
+func (ls *lanes) in(ctx context.Context, b *Memory, dest string, rule *Rule, do func(*lane) error) error {
 	for {
-		l, err := ls.of(b, dest, rule)
+		l, err := ls.of(ctx, b, dest, rule)
 		if err == nil {
 			err = do(l)
 		}

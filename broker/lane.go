@@ -58,10 +58,12 @@ const patience = 10 * time.Second
 var errBusy error = message.Errorf(message.CodeFull, "too much is on its way from this destination")
 
 func newLane(b *Memory, dest string, rule *Rule) *lane {
-	l := &lane{broker: b, rule: rule, dest: dest, epoch: strings.ToLower(rand.Text()[:12]), born: time.Now()}
+	l := &lane{broker: b, rule: rule, dest: dest, epoch: newEpoch(), born: time.Now()}
 	l.room.L = &l.mu
 	return l
 }
+
+func newEpoch() string { return strings.ToLower(rand.Text()[:12]) }
 
 // publish numbers a message, keeps and delivers it.
 func (l *lane) publish(ctx context.Context, m *message.Raw) error {
@@ -305,6 +307,23 @@ func (l *lane) end() {
 	}
 	l.timer = nil
 	l.broker.lanes.forget(l)
+}
+
+// renew begins a new epoch: nobody resumes from before, for something may be missing.
+// What is retained stays.
+func (l *lane) renew() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return
+	}
+	l.epoch = newEpoch()
+	least := 0
+	if l.rule.Retain {
+		least = 1
+	}
+	l.giveUp(max(l.kept.n-least, 0))
+	l.endIfIdle()
 }
 
 func (l *lane) close() {

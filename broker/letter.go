@@ -17,11 +17,10 @@ type letter struct {
 	size  int         // about how much memory it takes
 	seq   uint64      // its place in the queue
 
-	deliveries int       // so far
-	refusals   int       // of these
-	ack        uint64    // what its delivery is settled by; 0: it is not under way
-	to         *consumer // that it is under way to
-	due        time.Time // when the delivery has to be settled, or the next one may be made
+	tries
+	ack uint64    // what its delivery is settled by; 0: it is not under way
+	to  *consumer // that it is under way to
+	due time.Time // when the delivery has to be settled, or the next one may be made
 
 	list       *letters
 	prev, next *letter

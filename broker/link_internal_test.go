@@ -15,7 +15,6 @@ import (
 
 // slow is an engine that does what a test says.
 type slow struct {
-	Backplane
 	calls   atomic.Int64
 	publish func(ctx context.Context, e Envelope) error
 	receive func(context.Context, Envelope) error
@@ -33,6 +32,9 @@ func (s *slow) Subscribe(ctx context.Context, _, _ string, receive func(context.
 	}
 	return func() {}, nil
 }
+
+func (s *slow) Watch(changed func(bool)) func() { changed(true); return func() {} }
+func (s *slow) Features() Features              { return Features{} }
 
 // after answers after a while, or when the caller has no more time.
 func after(d time.Duration, err error) func(context.Context, Envelope) error {

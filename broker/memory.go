@@ -24,6 +24,7 @@ type Memory struct {
 	delivery delivery
 	store    store
 	lanes    lanes
+	mesh     *mesh // with other nodes; nil: there are none
 	index    *destination.Index[subscription]
 	closed   atomic.Bool
 
@@ -56,6 +57,11 @@ func NewMemory(outbound message.RawHandler, config Config) *Memory {
 	if config.DeadLetters == nil {
 		b.store.letters = b
 	}
+	if config.Backplane != nil {
+		b.mesh = newMesh(b)
+		b.mesh.start()
+		return b
+	}
 	b.delivery.tell(context.Background(), Event{Kind: Available})
 	return b
 }
@@ -69,10 +75,14 @@ func (b *Memory) Receipts(dest string) message.Level {
 
 // Features says what the broker can do; it depends on the rules where.
 func (b *Memory) Features() Features {
-	return Features{
+	f := Features{
 		Patterns: true, Ordered: true, Queues: true, Backlog: true, Acks: true, DeadLetters: true,
 		History: true, Retain: true,
 	}
+	if b.mesh != nil {
+		b.mesh.limit(&f)
+	}
+	return f
 }
 
 // Handle takes a message of any kind. It does not block unless the outbound handler
@@ -110,19 +120,25 @@ func (b *Memory) publish(ctx context.Context, m message.Raw) error {
 	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return errTransaction
 	}
+	if err := b.mesh.allow(m.Destination); err != nil {
+		return err
+	}
 	rule := b.rules.of(m.Destination)
 	borrowed := m.Session != nil
+	spans := b.mesh.spans(rule)
 	if borrowed && (rule.Mode == Queue || rule.keeps()) {
 		m = owned(m)
 	}
 	switch {
-	case rule.Mode == Queue:
+	case rule.Mode == Queue && !spans:
 		return b.enqueue(ctx, m, rule)
-	case b.crowded(&m):
+	case rule.Mode != Queue && b.crowded(&m):
 		return errStore
+	case spans:
+		return b.mesh.publish(ctx, m, rule, borrowed)
 	case rule.keeps():
 		b.delivery.published.Add(1)
-		err := b.lanes.in(b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
+		err := b.lanes.in(ctx, b, m.Destination, rule, func(l *lane) error { return l.publish(ctx, &m) })
 		if err == nil {
 			m.Done.Reached(message.Stored)
 		}
@@ -167,7 +183,7 @@ func (b *Memory) enqueue(ctx context.Context, m message.Raw, rule *Rule) error {
 		m.Done.Hold()
 		out.Done = m.Done
 	}
-	q, err := b.store.put(ctx, out, rule)
+	q, err := b.store.put(ctx, out, tries{}, rule)
 	if err != nil {
 		out.Done.Release(nil) // the error is told by who is given it
 		return err
@@ -191,6 +207,15 @@ func (b *Memory) settle(m message.Raw) error {
 	return ErrUnknownAck
 }
 
+// exact parses a destination that is to have no wildcards.
+func (b *Memory) exact(dest string) (destination.Pattern, error) {
+	p, err := destination.Parse(dest, b.config.Separator)
+	if err != nil || !p.Exact() {
+		return p, message.Errorf(message.CodeInvalid, "the destination can have no wildcards: %.200q", dest)
+	}
+	return p, nil
+}
+
 func (b *Memory) parse(dest string) (destination.Pattern, error) {
 	p, err := destination.Parse(dest, b.config.Separator)
 	if bad, ok := errors.AsType[*destination.SyntaxError](err); ok {
@@ -209,7 +234,11 @@ func (b *Memory) Close() {
 	if b.closed.Swap(true) {
 		return
 	}
-	b.delivery.tell(context.Background(), Event{Kind: Unavailable})
+	if b.mesh != nil {
+		b.mesh.close()
+	} else {
+		b.delivery.tell(context.Background(), Event{Kind: Unavailable})
+	}
 	before := b.store.dropped[dropClosed].Load()
 	b.lanes.close()
 	b.store.close()
@@ -232,6 +261,10 @@ type MemoryStats struct {
 	Delivered uint64
 	// Failed counts deliveries that it did not take.
 	Failed uint64
+	// Joined is how many topics of the Backplane the node is subscribed to.
+	Joined int
+	// Arrived counts messages that came from the Backplane.
+	Arrived uint64
 	// QueueStats are those of queues and of subscriptions that acknowledge.
 	QueueStats
 }
@@ -244,7 +277,10 @@ func (b *Memory) Stats() MemoryStats {
 		subscriptions += c.count()
 	}
 	b.mu.RUnlock()
+	joined, arrived := b.mesh.stats()
 	return MemoryStats{
+		Joined:        joined,
+		Arrived:       arrived,
 		Sessions:      sessions,
 		Subscriptions: subscriptions,
 		Topics:        b.lanes.index.Len(),

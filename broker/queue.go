@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -70,8 +71,8 @@ type consumer struct {
 var errGone error = message.Errorf(message.CodeUnavailable, "the queue is gone")
 
 // add stores a message at the end. Whoever adds calls run then.
-func (q *queue) add(ctx context.Context, m message.Raw) error {
-	l := &letter{queue: q, ctx: detached(ctx), m: m, size: sizeOf(&m)}
+func (q *queue) add(ctx context.Context, m message.Raw, before tries) error {
+	l := &letter{queue: q, ctx: detached(ctx), m: m, tries: before, size: sizeOf(&m)}
 	q.mu.Lock()
 	defer q.unlock() // one that was made for what it has no room for goes
 	bounds := &q.rule.Backlog
@@ -300,11 +301,16 @@ func (q *queue) settle(l *letter, ack uint64, ok bool) {
 	q.run()
 }
 
-// settled ends a letter. It is in no list.
-func (q *queue) settled(l *letter, err error) {
+// release makes the room of a letter free that is in no list.
+func (q *queue) release(l *letter) {
 	q.n--
 	q.bytes -= l.size
 	q.store.release(l.size)
+}
+
+// settled ends a letter. It is in no list.
+func (q *queue) settled(l *letter, err error) {
+	q.release(l)
 	if l.m.Done != nil {
 		q.ended = append(q.ended, ending{l.m.Done, err})
 	}
@@ -318,9 +324,22 @@ func (q *queue) unlock() {
 	if q.n == 0 && len(q.consumers) == 0 && !q.running && !q.dead {
 		q.end()
 	}
+	orphan := q.orphan()
 	q.mu.Unlock()
 	tellAll(ended)
 	for _, l := range doomed {
-		q.store.bury(l)
+		l.m.Done.Release(q.store.bury(l))
 	}
+	if orphan != nil {
+		q.store.orphaned(orphan.m.Destination)
+	}
+}
+
+// orphan returns a message that waits while there is nobody to serve, if somebody wants
+// to know.
+func (q *queue) orphan() *letter {
+	if q.store.orphaned == nil || q.single || q.rule.Local || q.dead || len(q.consumers) > 0 {
+		return nil
+	}
+	return cmp.Or(q.again.first, q.ready.first)
 }

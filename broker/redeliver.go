@@ -16,7 +16,7 @@ func (q *queue) refuse(l *letter) {
 	case q.orphaned(l):
 	case acks.MaxDeliveries > 0 && l.refusals >= acks.MaxDeliveries:
 		q.doomed = append(q.doomed, l)
-		q.settled(l, errDead)
+		q.release(l)
 		q.store.deadLetters.Add(1)
 	default:
 		q.store.redelivered.Add(1)

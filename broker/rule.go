@@ -53,6 +53,15 @@ type Rule struct {
 	// it is. It counts in History.Bytes, and no message stays for one that is larger.
 	// Zero means that it does not.
 	Retain bool
+	// Everywhere makes each node of a Backplane take all that is sent below the prefix,
+	// on one topic of the engine, whether it has subscriptions there or not. That is what
+	// patterns need, which see nothing else, and Retain, which implies it. Zero means that
+	// a node takes what it has subscriptions for, or keeps a history of. Without a Backplane
+	// it means nothing.
+	Everywhere bool
+	// Local keeps what is sent below the prefix at the node where it is sent, as if there
+	// were no Backplane. Zero means that all nodes are one broker.
+	Local bool
 }
 
 // Acks says how deliveries to subscriptions that acknowledge are settled.
@@ -143,6 +152,10 @@ func newRules(sep destination.Separator, all []Rule) rules {
 		r.Acks, r.Backlog, r.History = r.Acks.withDefaults(), r.Backlog.withDefaults(), r.History.withDefaults()
 		if r.Mode == Queue && r.keeps() {
 			panic("broker: the queues of " + strconv.Quote(r.Prefix) + " keep no history")
+		}
+		r.Everywhere = r.Everywhere || r.Retain && !r.Local
+		if r.Everywhere && (r.Local || r.Mode == Queue) {
+			panic("broker: " + strconv.Quote(r.Prefix) + " is for topics that are everywhere, so neither Local nor Queue")
 		}
 		if r.Acks.Prefetch < 0 || r.Backlog.Messages < 0 || r.Backlog.Bytes < 0 {
 			panic("broker: a bound of " + strconv.Quote(r.Prefix) + " is negative")

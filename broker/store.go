@@ -15,6 +15,7 @@ type store struct {
 	delivery *delivery
 	limit    int64              // of bytes
 	letters  message.RawHandler // takes dead letters
+	orphaned func(dest string)  // told of queues that hold messages and serve nobody; may be nil
 	sep      destination.Separator
 	queues   *destination.Index[*queue]
 	timers   sync.WaitGroup
@@ -40,10 +41,11 @@ const (
 	dropFull                     // it found no room at a subscription, whose session was ended
 	dropClosed                   // the broker was closed
 	dropUnkept                   // it was delivered, but found no room among those that its topic keeps
+	dropStray                    // another node sent it where it does not belong
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"dead", "gone", "vetoed", "full", "closed", "unkept"}
+var dropNames = [dropReasons]string{"dead", "gone", "vetoed", "full", "closed", "unkept", "stray"}
 
 // errDropped says the same to those who wait for the message to be settled.
 var errDropped = [dropReasons]error{
@@ -117,11 +119,11 @@ func (s *store) queue(dest string, rule *Rule) (*queue, error) {
 }
 
 // put stores a message in the queue of its destination.
-func (s *store) put(ctx context.Context, m message.Raw, rule *Rule) (*queue, error) {
+func (s *store) put(ctx context.Context, m message.Raw, before tries, rule *Rule) (*queue, error) {
 	for {
 		q, err := s.queue(m.Destination, rule)
 		if err == nil {
-			err = q.add(ctx, m)
+			err = q.add(ctx, m, before)
 		}
 		if err != errGone {
 			return q, err
@@ -155,7 +157,7 @@ func (s *store) hand(ctx context.Context, m message.Raw, to subscription) {
 // post stores a message for one subscription to a topic. A client for which too
 // much waits is cut, as one that does not read is.
 func (s *store) post(ctx context.Context, m message.Raw, to subscription) {
-	switch err := to.queue.add(ctx, m); err {
+	switch err := to.queue.add(ctx, m, tries{}); err {
 	case nil:
 		to.queue.run()
 	case errGone:
@@ -208,8 +210,9 @@ func (c *consumer) message(l *letter) message.Raw {
 	return m
 }
 
-// bury sends a dead letter where those go.
-func (s *store) bury(l *letter) {
+// bury sends a dead letter where those go. It returns what the sender of the letter is
+// told: errDead, with the cause if it did not get there.
+func (s *store) bury(l *letter) error {
 	ctx, dest := l.ctx, l.queue.rule.Acks.DeadLetter
 	err := errDead
 	if dest != "" && dest != l.m.Destination && s.letters != nil {
@@ -218,10 +221,12 @@ func (s *store) bury(l *letter) {
 			With(message.HeaderDeadFrom, l.m.Destination).
 			With(message.HeaderDeliveries, strconv.Itoa(l.deliveries))}
 		if err = protect(ctx, s.letters, &m); err == nil {
-			return
+			return errDead
 		}
+		err = errDead.(*message.Error).WithCause(err)
 	}
 	s.dropped[dropDead].Add(1)
 	s.delivery.log().WarnContext(ctx, "dead letter dropped", "destination", l.m.Destination, "deliveries", l.deliveries,
 		"message", l.m.Header.Get(message.HeaderMessageID), "error", err)
+	return err
 }

@@ -15,7 +15,8 @@ import (
 // Backplane checks that a driver keeps the contract of [broker.Backplane]:
 // envelopes arrive once and unchanged at every subscription, or at one of each
 // group; one at a time, and in order where the engine keeps one; and not after a
-// subscription has ended. new connects a driver with the engine, the same each
+// subscription has ended. What a member of a group refuses, or does not settle
+// before it leaves, comes again where the engine has acknowledgements. new connects a driver with the engine, the same each
 // time; t.Cleanup is where it is closed. Checks use topics that no other check
 // has. The suite waits ten seconds for what must happen.
 func Backplane(t *testing.T, new func(t *testing.T) broker.Backplane) {
@@ -30,6 +31,7 @@ var backplaneChecks = map[string]func(*wire){
 	"Envelopes":   envelopes,
 	"FanOut":      fanOut,
 	"Groups":      groups,
+	"Settlement":  settlement,
 	"Order":       wireOrder,
 	"OneAtATime":  oneAtATime,
 	"Topics":      wireTopics,

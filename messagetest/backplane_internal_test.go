@@ -149,6 +149,56 @@ var wireFaults = map[string]wireFault{
 		}),
 		fails: []string{"OneAtATime"},
 	},
+	"takes what is refused for settled": {
+		subscribe: receivedBy(func(_ *brokenBackplane, ctx context.Context, e broker.Envelope, receive receive) error {
+			_ = receive(ctx, e)
+			return nil
+		}),
+		fails: []string{"Settlement"},
+	},
+	"forgets what a member has not settled": {
+		subscribe: receivedBy(func(_ *brokenBackplane, ctx context.Context, e broker.Envelope, receive receive) error {
+			if e.Done != nil {
+				done := e.Done
+				e.Done = message.NewCompletion(message.Handled, func(error) { done.Release(nil) })
+				defer e.Done.Release(nil)
+			}
+			return receive(ctx, e)
+		}),
+		fails: []string{"Settlement"},
+	},
+	"does not wait until it is settled": {
+		subscribe: receivedBy(func(_ *brokenBackplane, ctx context.Context, e broker.Envelope, receive receive) error {
+			if e.Done != nil {
+				e.Done = message.NewCompletion(message.Handled, func(error) {})
+			}
+			return receive(ctx, e)
+		}),
+		fails: []string{"Settlement"},
+	},
+	"gives again what was settled late": {
+		subscribe: receivedBy(func(_ *brokenBackplane, ctx context.Context, e broker.Envelope, receive receive) error {
+			if done := e.Done; done != nil {
+				settled := false
+				e.Done = message.NewCompletion(message.Handled, func(error) { settled = true })
+				err := receive(ctx, e)
+				e.Done.Release(err)
+				if settled {
+					return err
+				}
+				return errRefused
+			}
+			return receive(ctx, e)
+		}),
+		fails: []string{"Settlement"},
+	},
+	"gives nothing to settle": {
+		subscribe: receivedBy(func(_ *brokenBackplane, ctx context.Context, e broker.Envelope, receive receive) error {
+			e.Done = nil
+			return receive(ctx, e)
+		}),
+		fails: []string{"Settlement"},
+	},
 	"does not wait for receive": {
 		subscribe: func(b *brokenBackplane, ctx context.Context, topic, group string, receive receive) (func(), error) {
 			stop, err := b.Backplane.Subscribe(ctx, topic, group, receive)

@@ -126,3 +126,36 @@ func TestLocalBackplaneGroupKeepsWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// A group has what was published before its first member came, and while it has none.
+func TestLocalBackplaneGroupHasABacklog(t *testing.T) {
+	b := messagetest.NewBackplane()
+	publish := func(ids ...string) {
+		for _, id := range ids {
+			if err := b.Publish(t.Context(), "a", broker.Envelope{ID: id}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	member := func(want ...string) {
+		t.Helper()
+		got := make(chan string, 10)
+		stop, err := b.Subscribe(t.Context(), "a", "g", func(_ context.Context, e broker.Envelope) error {
+			got <- e.ID
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		for _, id := range want {
+			if g := <-got; g != id {
+				t.Fatalf("received %s, want %s", g, id)
+			}
+		}
+	}
+	publish("1", "2")
+	member("1", "2")
+	publish("3")
+	member("3")
+}

@@ -18,7 +18,7 @@ var faults = []fault{
 			}`},
 	{"lost as a dead letter", "redeliver.go", "\t\tq.doomed = append(q.doomed, l)\n", ""},
 	{"forgotten after the backoff", "redeliver.go", "\t\tq.later.insert(l, byDue)\n\t\tq.wakeAt(l.due)", "\t\tq.later.insert(l, byDue)"},
-	{"left where it waits when there is room again", "queue.go", "\tq.unlock()\n\tq.run()\n}\n\n// settled ends", "\tq.unlock()\n}\n\n// settled ends"},
+	{"left where it waits when there is room again", "queue.go", "\tq.unlock()\n\tq.run()\n}\n\n// release makes", "\tq.unlock()\n}\n\n// release makes"},
 	{"left unsettled after the deadline", "queue.go", "Acks.Deadline; limit > 0 {", "Acks.Deadline; limit < 0 {"},
 
 	// Nothing comes twice, or to who must not get it.
@@ -52,10 +52,10 @@ var faults = []fault{
 	{"a client out of reach counts", "queue.go", "\tcase isUnreachable(err):", "\tcase isUnreachable(err) && l == nil:"},
 
 	// Receipts.
-	{"receipt before it is stored", "memory.go", "\tq, err := b.store.put(ctx, out, rule)", "\tm.Done.Reached(message.Stored)\n\tq, err := b.store.put(ctx, out, rule)"},
+	{"receipt before it is stored", "memory.go", "\tq, err := b.store.put(ctx, out, tries{}, rule)", "\tm.Done.Reached(message.Stored)\n\tq, err := b.store.put(ctx, out, tries{}, rule)"},
 	{"receipt of a topic before it is delivered", "memory.go", "\tb.fanOut(ctx, b.delivery.prepare(m), borrowed)\n\tm.Done.Reached(message.Stored)", "\tm.Done.Reached(message.Stored)\n\tb.fanOut(ctx, b.delivery.prepare(m), borrowed)"},
 	{"handled as soon as it is stored", "memory.go", "\tm.Done.Reached(message.Stored)\n\tq.run()", "\tm.Done.Reached(message.Handled)\n\tq.run()"},
-	{"handled although it is dead", "redeliver.go", "q.settled(l, errDead)", "q.settled(l, nil)"},
+	{"handled although it is dead", "queue.go", "l.m.Done.Release(q.store.bury(l))", "_ = q.store.bury(l)\n\t\tl.m.Done.Release(nil)"},
 
 	// Bounds.
 	{"a backlog without a bound", "queue.go", "q.n >= bounds.Messages || ", ""},

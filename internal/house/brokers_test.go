@@ -11,19 +11,26 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
 )
 
 const brokersPage = "docs/brokers.md"
 
 // TestBrokers compares the table of what each broker can do with what they say of themselves.
 func TestBrokers(t *testing.T) {
-	memory := broker.NewMemory(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil }), broker.Config{})
+	nobody := message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil })
+	memory := broker.NewMemory(nobody, broker.Config{})
 	defer memory.Close()
+	nodes := broker.NewMemory(nobody, broker.Config{
+		Backplane: messagetest.NewBackplane(),
+		Rules:     []broker.Rule{{Prefix: "/topic", Everywhere: true}},
+	})
+	defer nodes.Close()
 	page, err := fs.ReadFile(repository(t).fsys, brokersPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := capabilities(featureComments(repository(t)), []string{"`broker.Memory`"}, memory.Features())
+	table := capabilities(featureComments(repository(t)), []string{"`broker.Memory`", "with `messagetest.NewBackplane`"}, memory.Features(), nodes.Features())
 	text, err := replaceTable(string(page), table)
 	if err != nil {
 		t.Fatal(err)
