@@ -44,11 +44,6 @@ type Config struct {
 	// a Go value, from any goroutine; see [handler.Config]. Zero (nil) means no
 	// further check.
 	Validate func(payload any) error
-	// Backplane joins several nodes to one. It stays its maker's. Zero (nil) means that
-	// this node is alone.
-	Backplane broker.Backplane
-	// NodeID names this node among those of Backplane; zero (empty) means a random one.
-	NodeID string
 	// NoUserBroadcast is [broker.UsersConfig].NoBroadcast. Zero means that a message for
 	// a user who is at no node, as far as is known, is sent to all.
 	NoUserBroadcast bool
@@ -119,9 +114,6 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.Backplane != nil {
-		c.NodeID = cmp.Or(c.NodeID, strings.ToLower(rand.Text())) // one for all parts
-	}
 	c.AppPrefix = trimmed(cmp.Or(c.AppPrefix, "/app"))
 	c.UserPrefix = trimmed(cmp.Or(c.UserPrefix, "/user"))
 	c.NodeID = cmp.Or(c.NodeID, strings.ToLower(rand.Text())) // the same one for all parts

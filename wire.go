@@ -67,8 +67,6 @@ func (c Config) users(events message.Handler[broker.Event], letters message.RawH
 		MaxBytes:         c.MaxStored,
 		Rules:            c.Rules,
 		DeadLetters:      letters,
-		Backplane:        c.Backplane,
-		NodeID:           c.NodeID,
 		Events:           events,
 		Logger:           c.Logger,
 	}

@@ -81,11 +81,6 @@ type UsersConfig struct {
 	// DeadLetters takes messages whose destination is that of [Acks.DeadLetter].
 	// Zero (nil) means that dead letters are dropped.
 	DeadLetters message.RawHandler
-	// Backplane carries what is for users who have sessions at other nodes. Zero (nil)
-	// means that there are no other nodes.
-	Backplane Backplane
-	// NodeID names this node among those of Backplane; zero (empty) means a random one.
-	NodeID string
 	// Events is told of subscriptions to user destinations. That sessions come
 	// and go is told by [Memory] alone. Zero (nil) means nobody.
 	Events message.Handler[Event]

@@ -73,3 +73,5 @@ func pass(d time.Duration) {
 }
 
 func accept(context.Context, message.Raw) error { return nil }
+
+func logger(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }

@@ -1,8 +1,8 @@
 package watermilladapter
 
 import (
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ThreeDotsLabs/watermill"
 	wmessage "github.com/ThreeDotsLabs/watermill/message"
@@ -16,12 +16,13 @@ func toHeader(m *wmessage.Message) message.Header {
 	if m.UUID != "" {
 		fields = append(fields, message.Field{Name: message.HeaderMessageID, Value: m.UUID})
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.Metadata)) {
-		if name == message.HeaderMessageID && m.UUID != "" {
-			continue
+	first := len(fields)
+	for name, value := range m.Metadata {
+		if name != message.HeaderMessageID || m.UUID == "" {
+			fields = append(fields, message.Field{Name: name, Value: value})
 		}
-		fields = append(fields, message.Field{Name: name, Value: m.Metadata[name]})
 	}
+	slices.SortFunc(fields[first:], func(a, b message.Field) int { return strings.Compare(a.Name, b.Name) })
 	return message.NewHeader(fields...)
 }
 

@@ -33,12 +33,7 @@ func (s *Source) begin(m *wmessage.Message) {
 		return
 	}
 	done := message.NewCompletion(message.Handled, d.complete)
-	done.Release(s.to.Handle(d.ctx, message.Raw{
-		Destination: s.config.Destination,
-		Header:      toHeader(m),
-		Payload:     m.Payload,
-		Done:        done,
-	}))
+	done.Release(s.handle(d.ctx, m, done))
 }
 
 // expire refuses a message that takes too long. The slot stays taken until the
@@ -58,7 +53,9 @@ func (d *delivery) complete(err error) {
 		d.settled()
 		return
 	}
-	d.log("message failed", err)
+	if err != errEnded {
+		d.log("message failed", err)
+	}
 	if delay := d.source.config.NackDelay; delay > 0 && !d.expired() && d.arm(delay, d.refuse) {
 		return
 	}

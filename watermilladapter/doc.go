@@ -9,6 +9,13 @@
 //	source, err := watermilladapter.From(ctx, subscriber, "orders", inbound, watermilladapter.FromConfig{})
 //	orders.Subscribe(watermilladapter.To(publisher, nil))
 //
+// A typed channel takes handler.Decode around it, and handler.Encode on the way out.
+//
+// The other way round, [PubSub] is a Watermill pub/sub of channels, [NewPublisher]
+// makes a publisher of any handler, and [Middleware] an interceptor of what a
+// Watermill router has as middleware. [Backplane] joins the brokers of several nodes
+// over any pub/sub. The page docs/watermill.md is for those who come from Watermill.
+//
 // # Messages
 //
 // A message's UUID is the header message-id, its metadata are the other header
@@ -39,8 +46,13 @@
 // # Concurrency
 //
 // A [Source] has one goroutine, which hands the messages on, and a timer for each
-// message under way. Shutdown drains and Close abandons; both join them. Subscriber and publisher belong to who made
-// them: close them afterwards.
+// message under way. Shutdown drains and Close abandons; both join them, and give
+// the engine time to take the last acknowledgements. Subscriber and publisher belong
+// to who made them: close them afterwards.
+//
+// A [Backplane] and a [PubSub] have one goroutine for each subscription, and a
+// Backplane workers for those who publish, as many as wait for its engine at once,
+// up to a bound.
 //
 // # Errors
 //

@@ -250,3 +250,49 @@ func TestShutdownOfWhatIsOver(t *testing.T) {
 		}
 	}
 }
+
+// TestTheEngineTakesTheLastAcknowledgement: a subscription does not end before, and
+// waits for one that takes nothing no longer than it must.
+func TestTheEngineTakesTheLastAcknowledgement(t *testing.T) {
+	broken := func(context.Context, message.Raw) error { return errors.New("broken") }
+	for name, tt := range map[string]struct {
+		h     rawFunc
+		takes time.Duration
+		want  time.Duration
+	}{
+		"an acknowledgement":               {accept, 300 * time.Millisecond, 300 * time.Millisecond},
+		"an acknowledgement that is stuck": {accept, time.Hour, time.Second},
+		"a refusal":                        {broken, 50 * time.Millisecond, 50 * time.Millisecond},
+		"a refusal that is not told of":    {broken, time.Hour, 100 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sub := fakeSubscriber{out: make(chan *wmessage.Message)}
+				source := from(t, sub, tt.h, watermilladapter.FromConfig{NackDelay: -1})
+				m := wmessage.NewMessage("1", nil)
+				ctx, taken := context.WithCancel(t.Context())
+				m.SetContext(ctx)
+				go func() {
+					defer taken()
+					select {
+					case <-m.Acked():
+					case <-m.Nacked():
+					}
+					select {
+					case <-time.After(tt.takes):
+					case <-t.Context().Done():
+					}
+				}()
+				sub.out <- m
+				synctest.Wait()
+				start := time.Now()
+				if err := source.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if after := time.Since(start); after != tt.want {
+					t.Errorf("the subscription ended after %v, want %v", after, tt.want)
+				}
+			})
+		})
+	}
+}

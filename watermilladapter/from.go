@@ -59,17 +59,21 @@ func (c FromConfig) logger() *slog.Logger {
 	return slog.Default()
 }
 
+// handleFunc handles one message; done is told how that ended.
+type handleFunc func(ctx context.Context, m *wmessage.Message, done *message.Completion) error
+
 // Source takes the messages of one topic. Its methods may be called from any
 // goroutine but those of its own handlers.
 type Source struct {
 	topic  string
 	config FromConfig
-	to     message.RawHandler
+	handle handleFunc
 	in     <-chan *wmessage.Message
 	cancel context.CancelFunc // ends the subscription
 
 	slots     chan struct{} // one entry per message under way
-	stop      chan struct{} // closed when intake ends
+	stop      chan struct{} // closed to end the intake
+	idle      chan struct{} // closed when the intake has ended
 	abandoned chan struct{} // closed when nobody waits any more
 	done      chan struct{} // closed when the goroutine is gone
 
@@ -90,6 +94,19 @@ func From(ctx context.Context, sub wmessage.Subscriber, topic string, to message
 		panic("watermilladapter: FromConfig has a negative InFlight")
 	}
 	c = c.withDefaults(topic)
+	to = interceptor.Recover(to)
+	return subscribe(ctx, sub, topic, c, func(ctx context.Context, m *wmessage.Message, done *message.Completion) error {
+		return to.Handle(ctx, message.Raw{
+			Destination: c.Destination,
+			Header:      toHeader(m),
+			Payload:     m.Payload,
+			Done:        done,
+		})
+	})
+}
+
+// subscribe is From, with all that is in c set, and a handle that does not panic.
+func subscribe(ctx context.Context, sub wmessage.Subscriber, topic string, c FromConfig, handle handleFunc) (*Source, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	in, err := sub.Subscribe(ctx, topic)
 	if err != nil {
@@ -99,22 +116,24 @@ func From(ctx context.Context, sub wmessage.Subscriber, topic string, to message
 	s := &Source{
 		topic:     topic,
 		config:    c,
-		to:        interceptor.Recover(to),
+		handle:    handle,
 		in:        in,
 		cancel:    cancel,
 		slots:     make(chan struct{}, c.InFlight),
 		stop:      make(chan struct{}),
+		idle:      make(chan struct{}),
 		abandoned: make(chan struct{}),
 		done:      make(chan struct{}),
-		underway:  underway{all: make(map[*delivery]struct{})},
+		underway:  underway{all: make(map[*delivery]struct{}), told: newTold(c.InFlight)},
 	}
 	go s.run()
 	return s, nil
 }
 
 // Shutdown takes no more messages, waits until those under way are settled and
-// ends the subscription. When ctx ends first it returns ctx's error and the
-// source goes on draining until Close.
+// ends the subscription, after it gave the engine up to a second to take the last
+// acknowledgements. When ctx ends first it returns ctx's error and the source goes
+// on draining until Close.
 func (s *Source) Shutdown(ctx context.Context) error {
 	s.stopOnce.Do(func() { close(s.stop) })
 	select {
@@ -130,27 +149,29 @@ func (s *Source) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Close ends the subscription and refuses what is under way, at once; the
-// engine delivers again what was not acknowledged. A handler that runs within
+// Close refuses what is under way at once and ends the subscription; the engine,
+// which has a tenth of a second to take that, delivers again what was not
+// acknowledged. A handler that runs within
 // Handle is told by the end of its context, and Close waits for it; one behind
 // an executor channel runs on until it is done or that channel is closed. Close
 // also waits for the subscriber to end the subscription.
 func (s *Source) Close() {
 	s.stopOnce.Do(func() { close(s.stop) })
 	s.abandonOnce.Do(func() {
-		s.abandon() // first: refusals need the subscription
+		s.abandon()
 		close(s.abandoned)
 	})
-	s.cancel()
 	<-s.done
 }
 
 func (s *Source) run() {
 	defer close(s.done)
 	s.take()
+	close(s.idle)
 	s.drain()
 	s.timers.Wait()
-	// Only now: acknowledgements need the subscription.
+	s.flush()
+	// Only now: what the engine is told it takes only while the subscription lasts.
 	s.cancel()
 	for m := range s.in { // handed out by the engine, but never begun
 		m.Nack()

@@ -1,6 +1,7 @@
 package watermilladapter
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,6 +12,7 @@ type underway struct {
 	mu     sync.Mutex
 	closed bool
 	all    map[*delivery]struct{}
+	told   told
 	timers sync.WaitGroup // those that are set or at work
 }
 
@@ -32,6 +34,15 @@ func (s *Source) forget(d *delivery) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all, d)
+	s.told.add(d)
+}
+
+// flush gives the engine time to take what it was told.
+func (s *Source) flush() {
+	s.mu.Lock()
+	last := slices.Clone(s.told.last)
+	s.mu.Unlock()
+	wait(last)
 }
 
 // abandon refuses all that is under way and stops its timers.
@@ -43,6 +54,7 @@ func (s *Source) abandon() {
 		d.unset()
 		d.message.Nack()
 		d.cancel(nil)
+		s.told.add(d)
 	}
 }
 
