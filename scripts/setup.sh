@@ -24,7 +24,9 @@ look() {
 	need "no Chromium, so no browser tests" "chromium" chromium chromium-browser google-chrome
 	need "no node, so no tests with JavaScript clients" "nodejs" node
 	need "no npm, so no tests with JavaScript clients" "npm" npm
-	need "no RabbitMQ, so no tests with another server" "rabbitmq-server" /usr/lib/rabbitmq/bin/rabbitmq-server
+	need "no Redis, so no tests that kill it" "redis-server" redis-server
+	need "no RabbitMQ, so no tests with it" "rabbitmq-server" /usr/lib/rabbitmq/bin/rabbitmq-server
+	need "no ActiveMQ, so no tests with it" "activemq" /usr/bin/activemq
 }
 
 look
@@ -34,7 +36,7 @@ if [[ ${#missing[@]} -eq 0 ]]; then
 fi
 if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
 	echo "setup: installing with apt-get: ${apt[*]}"
-	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # the tests start their own RabbitMQ: no service has to run
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 # the tests start their own servers: no service has to run
 	apt-get -qq update </dev/null || true # the install below says whether it mattered
 	apt-get -qq install -y --no-install-recommends "${apt[@]}" </dev/null >/dev/null || true
 	look

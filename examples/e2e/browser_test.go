@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/headrace/headrace/examples/internal/need"
+	"github.com/headrace/headrace/internal/need"
 )
 
 // browser starts a browser that nobody used before.

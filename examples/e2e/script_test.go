@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/headrace/headrace/examples/internal/need"
+	"github.com/headrace/headrace/internal/need"
 )
 
 // npm returns where the scripts of clients can run, with what they use.

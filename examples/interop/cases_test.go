@@ -342,14 +342,14 @@ func death(t *testing.T, s *server) {
 	send(t, c, destination, "before")
 	want(t, got, "before")
 
-	s.process.kill()
+	s.process.Kill()
 	next(t, next(t, opened).ended)
 	for i := range 3 {
 		if err := c.Send(t.Context(), destination, fmt.Sprint("away ", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.process.launch()
+	s.process.Launch()
 	for i := range 3 {
 		want(t, got, fmt.Sprint("away ", i))
 	}

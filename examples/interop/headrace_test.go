@@ -15,6 +15,7 @@ import (
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/broker"
+	"github.com/headrace/headrace/internal/proc"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/stompadapter/frame"
@@ -26,9 +27,8 @@ const serveAt = "HEADRACE_INTEROP_SERVE"
 
 func TestHeadrace(t *testing.T) {
 	t.Parallel()
-	addrs := freeAddrs(t, 3)
-	p := &process{t: t, args: os.Args[:1], env: append(os.Environ(), serveAt+"="+strings.Join(addrs, " ")), addrs: addrs}
-	p.launch()
+	addrs := proc.FreeAddrs(t, 3)
+	p := proc.Start(t, proc.Config{Args: os.Args[:1], Env: append(os.Environ(), serveAt+"="+strings.Join(addrs, " ")), Addrs: addrs})
 	_, trusting := certificate()
 	for name, url := range map[string]string{"ws": "ws://" + addrs[0] + "/ws", "tcp": "tcp://" + addrs[1], "tls": "tls://" + addrs[2]} {
 		t.Run(name, func(t *testing.T) {

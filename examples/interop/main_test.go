@@ -6,14 +6,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/headrace/headrace/internal/proc"
 	"github.com/headrace/headrace/stompadapter/client"
 )
 
@@ -34,7 +32,7 @@ type server struct {
 	tls     *tls.Config
 	name    *regexp.Regexp // what CONNECTED says it is
 	abrupt  bool           // answers DISCONNECT by closing the connection, without the receipt
-	process *process
+	process *proc.Process
 }
 
 // run puts the cases to s.
@@ -64,80 +62,4 @@ func (s *server) end(t *testing.T, c *client.Client) {
 	if err := c.Close(t.Context()); err != nil && !(s.abrupt && errors.Is(err, client.ErrAway)) {
 		t.Fatal(err)
 	}
-}
-
-// process is a server's process, which a test may kill and start again.
-type process struct {
-	t     *testing.T // whose end is that of the process
-	args  []string   // the program and its arguments
-	env   []string
-	addrs []string // where it listens
-	kill  func()   // ends it and waits for that
-}
-
-// supervise runs a program and kills it, by its id, at the end of its own
-// input: also when the test ends in a way that calls no one back.
-const supervise = `"$@" & read -r _; kill -9 $!; wait $!`
-
-// launch starts the process and waits until it listens.
-func (p *process) launch() {
-	t := p.t
-	t.Helper()
-	cmd := exec.Command("sh", append([]string{"-c", supervise, "sh"}, p.args...)...)
-	cmd.Env = p.env
-	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		cmd.Wait() // what it ended with says nothing: it is killed
-	}()
-	p.kill = func() {
-		input.Close()
-		<-ended
-	}
-	t.Cleanup(p.kill)
-	for _, addr := range p.addrs {
-		if err := listens(addr); err != nil {
-			t.Fatalf("%v: %v", p.args, err)
-		}
-	}
-}
-
-// listens waits until somebody answers at addr.
-func listens(addr string) error {
-	deadline, tick := time.After(90*time.Second), time.NewTicker(50*time.Millisecond)
-	defer tick.Stop()
-	for {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			return err
-		}
-	}
-}
-
-// freeAddrs returns addresses on which nobody listens.
-func freeAddrs(t *testing.T, n int) []string {
-	t.Helper()
-	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs
 }

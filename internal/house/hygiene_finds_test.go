@@ -57,7 +57,7 @@ func TestSkipsFinds(t *testing.T) {
 	mustFind(t, skips, []planted{
 		{"test", map[string]string{"a/a_test.go": text}, "a/a_test.go:2"},
 		{"another method", map[string]string{"a/a_test.go": "package a\nfunc TestX() { x.SkipTo(1) }\n"}, ""},
-		{"helper", map[string]string{"examples/internal/need/need.go": text}, ""},
+		{"helper", map[string]string{"internal/need/need.go": text}, ""},
 	})
 }
 

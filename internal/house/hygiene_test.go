@@ -108,8 +108,8 @@ func sleeps(t *tree) []string {
 	return problems
 }
 
-// skips finds tests that may skip themselves. Those of the examples that need a browser or npm ask
-// examples/internal/need, which skips them on a machine without, and fails them with CI=true.
+// skips finds tests that may skip themselves. Those that need more than Go ask
+// internal/need, which skips them on a machine without, and fails them with CI=true.
 func skips(t *tree) []string {
 	var problems []string
 	for _, s := range t.sources {

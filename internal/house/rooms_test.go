@@ -59,8 +59,9 @@ var rooms = []room{
 	{path: ".", floor: 4, imports: append([]string{"stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter"}, below...), testModules: []string{gorilla, watermill}, http: true},
 
 	// Modules of their own: any module, any public room.
-	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/..."}, below...), modules: []string{anything}, http: true},
-	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs"}, below...), modules: []string{anything}, http: true},
+	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/...", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
+	{path: "engines/...", floor: 5, imports: append([]string{"watermilladapter", "engines/..."}, below...), modules: []string{anything}, http: true},
+	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs", "internal/need", "internal/proc", "internal/chaos", "internal/ledger"}, below...), modules: []string{anything}, http: true},
 
 	// What several rooms share and no user sees.
 	{path: "internal/detach", floor: 0},
@@ -69,6 +70,10 @@ var rooms = []room{
 	// At the side: what only tests and benchmarks import, and these checks.
 	{path: "messagetest", floor: 2, imports: below, http: true},
 	{path: "internal/pairs", floor: 0},
+	{path: "internal/need", floor: 0},
+	{path: "internal/proc", floor: 0, imports: []string{"internal/need"}},
+	{path: "internal/chaos", floor: 0},
+	{path: "internal/ledger", floor: 0},
 	{path: "internal/faults", floor: 0},
 	{path: "internal/house", floor: 3}, // its tests ask the brokers what they can do, for the table in docs/brokers.md
 }

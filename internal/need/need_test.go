@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/headrace/headrace/examples/internal/need"
+	"github.com/headrace/headrace/internal/need"
 )
 
 // outcome is a test that writes down how it ended.

@@ -1,4 +1,4 @@
-// Package need finds the programs that some of the examples' tests drive: a browser, node, npm.
+// Package need finds the programs that some tests drive: a browser, node, npm, a message broker.
 //
 // A machine without them still runs the other tests. A test that needs one is skipped there and says why; with
 // CI=true it fails instead, so that a green run has run everything. HEADRACE_SHORT=1 skips it everywhere.

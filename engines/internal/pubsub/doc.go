@@ -1,0 +1,2 @@
+// Package pubsub has what the engines' publishers and subscribers share.
+package pubsub

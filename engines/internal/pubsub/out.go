@@ -1,0 +1,142 @@
+package pubsub
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	wmessage "github.com/ThreeDotsLabs/watermill/message"
+)
+
+// Out is where what a subscription receives goes.
+type Out struct {
+	ctx      context.Context // of the subscription
+	messages chan *wmessage.Message
+	slots    chan struct{} // one entry per message that is not settled
+	waiting  sync.WaitGroup
+}
+
+// Context is the subscription's.
+func (o *Out) Context() context.Context { return o.ctx }
+
+// One hands a message on and waits until it is acknowledged; refused it is handed on
+// again, before all that come later. It returns false when the subscription ended.
+func (o *Out) One(m *wmessage.Message) bool {
+	for {
+		if !o.send(m) {
+			return false
+		}
+		select {
+		case <-m.Acked():
+			return true
+		case <-m.Nacked():
+			m = m.Copy()
+		case <-o.ctx.Done():
+			return false
+		}
+	}
+}
+
+func (o *Out) send(m *wmessage.Message) bool {
+	m.SetContext(o.ctx)
+	select {
+	case o.messages <- m:
+		return true
+	case <-o.ctx.Done():
+		return false
+	}
+}
+
+// Held is what an engine is told of a message. The context ends a while after the
+// subscription did.
+type Held struct {
+	// Ack says that the message is done with. It is tried until it succeeds.
+	Ack func(context.Context) error
+	// Nack says that somebody else is to have it.
+	Nack func(context.Context) error
+	// Again has what is refused handed on again instead, as long as the subscription
+	// lasts: Nack then says that this one is not done with it.
+	Again bool
+	// Keep says that it is still worked on.
+	Keep func(context.Context) error
+	// Every is after which time Keep is called, again and again.
+	Every time.Duration
+}
+
+// Reserve waits for room for a message, and returns for how many there is. It is 0
+// when the subscription ended. It is for the goroutine that calls Give.
+func (o *Out) Reserve() int {
+	select {
+	case o.slots <- struct{}{}:
+		<-o.slots
+		return cap(o.slots) - len(o.slots)
+	case <-o.ctx.Done():
+		return 0
+	}
+}
+
+// Give hands a message on while others are not settled, in their order. What the
+// subscription does not want any more is refused.
+func (o *Out) Give(m *wmessage.Message, h Held) {
+	select {
+	case o.slots <- struct{}{}:
+	case <-o.ctx.Done():
+	}
+	if o.ctx.Err() != nil || !o.send(m) {
+		o.settle(h.Nack)
+		return
+	}
+	o.waiting.Go(func() {
+		defer func() { <-o.slots }()
+		o.settle(o.await(m, h))
+	})
+}
+
+// Settled waits until the engine was told of all that was given out. It is for the
+// goroutine that calls Give, once the subscription has ended.
+func (o *Out) Settled() { o.waiting.Wait() }
+
+// await keeps a message until it is acknowledged or refused, and returns what to say
+// of it.
+func (o *Out) await(m *wmessage.Message, h Held) func(context.Context) error {
+	tick := time.NewTicker(h.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-m.Acked():
+			return h.Ack
+		case <-m.Nacked():
+			if m = m.Copy(); !h.Again || !o.send(m) {
+				return h.Nack
+			}
+		case <-tick.C:
+			_ = h.Keep(o.ctx) // in vain: the engine delivers it again
+		case <-o.ctx.Done():
+			select {
+			case <-m.Acked():
+				return h.Ack
+			default:
+				return h.Nack
+			}
+		}
+	}
+}
+
+// patience is how long an engine may take to learn what became of a message, once the
+// subscription has ended.
+const patience = time.Second
+
+// settle tells the engine until it knows, or nobody waits any more.
+func (o *Out) settle(tell func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(o.ctx))
+	defer cancel()
+	stop := context.AfterFunc(o.ctx, func() { time.AfterFunc(patience, cancel) })
+	defer stop()
+	for pause := 50 * time.Millisecond; tell(ctx) != nil; pause = min(2*pause, time.Second) {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package pubsub
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	wmessage "github.com/ThreeDotsLabs/watermill/message"
+)
+
+// startLimit bounds how long an engine may take to begin a subscription.
+const startLimit = 10 * time.Second
+
+// Start begins a subscription at the engine: what is published after it returned is
+// received. ctx is that of the beginning alone. receive hands out until the context
+// of out ends, or the subscription did.
+type Start func(ctx context.Context) (receive func(out *Out), err error)
+
+// Subscriber is a Watermill subscriber of one subscription.
+type Subscriber struct {
+	inFlight int
+	start    Start
+	ctx      context.Context // of what Close ends
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+}
+
+// NewSubscriber returns a subscriber for one topic, which start knows.
+func NewSubscriber(inFlight int, start Start) *Subscriber {
+	s := &Subscriber{inFlight: inFlight, start: start}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Subscribe begins the subscription. It ends with ctx, or with Close.
+func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.Message, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ctx, cancel)
+	end := func() {
+		stop()
+		cancel()
+	}
+	starting, started := context.WithTimeout(ctx, startLimit)
+	receive, err := s.start(starting)
+	started()
+	if err != nil {
+		end()
+		return nil, err
+	}
+	out := &Out{ctx: ctx, messages: make(chan *wmessage.Message), slots: make(chan struct{}, s.inFlight)}
+	s.running.Go(func() {
+		defer close(out.messages)
+		receive(out)
+		end()
+		out.Settled()
+	})
+	return out.messages, nil
+}
+
+// Close ends the subscription and waits for that.
+func (s *Subscriber) Close() error {
+	s.cancel()
+	s.running.Wait()
+	return nil
+}
