@@ -44,9 +44,6 @@ type Config struct {
 	// a Go value, from any goroutine; see [handler.Config]. Zero (nil) means no
 	// further check.
 	Validate func(payload any) error
-	// NoUserBroadcast is [broker.UsersConfig].NoBroadcast. Zero means that a message for
-	// a user who is at no node, as far as is known, is sent to all.
-	NoUserBroadcast bool
 	// MaxSubscriptions is how many subscriptions one session may hold at the
 	// broker, and as many to destinations of its user. Zero means 128, -1 means
 	// any number.
@@ -73,6 +70,9 @@ type Config struct {
 	Backplane broker.Backplane
 	// NodeID names this node among those of Backplane; zero (empty) means a random one.
 	NodeID string
+	// NoUserBroadcast is [broker.UsersConfig].NoBroadcast. Zero means that a message for
+	// a user who is at no node, as far as is known, is sent to all.
+	NoUserBroadcast bool
 	// Receipts says how far a message to the Router must get before its sender is
 	// told; [broker.Rule] says it of the broker's. Zero means [message.Handled].
 	Receipts message.Level
