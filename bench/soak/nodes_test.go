@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,14 +52,13 @@ type nodesLoad struct {
 	stays    []string // the receivers of the topic, at nodes that are not killed
 
 	queues, topics ledger.Ledger
-	tried          atomic.Int64
 	held           heldMessages
 	ctx            context.Context
 	cancel         context.CancelFunc
 	sending        sync.WaitGroup
 
 	kills    int
-	inFlight int64
+	inFlight int
 	moved    int
 	slowest  time.Duration
 }
@@ -115,7 +113,6 @@ func (l *nodesLoad) publish() {
 			for n := 0; l.ctx.Err() == nil; n++ {
 				id := ledger.ID{Publisher: p, Number: n}
 				l.send(v, loadTopic, &l.topics, id)
-				l.tried.Add(1)
 				l.send(v, loadQueue, &l.queues, id)
 			}
 		})
@@ -138,8 +135,7 @@ func idOf(t *testing.T, m message.Raw) (id ledger.ID) {
 // kill ends a node while enough is in flight, and waits until who was there is elsewhere.
 func (l *nodesLoad) kill(victim int) {
 	l.t.Helper()
-	flying := func() int64 { return l.tried.Load() - l.held.count() }
-	eventually(l.t, "enough is in flight", time.Minute, func() bool { return flying() >= atLeastInAir })
+	eventually(l.t, "enough is in flight", time.Minute, func() bool { return l.held.count() >= atLeastInAir })
 	name := l.cluster.node(victim).name
 	var there []*visitor
 	for _, v := range l.visitors {
@@ -147,7 +143,7 @@ func (l *nodesLoad) kill(victim int) {
 			there = append(there, v)
 		}
 	}
-	l.inFlight += flying()
+	l.inFlight += l.held.count()
 	l.kills++
 	l.cluster.kill(victim)
 	l.moved += len(there)
@@ -177,7 +173,7 @@ func (l *nodesLoad) judge() {
 	if l.inFlight < atLeastInAir || l.moved == 0 {
 		t.Fatal("the run is void")
 	}
-	if queues.Lost > 0 || queues.Ghosts > 0 || queues.Doubled > int(l.inFlight) {
+	if queues.Lost > 0 || queues.Ghosts > 0 || queues.Doubled > l.inFlight {
 		t.Errorf("queue: %v", queues)
 	}
 	if topics.Lost > 0 || topics.Ghosts > 0 || topics.Doubled > 0 {
@@ -188,10 +184,9 @@ func (l *nodesLoad) judge() {
 // heldMessages are what consumers have not acknowledged: the last that came, until the
 // end.
 type heldMessages struct {
-	mu      sync.Mutex
-	all     []*message.Completion
-	settled int64
-	ended   bool
+	mu    sync.Mutex
+	all   []*message.Completion
+	ended bool
 }
 
 func (h *heldMessages) take(done *message.Completion) {
@@ -213,12 +208,11 @@ func (h *heldMessages) settle() {
 	for len(h.all) > 0 && (h.ended || len(h.all) > atLeastInAir+manySenders) {
 		h.all[0].Release(nil)
 		h.all = h.all[1:]
-		h.settled++
 	}
 }
 
-func (h *heldMessages) count() int64 {
+func (h *heldMessages) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.settled
+	return len(h.all)
 }
