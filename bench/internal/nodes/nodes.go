@@ -29,7 +29,8 @@ import (
 type Config struct {
 	// Name is the node's id. Zero (empty) means a random one.
 	Name string `json:",omitempty"`
-	// Engine is where the engine of the node is. There is no default.
+	// Engine is where the engine of the node is. Zero (empty) means where NATS listens
+	// by default.
 	Engine string `json:",omitempty"`
 	// Folder is where the engine keeps what it stores. Zero (empty) means that this is
 	// a node.
