@@ -11,6 +11,7 @@ import (
 
 	"github.com/headrace/headrace/bench/internal/child"
 	"github.com/headrace/headrace/bench/internal/load"
+	"github.com/headrace/headrace/bench/internal/nodes"
 	"github.com/headrace/headrace/bench/internal/site"
 )
 
@@ -22,7 +23,11 @@ var (
 // TestMain serves when the program was started as a child.
 func TestMain(m *testing.M) {
 	if role := child.Role(); role != "" {
-		if _, err := site.Serve(role); err != nil {
+		ours, err := nodes.Serve(role)
+		if !ours {
+			_, err = site.Serve(role)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

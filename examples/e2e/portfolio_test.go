@@ -13,10 +13,17 @@ import (
 
 var update = flag.Bool("update", false, "write the screenshots in docs/ anew")
 
-// TestPortfolio does what two people do with the portfolio in their browsers.
+// TestPortfolio does what two people do with the portfolio in their browsers, on each
+// broker that it runs on.
 func TestPortfolio(t *testing.T) {
+	for _, broker := range []string{"memory", "nats"} {
+		t.Run(broker, func(t *testing.T) { portfolio(t, broker) })
+	}
+}
+
+func portfolio(t *testing.T, broker string) {
 	chrome := browser(t)
-	server := start(t, "portfolio", "localhost:0")
+	server := start(t, "portfolio", "localhost:0", "-broker", broker)
 	kim := open(t, chrome, "http://"+server.addr+"/?user=kim")
 	lee := open(t, chrome, "http://"+server.addr+"/?user=lee")
 	guest := open(t, chrome, "http://"+server.addr+"/")
@@ -49,7 +56,7 @@ func TestPortfolio(t *testing.T) {
 	rejections(kim)
 	trade(kim, "sell", "MILL", "2")
 	kim.shows("#positions", "MILL 5 ")
-	if *update {
+	if *update && broker == "memory" {
 		screenshots(kim)
 	}
 	for _, p := range tabs {
@@ -57,7 +64,7 @@ func TestPortfolio(t *testing.T) {
 		fits(p, 1280, 900)
 		p.wantNoProblems()
 	}
-	restart(t, server, tabs)
+	restart(t, server, tabs, "-broker", broker)
 	trade(kim, "buy", "OTTR", "4")
 	kim.shows("#positions", "OTTR 4 ")
 	lee.shows("#trades", "kim bought 4 OTTR at")
@@ -107,7 +114,7 @@ func rejections(p *tab) {
 }
 
 // restart stops the server and starts it again: the pages say so and recover.
-func restart(t *testing.T, server *program, tabs []*tab) {
+func restart(t *testing.T, server *program, tabs []*tab, args ...string) {
 	t.Helper()
 	for _, p := range tabs {
 		p.setOffline(true)
@@ -116,7 +123,7 @@ func restart(t *testing.T, server *program, tabs []*tab) {
 	for _, p := range tabs {
 		p.shows("#banner", "The server is away")
 	}
-	start(t, "portfolio", server.addr)
+	start(t, "portfolio", server.addr, args...)
 	for _, p := range tabs {
 		p.do(chromedp.WaitNotVisible(chromedp.ID("banner")))
 		p.setOffline(false)

@@ -60,11 +60,11 @@ var rooms = []room{
 	{path: ".", floor: 4, imports: append([]string{"stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter"}, below...), testModules: []string{gorilla, watermill}, http: true},
 
 	// Modules of their own: any module, any public room.
-	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "examples/...", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
-	{path: "engines/...", floor: 5, imports: append([]string{"watermilladapter", "engines/..."}, below...), modules: []string{anything}, http: true},
-	{path: "engines/internal/child", floor: 5, imports: []string{"internal/proc"}, modules: []string{anything}},
-	{path: "engines/internal/conform", floor: 5, imports: append([]string{"messagetest"}, below...)},
-	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "bench/...", "messagetest", "internal/pairs", "internal/need", "internal/proc", "internal/chaos", "internal/ledger"}, below...), modules: []string{anything}, http: true},
+	{path: "examples/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "engines/nats", "examples/...", "internal/need", "internal/proc"}, below...), modules: []string{anything}, http: true},
+	{path: "engines/...", floor: 4, imports: append([]string{"watermilladapter", "engines/..."}, below...), modules: []string{anything}, http: true},
+	{path: "engines/internal/child", floor: 3, imports: []string{"internal/proc"}, modules: []string{anything}},
+	{path: "engines/internal/conform", floor: 3, imports: append([]string{"messagetest"}, below...)},
+	{path: "bench/...", floor: 5, imports: append([]string{".", "stompadapter/...", "watermilladapter", "jsonadapter", "sseadapter", "engines/nats", "bench/...", "messagetest", "internal/pairs", "internal/need", "internal/proc", "internal/chaos", "internal/ledger"}, below...), modules: []string{anything}, http: true},
 
 	// What several rooms share and no user sees.
 	{path: "internal/detach", floor: 0},
