@@ -102,7 +102,7 @@ func senderOf(s *message.Session) sender {
 	if s == nil {
 		return sender{}
 	}
-	if user := s.User(); user != nil && user.Name() != "" {
+	if user := s.User(); user != nil {
 		return sender{user: user.Name()}
 	}
 	return sender{session: s.ID()}

@@ -372,6 +372,23 @@ func TestExpireEndsTheLaterOfTwoRefreshes(t *testing.T) {
 	})
 }
 
+// A user's end counts again after he was one without an end.
+func TestExpireAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ann := lasting("ann", time.Minute)
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{Refresh: func(context.Context, *message.Session) (message.Principal, error) {
+			return nil, nil
+		}}), ann)
+		g.says(message.KindConnect)
+		g.SetUser(message.User("ann"))
+		time.Sleep(40 * time.Second) // Refresh has nothing to do
+		g.SetUser(ann)
+		g.says(message.KindData)
+		time.Sleep(time.Hour)
+		g.wantClosed(t, time.Minute)
+	})
+}
+
 // An end that comes nearer closes the session at its next message.
 func TestExpireEndComesNearer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
