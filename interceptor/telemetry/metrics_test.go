@@ -247,6 +247,25 @@ func TestCardinality(t *testing.T) {
 	}
 }
 
+// Without a Template metrics show no destination but that of users, which is one.
+func TestCardinalityWithoutATemplate(t *testing.T) {
+	r, c := newMeter()
+	in := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil })),
+		telemetry.TraceSendWith[[]byte](c), telemetry.TraceWith[[]byte](c))
+	for i := range 100 {
+		for _, dest := range []string{"/app/made/up/%d", "/user/kim/queue/%d"} {
+			if err := in.Handle(t.Context(), message.Raw{Destination: fmt.Sprintf(dest, i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name := range r.series(t) {
+		if strings.Contains(name, "/app") {
+			t.Errorf("%s shows a destination", name)
+		}
+	}
+}
+
 // How long a message waited in a channel is measured once, by the first who
 // handles it.
 func TestQueueWait(t *testing.T) {
