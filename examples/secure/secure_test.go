@@ -79,7 +79,7 @@ func TestLogin(t *testing.T) {
 			`{"name":"eve","password":"paddle"}`: http.StatusUnauthorized,
 			`{}`:                                 http.StatusUnauthorized,
 			`ann`:                                http.StatusBadRequest,
-			`{"name":"ann","password":"paddle","x":"` + strings.Repeat("x", 1<<10): http.StatusBadRequest,
+			`{"name":"ann","password":"paddle","x":"` + strings.Repeat("x", 1<<10) + `"}`: http.StatusBadRequest,
 		} {
 			status, g, text := p.post(p.logins.login, "", body)
 			if status != want || (g.Token != "") != (want == http.StatusOK) {

@@ -311,17 +311,6 @@ func TestSessions(t *testing.T) {
 		_ = h.Handle(t.Context(), message.Raw{Kind: message.KindConnect, Session: s})
 		return s
 	}
-	end := func(s *message.Session, why error) {
-		s.Close(why)
-		_ = h.Handle(t.Context(), message.Raw{Kind: message.KindDisconnect, Session: s})
-	}
-	for _, why := range []error{
-		nil, message.Errorf(message.CodeTimeout, "t"), message.Errorf(message.CodeFull, "f"), message.Errorf(message.CodeInvalid, "i"),
-		message.Errorf(message.CodeDenied, "d"), message.Errorf(message.CodeUnavailable, "u"), errors.New("x"),
-		message.Errorf(message.CodeFull, "f").WithCause(word{"send_limit"}), word{"drain"},
-	} {
-		end(begin("websocket"), why)
-	}
 	begin("websocket")
 	begin("tcp")
 	_ = h.Handle(t.Context(), message.Raw{Kind: message.KindConnect}) // of the application
@@ -329,8 +318,24 @@ func TestSessions(t *testing.T) {
 		"headrace.sessions.active{transport=websocket} {session}": 1,
 		"headrace.sessions.active{transport=tcp} {session}":       1,
 	}
-	for _, why := range []string{"client", "heartbeat", "buffer_limit", "protocol", "auth", "transport", "internal", "send_limit", "drain"} {
-		want["headrace.sessions.closed{reason="+why+",transport=websocket} {session}"] = 1
+	because := func(code message.Code) error { return message.Errorf(code, "why") }
+	for reason, whys := range map[string][]error{
+		"client":       {nil},
+		"heartbeat":    {because(message.CodeTimeout)},
+		"buffer_limit": {because(message.CodeFull)},
+		"protocol":     {because(message.CodeInvalid), because(message.CodeTooLarge), because(message.CodeConflict), because(message.CodeNotFound)},
+		"auth":         {because(message.CodeDenied), because(message.CodeUnauthenticated)},
+		"transport":    {because(message.CodeUnavailable)},
+		"internal":     {errors.New("x")},
+		"send_limit":   {message.Errorf(message.CodeFull, "f").WithCause(word{"send_limit"})},
+		"drain":        {word{"drain"}},
+	} {
+		for _, why := range whys {
+			s := begin("websocket")
+			s.Close(why)
+			_ = h.Handle(t.Context(), message.Raw{Kind: message.KindDisconnect, Session: s})
+		}
+		want["headrace.sessions.closed{reason="+reason+",transport=websocket} {session}"] = float64(len(whys))
 	}
 	r.want(t, want)
 }
