@@ -258,6 +258,19 @@ func TestPageKnowsTheUsers(t *testing.T) {
 	}
 }
 
+// The page, which has a token, runs the scripts of this program and no others, and is in
+// nobody's frame.
+func TestPageRunsOwnScriptsOnly(t *testing.T) {
+	w := httptest.NewRecorder()
+	ownScriptsOnly(http.FileServerFS(page)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	policy := w.Header().Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'self'", "frame-ancestors 'none'"} {
+		if !slices.ContainsFunc(strings.Split(policy, ";"), func(p string) bool { return strings.TrimSpace(p) == part }) {
+			t.Errorf("the policy %q has no %s", policy, part)
+		}
+	}
+}
+
 // Two doors are open, on purpose.
 func TestDoors(t *testing.T) {
 	node := newNode(newPolicy(), newLogins(time.Minute).verifier)
