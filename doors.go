@@ -12,15 +12,19 @@ import (
 
 // Doors returns what strangers, or more users than one might think, can do:
 // Config.Doors, what the rest of Config opens, and what the adapters say that have a
-// method Doors() message.Doors. Of interceptors it knows Config.Gate alone, by whether
-// there is one. [Node.Serve] logs them at its start, each in a line of the level Info;
-// a program that never wants another one open holds them in a test.
+// method Doors() message.Doors. What interceptors refuse cannot be seen: where there is
+// none in Config.Gate, or Config.Doors is nil, so that nobody has said what they leave
+// open, all that they might refuse is. [Node.Serve] logs the report at its start, each
+// door in a line of the level Info; a program that never wants another one open holds
+// it in a test.
 func (n *Node) Doors(adapters ...Adapter) message.Doors {
 	const at = "headrace.Config"
 	c := &n.split.config
 	clients := append(slices.Clone(c.BrokerPrefixes), c.UserPrefix)
+	everything := "clients may send to and receive from " + strings.Join(clients, ", ") + " whatever no interceptor refuses"
 	doors := slices.Clone(c.Doors).
-		If(len(c.Gate) == 0, at+".Gate", "clients may send to and receive from "+strings.Join(clients, ", ")+" whatever no interceptor refuses").
+		If(len(c.Gate) == 0, at+".Gate", everything).
+		If(len(c.Gate) > 0 && c.Doors == nil, at+".Doors", everything).
 		If(c.MaxSubscriptions < 0, at+".MaxSubscriptions", "a session may have any number of subscriptions").
 		If(c.MaxPatternCost < 0, at+".MaxPatternCost", "clients may subscribe to patterns of any cost").
 		If(c.MaxDestination < 0, at+".MaxDestination", "destinations may be of any length").

@@ -93,7 +93,8 @@ func TestDoors(t *testing.T) {
 		t.Errorf("report:\n%s\nwant:\n%s", report, want)
 	}
 
-	shut := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.Recover[[]byte]}})
+	policy := interceptor.Secure(interceptor.PolicyConfig{}, interceptor.Allow(interceptor.Send, "/app/trade"))
+	shut := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.AuthorizeDelivery(policy)}, Doors: policy.Doors()})
 	defer shut.Close()
 	known := transport.Config{Handshake: transport.Handshake{Principal: byHeader}}
 	for _, a := range []headrace.Adapter{
@@ -104,6 +105,18 @@ func TestDoors(t *testing.T) {
 		if doors := shut.Doors(a); len(doors) != 0 {
 			t.Errorf("%T by default: %v", a, doors)
 		}
+	}
+}
+
+// What stands in the gate may refuse nothing, so it closes no door by itself.
+func TestDoorsBehindTheGate(t *testing.T) {
+	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.Recover[[]byte]}})
+	defer node.Close()
+	const want = `open doors: 1
+  clients may send to and receive from /topic, /queue, /user whatever no interceptor refuses (headrace.Config.Doors)
+`
+	if report := node.Doors().String(); report != want {
+		t.Errorf("report:\n%s\nwant:\n%s", report, want)
 	}
 }
 

@@ -114,8 +114,10 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 		told, last := m.Done, m
 		told.Hold()
 		m.Done = message.NewCompletion(message.Handled, func(failed error) {
-			last.Done = nil
-			_ = s.exit.Handle(ctx, last) // what is forgotten already stays so
+			if _, known := s.node.Users.Session(m.Session.ID()); known {
+				last.Done = nil
+				_ = s.exit.Handle(ctx, last) // what failed is told already
+			}
 			if told.Release(failed); told == nil {
 				s.logFailure(ctx, failed)
 			}

@@ -17,7 +17,8 @@ type alarm struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
-	cancel  context.CancelFunc // of the running call, or nil
+	turn    int                // of the call that began last
+	cancel  context.CancelFunc // of that call while it runs, or nil
 	calls   sync.WaitGroup
 }
 
@@ -50,8 +51,8 @@ func (a *alarm) stop() {
 }
 
 // call calls a function of the program, which has a limited time and is told when the
-// alarm is stopped. A panic of it is an error. It reports false when the alarm was
-// stopped before the function has returned.
+// alarm is stopped, or rings anew and calls again. A panic of it is an error. It reports
+// false when one of both came before the function has returned.
 func (a *alarm) call(limit time.Duration, f func(context.Context) error) (ok bool, err error) {
 	ctx, cancel := context.WithTimeout(a.session.Context(), limit)
 	defer cancel()
@@ -60,6 +61,11 @@ func (a *alarm) call(limit time.Duration, f func(context.Context) error) (ok boo
 		a.mu.Unlock()
 		return false, nil
 	}
+	if a.cancel != nil {
+		a.cancel()
+	}
+	a.turn++
+	turn := a.turn
 	a.cancel = cancel
 	a.calls.Add(1)
 	a.mu.Unlock()
@@ -70,6 +76,9 @@ func (a *alarm) call(limit time.Duration, f func(context.Context) error) (ok boo
 	}()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.turn != turn {
+		return false, err
+	}
 	a.cancel = nil
 	return !a.stopped, err
 }

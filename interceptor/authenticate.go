@@ -82,9 +82,8 @@ func (config AuthenticateConfig) login(ctx context.Context, c Credentials) error
 		c.Login, c.Passcode = "", ""
 	}
 	before := c.Session.User()
-	known := before != nil && before.Name() != ""
 	if c.empty() {
-		if known || config.Anonymous {
+		if before != nil || config.Anonymous {
 			return nil
 		}
 		return errNoCredentials
@@ -97,7 +96,7 @@ func (config AuthenticateConfig) login(ctx context.Context, c Credentials) error
 		return err
 	case user == nil || user.Name() == "":
 		return errWrong
-	case known && before.Name() != user.Name():
+	case before != nil && before.Name() != user.Name():
 		return errOtherUser
 	}
 	c.Session.SetUser(user)

@@ -66,6 +66,7 @@ func TestAuthenticate(t *testing.T) {
 		"nothing":                      {transport: "tcp", want: missing},
 		"empty login":                  {transport: "tcp", fields: []string{"login", "", "passcode", ""}, want: missing},
 		"token":                        {transport: "tcp", fields: []string{"authorization", "Bearer bob-ok"}, want: "bob"},
+		"token, Bearer in any case":    {transport: "tcp", fields: []string{"authorization", "bEARER  bob-ok"}, want: "bob"},
 		"token, nothing but it":        {transport: "tcp", fields: []string{"Authorization", "bob-ok"}, want: "bob"},
 		"token, twice: the first":      {transport: "tcp", fields: []string{"authorization", "bob-ok", "Authorization", "ann-ok"}, want: "bob"},
 		"unknown token":                {transport: "tcp", fields: []string{"authorization", "Bearer canary"}, want: wrong},
@@ -90,7 +91,7 @@ func TestAuthenticate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tt.config.Check = passwords
 			s := sessionOver(tt.transport, tt.before)
-			passed := false
+			before, passed := s.User(), false
 			h := interceptor.Authenticate(tt.config)(message.HandlerFunc[[]byte](func(_ context.Context, m message.Raw) error {
 				passed = true
 				if m.Header.Len() != 1 || m.Header.Get("host") != "h" {
@@ -107,7 +108,7 @@ func TestAuthenticate(t *testing.T) {
 				if got = public.Message; public.Code != message.CodeUnauthenticated {
 					t.Errorf("code %s", public.Code)
 				}
-				if s.User() != tt.before {
+				if s.User() != before {
 					t.Errorf("a refused client is %v", s.User())
 				}
 			} else if u := s.User(); u != nil {

@@ -22,12 +22,14 @@ type DeduplicateConfig[T any] struct {
 	Key func(message.Message[T]) string
 	// Window is how long a message is remembered, from its arrival. Zero means 5 min.
 	Window time.Duration
-	// Max is how many messages are remembered, the latest, of all senders together:
-	// about 150 bytes each. Zero means 10,000.
+	// Max is how many messages are remembered, the latest, of all senders together,
+	// and beyond it only what is under way: about 150 bytes each. So what others send
+	// within Window pushes a message out where it is more than this; [RateLimit] in
+	// front bounds it. Zero means 10,000.
 	Max int
 	// Shared lets one sender's message be a duplicate of another's. Zero means that
 	// keys are each user's own, in all of his sessions, and those of nobody who is
-	// logged in each session's: so nobody can use up the keys of others.
+	// logged in each session's: so nobody can take the keys of others.
 	Shared bool
 }
 
@@ -102,7 +104,7 @@ func senderOf(s *message.Session) sender {
 	if s == nil {
 		return sender{}
 	}
-	if user := s.User(); user != nil && user.Name() != "" {
+	if user := s.User(); user != nil {
 		return sender{user: user.Name()}
 	}
 	return sender{session: s.ID()}
@@ -141,7 +143,7 @@ func (d *duplicates) arrive(id uint64) (*list.Element, error) {
 		return nil, nil
 	}
 	if d.order.Len() >= d.limit {
-		d.forget(d.order.Front())
+		d.forgetOldest()
 	}
 	e := d.order.PushBack(&arrival{id: id, at: now})
 	d.known[id] = e
@@ -155,6 +157,17 @@ func (d *duplicates) finish(e *list.Element, handled bool) {
 	a := e.Value.(*arrival)
 	if a.handled = handled; !handled && d.known[a.id] == e {
 		d.forget(e)
+	}
+}
+
+// forgetOldest makes room. What is under way stays, however many others come meanwhile:
+// there is no more of it than is handled at once.
+func (d *duplicates) forgetOldest() {
+	for e := d.order.Front(); e != nil; e = e.Next() {
+		if e.Value.(*arrival).handled {
+			d.forget(e)
+			return
+		}
 	}
 }
 

@@ -127,6 +127,34 @@ func TestDeduplicateWhileUnderWay(t *testing.T) {
 	})
 }
 
+// However many others come meanwhile, what is under way is not handled a second time.
+func TestDeduplicateUnderWayIsNotPushedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		calls := 0
+		h := interceptor.Deduplicate(interceptor.DeduplicateConfig[order]{Max: 2})(orderFunc(func(_ context.Context, m orderMessage) error {
+			if m.Header.Get("idempotency-key") == "slow" {
+				calls++
+				<-hold
+			}
+			return nil
+		}))
+		go func() { _ = h.Handle(t.Context(), keyed(nil, "slow")) }()
+		synctest.Wait()
+		for i := range 5 {
+			if err := h.Handle(t.Context(), keyed(nil, fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		}
+		time.AfterFunc(time.Second, func() { close(hold) })
+		if err := h.Handle(t.Context(), keyed(nil, "slow")); err == nil || message.Public(err).Code != message.CodeConflict || calls != 1 {
+			t.Errorf("the second is told %v, after %d calls", err, calls)
+		}
+		<-hold
+		synctest.Wait()
+	})
+}
+
 // A message that fails when it was forgotten already takes no later one with it.
 func TestDeduplicateLateFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

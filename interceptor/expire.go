@@ -17,9 +17,10 @@ var errExpired = message.Errorf(message.CodeUnauthenticated, "the credentials ha
 type ExpireConfig struct {
 	// Refresh is asked for a new principal of the same user shortly before a session's
 	// ends, once for each. It runs on a goroutine of its own, which lasts as long as
-	// the call. ctx ends when the principal does, or the session. Neither a
-	// principal nor an error means that there is none. Zero (nil) means that nobody
-	// is asked.
+	// the call. ctx ends when the principal does, or the session, or when Refresh is
+	// asked for the successor of a principal that the session got meanwhile: what
+	// others renew stays. Neither a principal nor an error means that there is none.
+	// Zero (nil) means that nobody is asked.
 	Refresh func(ctx context.Context, s *message.Session) (message.Principal, error)
 	// Before is how long before the end Refresh is called, but never before half of
 	// the time that is left when the principal is first seen. Zero means 30 s.
@@ -73,7 +74,8 @@ func Expire(config ExpireConfig) message.RawInterceptor {
 // Renew gives a session a new principal of the same user, such as one with a later end.
 // It returns an error with [message.CodeUnauthenticated], and changes nothing, when p
 // is nil, has ended, or is somebody else: who a session belongs to is settled when it
-// begins.
+// begins. An end that is nearer than before counts from the session's next message on,
+// to it or from it.
 func Renew(s *message.Session, p message.Principal) error {
 	before := s.User()
 	switch {
@@ -106,13 +108,16 @@ type expiry struct {
 // check refuses what comes after the end, and sets the alarm for the rest.
 func (e *expiry) check(s *message.Session) error {
 	end := endOf(s.User())
-	switch {
-	case end.IsZero():
+	if end.IsZero() {
 		return nil
-	case !time.Now().Before(end):
-		return errExpired
 	}
 	t, ok := e.terms.Load(s)
+	if !time.Now().Before(end) {
+		if ok { // a user whose end came nearer while the alarm was set
+			t.(*term).plan(end)
+		}
+		return errExpired
+	}
 	if !ok {
 		fresh := &term{expiry: e}
 		fresh.session, fresh.ring = s, fresh.due
@@ -171,15 +176,16 @@ func (t *term) due() {
 	default:
 		t.asked = end
 		t.set(left) // the end comes whatever Refresh does
-		t.refresh(left)
+		t.refresh(end)
 	}
 }
 
-// refresh asks for a new principal.
-func (t *term) refresh(left time.Duration) {
-	ok, err := t.call(left, func(ctx context.Context) error {
+// refresh asks for a new principal in the place of the one with this end. When somebody
+// else was faster, that one's stays.
+func (t *term) refresh(end time.Time) {
+	ok, err := t.call(time.Until(end), func(ctx context.Context) error {
 		p, err := t.expiry.config.Refresh(ctx, t.session)
-		if err != nil || p == nil {
+		if err != nil || p == nil || !endOf(t.session.User()).Equal(end) {
 			return err
 		}
 		return Renew(t.session, p)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -318,6 +319,91 @@ func TestExpireStopsWithTheSession(t *testing.T) {
 		if asked != 1 {
 			t.Errorf("asked %d times", asked)
 		}
+	})
+}
+
+// Who renews while Refresh runs is not undone by it.
+func TestExpireKeepsWhatOthersRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{Refresh: func(context.Context, *message.Session) (message.Principal, error) {
+			time.Sleep(10 * time.Second)
+			return lasting("ann", time.Minute), nil
+		}}), lasting("ann", time.Minute))
+		g.says(message.KindConnect)
+		time.Sleep(35 * time.Second)
+		client := lasting("ann", time.Hour)
+		if err := interceptor.Renew(g.Session, client); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(10 * time.Second)
+		if g.User() != client {
+			t.Errorf("the session belongs to %v, want %v", g.User(), client)
+		}
+		g.gone(t)
+	})
+}
+
+// A Refresh that outlasts its principal's successor hands over to the next one, which
+// ends with the session as well.
+func TestExpireEndsTheLaterOfTwoRefreshes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began, ended []time.Duration
+		start := time.Now()
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{Refresh: func(ctx context.Context, _ *message.Session) (message.Principal, error) {
+			began = append(began, time.Since(start))
+			<-ctx.Done()
+			ended = append(ended, time.Since(start))
+			return nil, nil
+		}}), lasting("ann", time.Minute))
+		g.says(message.KindConnect)
+		time.Sleep(31 * time.Second)
+		if err := interceptor.Renew(g.Session, lasting("ann", 50*time.Second)); err != nil {
+			t.Error(err)
+		}
+		g.says(message.KindData)
+		time.Sleep(34 * time.Second)
+		g.gone(t)
+		if want := []time.Duration{30 * time.Second, 56 * time.Second}; !slices.Equal(began, want) {
+			t.Errorf("Refresh is called at %v, want %v", began, want)
+		}
+		if want := []time.Duration{56 * time.Second, 65 * time.Second}; !slices.Equal(ended, want) {
+			t.Errorf("Refresh is told to end at %v, want %v", ended, want)
+		}
+	})
+}
+
+// A user's end counts again after he was one without an end.
+func TestExpireAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ann := lasting("ann", time.Minute)
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{Refresh: func(context.Context, *message.Session) (message.Principal, error) {
+			return nil, nil
+		}}), ann)
+		g.says(message.KindConnect)
+		g.SetUser(message.User("ann"))
+		time.Sleep(40 * time.Second) // Refresh has nothing to do
+		g.SetUser(ann)
+		g.says(message.KindData)
+		time.Sleep(time.Hour)
+		g.wantClosed(t, time.Minute)
+	})
+}
+
+// An end that comes nearer closes the session at its next message.
+func TestExpireEndComesNearer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{}), lasting("ann", time.Hour))
+		g.says(message.KindConnect)
+		if err := interceptor.Renew(g.Session, lasting("ann", time.Minute)); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Minute)
+		g.wantClosed(t)
+		if err := g.out.Handle(t.Context(), message.Raw{Session: g.Session}); code(err) != message.CodeUnauthenticated {
+			t.Errorf("delivered: %v", err)
+		}
+		g.wantClosed(t, 2*time.Minute)
+		g.gone(t)
 	})
 }
 

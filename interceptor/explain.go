@@ -42,9 +42,9 @@ func (p *Policy) Explain(user message.Principal, action Action, destination stri
 
 // Doors returns what the rules open wide, in the order of the rules: to those who are
 // not logged in; to all users at destinations that are not named one by one; past the
-// program, to BrokerPrefixes; and to clients' patterns.
+// program, to BrokerPrefixes; and to clients' patterns. It is never nil.
 func (p *Policy) Doors() message.Doors {
-	var doors message.Doors
+	doors := message.Doors{}
 	for i := range p.rules {
 		r := &p.rules[i]
 		if !r.allow {

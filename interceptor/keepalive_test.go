@@ -126,6 +126,27 @@ func TestKeepAliveStopsWithTheSession(t *testing.T) {
 	})
 }
 
+// That a session ends while Touch runs is no failure of Touch.
+func TestKeepAliveEndsQuietly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		g := newStage(interceptor.KeepAlive(interceptor.KeepAliveConfig{
+			Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			Touch: func(ctx context.Context, _ *message.Session) error {
+				<-ctx.Done()
+				return ctx.Err()
+			},
+		}), nil)
+		g.says(message.KindConnect)
+		time.Sleep(time.Minute + time.Second)
+		g.gone(t)
+		synctest.Wait()
+		if log.Len() > 0 {
+			t.Errorf("log: %s", log.String())
+		}
+	})
+}
+
 func TestKeepAliveNeedsATouch(t *testing.T) {
 	touch := func(context.Context, *message.Session) error { return nil }
 	mustPanic(t, func() { interceptor.KeepAlive(interceptor.KeepAliveConfig{}) })

@@ -203,7 +203,7 @@ func (p *Policy) check(s *message.Session, action Action, dest string) error {
 
 // denied says no more than the sender knows: not which rule there is.
 func denied(a Access) error {
-	if a.User == nil || a.User.Name() == "" {
+	if a.User == nil {
 		return message.Errorf(message.CodeUnauthenticated, "to %s %.200q needs a login", verbs[a.Action], a.Destination)
 	}
 	return message.Errorf(message.CodeDenied, "to %s %.200q is not allowed", verbs[a.Action], a.Destination)

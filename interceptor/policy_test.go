@@ -278,6 +278,9 @@ func TestPolicyDoors(t *testing.T) {
 	if report != want {
 		t.Errorf("report:\n%s\nwant:\n%s", report, want)
 	}
+	if none := interceptor.NewPolicy(interceptor.PolicyConfig{}).Doors(); none == nil || len(none) > 0 { // nil is not said
+		t.Errorf("a policy that opens nothing says %#v", none)
+	}
 	if closed := (message.Doors)(nil).String(); closed != "open doors: 0\n" {
 		t.Errorf("without doors: %q", closed)
 	}

@@ -227,7 +227,7 @@ func (l *byUser) take(now time.Time, m *message.Raw) error {
 		return nil
 	}
 	user := m.Session.User()
-	if user == nil || user.Name() == "" {
+	if user == nil {
 		return nil
 	}
 	l.mu.Lock()

@@ -28,7 +28,8 @@ type SessionInfo struct {
 	// the handshake and ends when the adapter is closed. Nil means
 	// context.Background().
 	Context context.Context
-	// Principal is who the transport says the client is. Nil means nobody yet.
+	// Principal is who the transport says the client is. Nil, or one without a
+	// name, means nobody yet.
 	Principal Principal
 	// Attributes are the session's first attributes; the map is copied. Nil
 	// means none.
@@ -82,7 +83,7 @@ func NewSession(sink Sink, info SessionInfo) *Session {
 		sink:    sink,
 		done:    make(chan struct{}),
 		leaving: make(chan struct{}),
-		user:    info.Principal,
+		user:    named(info.Principal),
 		attrs:   maps.Clone(info.Attributes),
 	}
 }
@@ -107,12 +108,23 @@ func (s *Session) User() Principal {
 	return s.user
 }
 
-// SetUser says who the session belongs to. Interceptors that authenticate call
-// it while they handle KindConnect, before the message goes on.
+// SetUser says who the session belongs to: nil, or a principal without a name, is
+// nobody. Interceptors that authenticate call it while they handle KindConnect, before
+// the message goes on.
 func (s *Session) SetUser(p Principal) {
+	p = named(p)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.user = p
+}
+
+// named returns p, or nil when it has no name: whoever asks whether there is a user
+// must not take it for one.
+func named(p Principal) Principal {
+	if p == nil || p.Name() == "" {
+		return nil
+	}
+	return p
 }
 
 // Attribute returns the attribute of this name and whether there is one.

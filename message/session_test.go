@@ -216,3 +216,16 @@ func TestSessionLeaves(t *testing.T) {
 		t.Error("Close without Leave")
 	}
 }
+
+// A principal without a name is nobody, whoever says so.
+func TestSessionOfNobody(t *testing.T) {
+	s := message.NewSession(nil, message.SessionInfo{Principal: message.User("")})
+	if s.User() != nil {
+		t.Errorf("the session belongs to %#v", s.User())
+	}
+	s.SetUser(message.User("ann"))
+	s.SetUser(message.User(""))
+	if s.User() != nil {
+		t.Errorf("the session belongs to %#v", s.User())
+	}
+}

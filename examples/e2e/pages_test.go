@@ -12,6 +12,7 @@ import (
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/handler"
 	"github.com/headrace/headrace/interceptor"
+	"github.com/headrace/headrace/interceptor/telemetry"
 	"github.com/headrace/headrace/jsonadapter"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/sseadapter"
@@ -23,9 +24,13 @@ func TestPages(t *testing.T) {
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close) // when the adapters have ended what it serves
-	n := headrace.New(headrace.Config{Rules: []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}}})
+	n := headrace.New(headrace.Config{
+		Rules:    []broker.Rule{{Prefix: "/queue", Mode: broker.Queue}},
+		Handling: []message.RawInterceptor{telemetry.Trace[[]byte]},
+	})
 	t.Cleanup(n.Close)
-	n.Inbound.Intercept(interceptor.Authenticate(interceptor.AuthenticateConfig{Check: good, Anonymous: true}))
+	n.Inbound.Intercept(interceptor.Authenticate(interceptor.AuthenticateConfig{Check: good, Anonymous: true}), telemetry.TraceSend)
+	n.BrokerChannel.Intercept(telemetry.TraceSend)
 	type trade struct {
 		Shares int `json:"shares"`
 	}

@@ -79,7 +79,7 @@ func TestLogin(t *testing.T) {
 			`{"name":"eve","password":"paddle"}`: http.StatusUnauthorized,
 			`{}`:                                 http.StatusUnauthorized,
 			`ann`:                                http.StatusBadRequest,
-			`{"name":"ann","password":"paddle","x":"` + strings.Repeat("x", 1<<10): http.StatusBadRequest,
+			`{"name":"ann","password":"paddle","x":"` + strings.Repeat("x", 1<<10) + `"}`: http.StatusBadRequest,
 		} {
 			status, g, text := p.post(p.logins.login, "", body)
 			if status != want || (g.Token != "") != (want == http.StatusOK) {
@@ -254,6 +254,19 @@ func TestPageKnowsTheUsers(t *testing.T) {
 	for name, password := range passwords {
 		if row := "<th scope=\"row\">" + name + "</th><td>" + password + "</td>"; !strings.Contains(string(html), row) {
 			t.Errorf("the page has no %s", row)
+		}
+	}
+}
+
+// The page, which has a token, runs the scripts of this program and no others, and is in
+// nobody's frame.
+func TestPageRunsOwnScriptsOnly(t *testing.T) {
+	w := httptest.NewRecorder()
+	ownScriptsOnly(http.FileServerFS(page)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	policy := w.Header().Get("Content-Security-Policy")
+	for _, part := range []string{"default-src 'self'", "frame-ancestors 'none'"} {
+		if !slices.ContainsFunc(strings.Split(policy, ";"), func(p string) bool { return strings.TrimSpace(p) == part }) {
+			t.Errorf("the policy %q has no %s", policy, part)
 		}
 	}
 }

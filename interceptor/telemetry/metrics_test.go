@@ -247,6 +247,25 @@ func TestCardinality(t *testing.T) {
 	}
 }
 
+// Without a Template metrics show no destination but that of users, which is one.
+func TestCardinalityWithoutATemplate(t *testing.T) {
+	r, c := newMeter()
+	in := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil })),
+		telemetry.TraceSendWith[[]byte](c), telemetry.TraceWith[[]byte](c))
+	for i := range 100 {
+		for _, dest := range []string{"/app/made/up/%d", "/user/kim/queue/%d"} {
+			if err := in.Handle(t.Context(), message.Raw{Destination: fmt.Sprintf(dest, i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name := range r.series(t) {
+		if strings.Contains(name, "/app") {
+			t.Errorf("%s shows a destination", name)
+		}
+	}
+}
+
 // How long a message waited in a channel is measured once, by the first who
 // handles it.
 func TestQueueWait(t *testing.T) {
@@ -292,17 +311,6 @@ func TestSessions(t *testing.T) {
 		_ = h.Handle(t.Context(), message.Raw{Kind: message.KindConnect, Session: s})
 		return s
 	}
-	end := func(s *message.Session, why error) {
-		s.Close(why)
-		_ = h.Handle(t.Context(), message.Raw{Kind: message.KindDisconnect, Session: s})
-	}
-	for _, why := range []error{
-		nil, message.Errorf(message.CodeTimeout, "t"), message.Errorf(message.CodeFull, "f"), message.Errorf(message.CodeInvalid, "i"),
-		message.Errorf(message.CodeDenied, "d"), message.Errorf(message.CodeUnavailable, "u"), errors.New("x"),
-		message.Errorf(message.CodeFull, "f").WithCause(word{"send_limit"}), word{"drain"},
-	} {
-		end(begin("websocket"), why)
-	}
 	begin("websocket")
 	begin("tcp")
 	_ = h.Handle(t.Context(), message.Raw{Kind: message.KindConnect}) // of the application
@@ -310,8 +318,24 @@ func TestSessions(t *testing.T) {
 		"headrace.sessions.active{transport=websocket} {session}": 1,
 		"headrace.sessions.active{transport=tcp} {session}":       1,
 	}
-	for _, why := range []string{"client", "heartbeat", "limit", "protocol", "auth", "transport", "internal", "send_limit", "drain"} {
-		want["headrace.sessions.closed{reason="+why+",transport=websocket} {session}"] = 1
+	because := func(code message.Code) error { return message.Errorf(code, "why") }
+	for reason, whys := range map[string][]error{
+		"client":     {nil},
+		"heartbeat":  {because(message.CodeTimeout)},
+		"limit":      {because(message.CodeFull)},
+		"protocol":   {because(message.CodeInvalid), because(message.CodeTooLarge), because(message.CodeConflict), because(message.CodeNotFound)},
+		"auth":       {because(message.CodeDenied), because(message.CodeUnauthenticated)},
+		"transport":  {because(message.CodeUnavailable)},
+		"internal":   {errors.New("x")},
+		"send_limit": {message.Errorf(message.CodeFull, "f").WithCause(word{"send_limit"})},
+		"drain":      {word{"drain"}},
+	} {
+		for _, why := range whys {
+			s := begin("websocket")
+			s.Close(why)
+			_ = h.Handle(t.Context(), message.Raw{Kind: message.KindDisconnect, Session: s})
+		}
+		want["headrace.sessions.closed{reason="+reason+",transport=websocket} {session}"] = float64(len(whys))
 	}
 	r.want(t, want)
 }

@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -59,16 +60,23 @@ type found struct{ context, baggage bool }
 
 func (t *tracing) find(header message.Header) (f found) {
 	for name := range header.All() {
-		if name == baggageField {
-			f.baggage = true
-			continue
-		}
-		for _, field := range t.fields {
-			f.context = f.context || name == field
-		}
+		is := t.is(name)
+		f.context, f.baggage = f.context || is.context, f.baggage || is.baggage
 	}
 	return f
 }
+
+// is says which a field is of. Case does not matter: we read the names as they are
+// written, but who gets the message from an engine may not.
+func (t *tracing) is(name string) (f found) {
+	f.baggage = same(name, baggageField)
+	for _, field := range t.fields {
+		f.context = f.context || same(name, field)
+	}
+	return f
+}
+
+func same(name, field string) bool { return len(name) == len(field) && strings.EqualFold(name, field) }
 
 // reading is what a header says about traces.
 type reading struct {
@@ -123,11 +131,15 @@ func (t *tracing) extract(ctx context.Context, header message.Header, baggage bo
 // admit takes off a header what must not go on, and puts the context of the span in
 // ctx in the place of another.
 func (t *tracing) admit(ctx context.Context, header message.Header, drop found) message.Header {
-	if drop.baggage {
-		header = header.Without(baggageField)
+	var names []string
+	for name := range header.All() {
+		if is := t.is(name); is.baggage && drop.baggage || is.context && drop.context {
+			names = append(names, name)
+		}
 	}
+	header = header.Without(names...)
 	if drop.context {
-		header = t.inject(ctx, header.Without(t.fields...))
+		header = t.inject(ctx, header)
 	}
 	return header
 }

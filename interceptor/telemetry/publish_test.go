@@ -146,6 +146,21 @@ func TestDirectReplyHasAContext(t *testing.T) {
 	}
 }
 
+// What a broker published keeps the header that all of its deliveries share, also where
+// it has no context.
+func TestDeliveryKeepsThePublishedHeader(t *testing.T) {
+	h := newHub(t, nil)
+	ctx, root := h.Start(t.Context(), "root")
+	defer root.End()
+	published := header(message.HeaderMessageID, "1")
+	if err := h.outbound.Handle(ctx, message.Raw{Destination: "/topic/news", Subscription: "1", Header: published}); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.delivered[0].Header; !got.Same(published) {
+		t.Errorf("delivered with %v, want the header as it was", got)
+	}
+}
+
 func TestPublishLetsOtherKindsPass(t *testing.T) {
 	r := newRecorder()
 	for _, mount := range []message.RawInterceptor{telemetry.TracePublish(r.config), telemetry.TraceDelivery(r.config)} {

@@ -115,6 +115,20 @@ func traceparentOf(sc trace.SpanContext) string {
 	return fmt.Sprintf("00-%s-%s-%s", sc.TraceID(), sc.SpanID(), sc.TraceFlags())
 }
 
+// However the names are written: what an engine carries may be read by somebody to whom
+// case does not matter.
+func TestForgedContextInAnyCase(t *testing.T) {
+	for name, mount := range edges {
+		for _, field := range []string{"Traceparent", "TRACESTATE", "Baggage"} {
+			r := newRecorder()
+			out, _ := through(t, mount(r.config), t.Context(), message.Raw{Session: sessionOf(""), Header: header("a", "1", field, elsewhere)})
+			if _, there := out.Header.Lookup(field); there || out.Header.Get("a") != "1" {
+				t.Errorf("%s: %v goes on", name, out.Header)
+			}
+		}
+	}
+}
+
 // Within a span of the application as well: that is the parent, and what is ignored is
 // no link either.
 func TestForgedContextWithinASpan(t *testing.T) {

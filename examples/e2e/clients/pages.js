@@ -43,6 +43,10 @@ const seen = {
     });
     await client.deactivate();
   },
+  "tracing.md 1": async ({ client, logged }) => {
+    await until(() => logged.includes("true"));
+    await client.deactivate();
+  },
 };
 const count = {};
 for (const { name, code } of blocks) {
