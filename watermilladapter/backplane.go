@@ -24,6 +24,9 @@ type BackplaneConfig struct {
 	// Publisher publishes, and returns when the engine has what it published. It is
 	// its maker's to close, after the backplane. There is no zero: it is needed.
 	Publisher wmessage.Publisher
+	// Prompt says that Publish of Publisher ends when the context of its message does.
+	// Then it runs on the goroutine that publishes, not on one of its own.
+	Prompt bool
 	// Subscriber makes the subscriber of one subscription to a topic, which is closed
 	// with it. Of those of one group, one gets a message; without a group, which is
 	// empty, each gets all that is published from then on. topic is what Topic made,

@@ -26,25 +26,43 @@ func (b *Backplane) Publish(ctx context.Context, topic string, e broker.Envelope
 	}
 	m := fromEnvelope(e)
 	m.SetContext(ctx)
-	result := make(chan error, 1)
 	begun := time.Now()
+	if b.config.Prompt {
+		err := b.publish(topic, m)
+		if err != nil && ctx.Err() != nil {
+			b.late(ctx, begun)
+		} else {
+			b.available.is(err == nil || refused(err))
+		}
+		return answer(err)
+	}
+	result := make(chan error, 1)
 	b.work(func() {
-		err := b.publish(b.config.Topic(topic), m)
+		err := b.publish(topic, m)
 		b.available.is(err == nil || refused(err))
-		<-b.pending
 		result <- err
 	})
 	select {
 	case err := <-result:
-		if err != nil && !refused(err) {
-			return errPublish.WithCause(err)
-		}
-		return err
+		return answer(err)
 	case <-ctx.Done():
-		if ctx.Err() == context.DeadlineExceeded && time.Since(begun) >= slowEngine {
-			b.available.is(false)
-		}
+		b.late(ctx, begun)
 		return errPublish.WithCause(context.Cause(ctx))
+	}
+}
+
+// answer is what who publishes is told of a publisher's error.
+func answer(err error) error {
+	if err == nil || refused(err) {
+		return err
+	}
+	return errPublish.WithCause(err)
+}
+
+// late notes that a call was not over in time. Who did not wait long learned nothing.
+func (b *Backplane) late(ctx context.Context, begun time.Time) {
+	if ctx.Err() == context.DeadlineExceeded && time.Since(begun) >= slowEngine {
+		b.available.is(false)
 	}
 }
 
@@ -97,7 +115,9 @@ func (b *Backplane) worker(call func()) {
 	}
 }
 
+// publish calls the publisher, and gives the place back that it has.
 func (b *Backplane) publish(topic string, m *wmessage.Message) (err error) {
+	defer func() { <-b.pending }()
 	defer message.Recover(&err)
-	return b.config.Publisher.Publish(topic, m)
+	return b.config.Publisher.Publish(b.config.Topic(topic), m)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"testing"
@@ -287,5 +288,40 @@ func TestBackplanePassesTheContext(t *testing.T) {
 	}
 	if pub.message.Context().Value(ctxKey{}) != "mine" {
 		t.Error("the publisher does not see the context")
+	}
+}
+
+// promptPublisher notes on whose goroutine it is, and ends with the context.
+type promptPublisher struct {
+	err   error
+	stack []byte
+}
+
+func (p *promptPublisher) Publish(_ string, all ...*wmessage.Message) error {
+	p.stack = debug.Stack()
+	return errors.Join(p.err, all[0].Context().Err())
+}
+
+func (*promptPublisher) Close() error { return nil }
+
+// A publisher that is prompt publishes on the caller's goroutine, as many at once as any
+// other, and its errors are told alike.
+func TestBackplanePromptPublisher(t *testing.T) {
+	pub := &promptPublisher{}
+	b := backplane(t, watermilladapter.BackplaneConfig{Publisher: pub, Prompt: true, Subscriber: nobody, Pending: 1})
+	for _, want := range []error{nil, errAway, message.Errorf(message.CodeTooLarge, "too large"), nil} {
+		pub.err = want
+		if err := b.Publish(t.Context(), "x", broker.Envelope{ID: "1"}); !errors.Is(err, want) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		if !bytes.Contains(pub.stack, []byte("TestBackplanePromptPublisher")) {
+			t.Errorf("published on another goroutine: %s", pub.stack)
+		}
+	}
+	b = backplane(t, watermilladapter.BackplaneConfig{Publisher: panickingPublisher{}, Prompt: true, Subscriber: nobody, Pending: 1})
+	for range 2 { // the place is given back
+		if err := b.Publish(t.Context(), "x", broker.Envelope{ID: "1"}); message.Public(err).Code != message.CodeUnavailable {
+			t.Errorf("a panic is told as %v", err)
+		}
 	}
 }

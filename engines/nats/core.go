@@ -27,6 +27,7 @@ func Core(c Config) (*Backplane, error) {
 	}
 	return &Backplane{connection: k, Backplane: watermilladapter.NewBackplane(watermilladapter.BackplaneConfig{
 		Publisher:  publisher(k.publish),
+		Prompt:     true,
 		Subscriber: k.subscriber,
 		Watch:      k.health.Watch,
 		InFlight:   k.config.InFlight,

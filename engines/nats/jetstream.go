@@ -56,6 +56,7 @@ func JetStream(c Config) (*Backplane, error) {
 	s := &stream{connection: k, js: js}
 	return &Backplane{connection: k, Backplane: watermilladapter.NewBackplane(watermilladapter.BackplaneConfig{
 		Publisher:  publisher(s.publish),
+		Prompt:     true,
 		Subscriber: s.subscriber,
 		Watch:      k.health.Watch,
 		InFlight:   k.config.InFlight,
@@ -94,7 +95,7 @@ func (s *stream) publish(ctx context.Context, topic string, m *wmessage.Message)
 }
 
 // try publishes once, and reports whether an error may be gone the next time.
-func (s *stream) try(ctx context.Context, down <-chan struct{}, msg *natsgo.Msg, id string) (again bool, err error) {
+func (s *stream) try(ctx context.Context, down context.Context, msg *natsgo.Msg, id string) (again bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, attempt)
 	defer cancel()
 	ctx, end := pubsub.During(ctx, down)

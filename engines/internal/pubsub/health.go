@@ -12,14 +12,17 @@ var errClosed = errors.New("engines: the connection is closed")
 type Health struct {
 	mu       sync.Mutex
 	closed   bool
-	up, down chan struct{} // closed while the engine is there, while it is not
+	up       chan struct{}   // closed while the engine is there
+	down     context.Context // ended while it is not
+	fall     context.CancelFunc
 	watchers map[*func(bool)]struct{}
 }
 
 // NewHealth returns that of an engine that is not there.
 func NewHealth() *Health {
-	h := &Health{up: make(chan struct{}), down: make(chan struct{}), watchers: make(map[*func(bool)]struct{})}
-	close(h.down)
+	h := &Health{up: make(chan struct{}), watchers: make(map[*func(bool)]struct{})}
+	h.down, h.fall = context.WithCancel(context.Background())
+	h.fall()
 	return h
 }
 
@@ -31,10 +34,10 @@ func (h *Health) Set(available bool) {
 		return
 	}
 	if available {
+		h.down, h.fall = context.WithCancel(context.Background())
 		close(h.up)
-		h.down = make(chan struct{})
 	} else {
-		close(h.down)
+		h.fall()
 		h.up = make(chan struct{})
 	}
 	for changed := range h.watchers {
@@ -64,8 +67,8 @@ func (h *Health) Watch(changed func(available bool)) (stop func()) {
 	}
 }
 
-// Wait waits until the engine is there. down is closed when it is not any more.
-func (h *Health) Wait(ctx context.Context) (down <-chan struct{}, err error) {
+// Wait waits until the engine is there. down ends when it is not any more.
+func (h *Health) Wait(ctx context.Context) (down context.Context, err error) {
 	for {
 		h.mu.Lock()
 		closed, up, down := h.closed, h.up, h.down
@@ -87,20 +90,11 @@ func (h *Health) Wait(ctx context.Context) (down <-chan struct{}, err error) {
 }
 
 // During returns ctx, which also ends when the engine goes, or went.
-func During(ctx context.Context, down <-chan struct{}) (context.Context, context.CancelFunc) {
+func During(ctx, down context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stopped := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		select {
-		case <-down:
-			cancel(ErrAway)
-		case <-stopped:
-		}
-	})
+	stop := context.AfterFunc(down, func() { cancel(ErrAway) })
 	return ctx, func() {
-		close(stopped)
-		watching.Wait()
+		stop()
 		cancel(nil)
 	}
 }
