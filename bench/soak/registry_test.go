@@ -18,7 +18,7 @@ import (
 func TestR26Registry(t *testing.T) {
 	guests := newGuests(newCluster(t, 3), size(60, 1000))
 	guests.comeAndGo(phase(time.Second, 30*time.Second), 0, 1, 2)
-	guests.areKnown(10*time.Second, 0, 1, 2)
+	guests.areKnown(5*time.Second, 0, 1, 2) // before they tell everything anew
 	if !*long {
 		return
 	}
