@@ -21,6 +21,7 @@ import (
 type link struct {
 	engine Backplane
 	node   string
+	life   string         // begins the ids of what it publishes: a node of the same name was there before
 	echo   func(Envelope) // told of what comes back; may be nil
 	lastID atomic.Uint64
 	flying atomic.Int64 // publications that are under way
@@ -41,7 +42,7 @@ var (
 
 // newLink returns the end of a node, which gets a name if it has none.
 func newLink(bp Backplane, node string) *link {
-	return &link{engine: bp, node: cmp.Or(node, strings.ToLower(rand.Text()))}
+	return &link{engine: bp, node: cmp.Or(node, strings.ToLower(rand.Text())), life: strings.ToLower(rand.Text())}
 }
 
 // publish returns when the engine has e, which gets the node as its origin and an id
@@ -61,7 +62,7 @@ func (l *link) publish(ctx context.Context, topic string, e Envelope) error {
 	}
 	e.Origin, e.Done = l.node, nil
 	if e.ID == "" {
-		e.ID = l.node + "-" + strconv.FormatUint(l.lastID.Add(1), 36)
+		e.ID = l.life + "-" + strconv.FormatUint(l.lastID.Add(1), 36)
 	}
 	failed := true // also when the driver panics
 	defer func() { l.fuse.tell(failed) }()

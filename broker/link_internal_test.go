@@ -258,3 +258,23 @@ func TestLinkDropsItsEcho(t *testing.T) {
 		}
 	}
 }
+
+// A node that is started again under its name is no double of what it was.
+func TestLinkOfANodeThatStartsAgain(t *testing.T) {
+	seen := make(map[string]bool)
+	engine := &slow{publish: func(_ context.Context, e Envelope) error {
+		if seen[e.ID] {
+			t.Errorf("the id %q was there before", e.ID)
+		}
+		seen[e.ID] = true
+		return nil
+	}}
+	for range 3 {
+		l := newLink(engine, "node-1")
+		for range 10 {
+			if err := l.publish(t.Context(), "x", Envelope{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
