@@ -25,7 +25,7 @@ type BackplaneConfig struct {
 	// its maker's to close, after the backplane. There is no zero: it is needed.
 	Publisher wmessage.Publisher
 	// Prompt says that Publish of Publisher ends when the context of its message does.
-	// Then it runs on the goroutine that publishes, not on one of its own.
+	// Then it runs on the goroutine that publishes. Zero means that it runs on one of its own.
 	Prompt bool
 	// Subscriber makes the subscriber of one subscription to a topic, which is closed
 	// with it. Of those of one group, one gets a message; without a group, which is
