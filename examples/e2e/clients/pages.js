@@ -32,6 +32,17 @@ function run(code) {
 const seen = {
   "adapters.md 1": async ({ logged }) => until(() => logged.includes('/topic/trade {"shares":3}')),
   "adapters.md 2": async ({ logged }) => until(() => logged.includes('{"shares":3}')),
+  "operations.md 1": async ({ client }) => {
+    await once((done) => {
+      client.onConnect = done;
+      client.activate();
+    });
+    client.onWebSocketClose({ reason: "server is shutting down; retry-after=300ms" });
+    const asked = Date.now();
+    await client.beforeConnect();
+    if (Date.now() - asked < 250) throw new Error("it comes back before it is asked to");
+    await client.deactivate();
+  },
   "stomp.md 1": async ({ client, logged, jobs }) => {
     await until(() => logged.includes("handled") && jobs[0]?.shares === 3);
     await client.deactivate();
