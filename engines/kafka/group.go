@@ -130,7 +130,7 @@ func (m *member) revoked(ctx context.Context, client *kgo.Client, gone map[strin
 	if err := client.CommitMarkedOffsets(ctx); err != nil {
 		m.config.logger().Warn("kafka: what is done could not be told: messages may come again", "topic", m.from.topic, "error", err)
 	}
-	m.lost(nil, nil, gone)
+	m.lost(ctx, client, gone)
 }
 
 var closed = func() <-chan time.Time { c := make(chan time.Time); close(c); return c }()
