@@ -180,7 +180,7 @@ func TestHealthOfBlockedHandlers(t *testing.T) {
 		wantHealth(t, n, true)
 		time.Sleep(10*time.Second - 1)
 		wantHealth(t, n, true)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantHealth(t, n, true, "inbound blocked")
 		hang <- struct{}{}
 		synctest.Wait()

@@ -17,7 +17,6 @@ import (
 
 // patientSubscriber subscribes only when it is told that nobody wants that any more.
 type patientSubscriber struct {
-	fakeSubscriber
 	closed atomic.Int32
 }
 

@@ -17,7 +17,6 @@ type groupEngine struct {
 
 	mu         sync.Mutex
 	topics     map[string]map[string]chan *wmessage.Message // by topic, and group or subscription
-	members    map[string]int
 	subs       map[*groupSubscriber]context.CancelFunc
 	away       bool
 	made, open int // subscribers

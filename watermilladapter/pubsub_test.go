@@ -214,7 +214,7 @@ func TestPubSubOverAChannelOfOurs(t *testing.T) {
 			t.Errorf("outcome %v, %v", told, err)
 		}
 		send("2")
-		m = <-out
+		<-out
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
