@@ -144,7 +144,7 @@ func TestBatch(t *testing.T) {
 			}
 			n := rapid.IntRange(0, len(p)).Draw(t, "taken")
 			got = append(got, p[:n]...)
-			done += b.advance(n)
+			done += len(b.advance(n))
 		}
 		if !bytes.Equal(got, want) || done != len(frames) {
 			t.Fatalf("%d frames: %q, want %d: %q", done, got, len(frames), want)
