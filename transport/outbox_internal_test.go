@@ -249,7 +249,7 @@ func checkPieces(t interface{ Fatalf(string, ...any) }, b []byte, piece func() i
 // connections and the flush, to sockets that take everything.
 func BenchmarkFanOut(b *testing.B) {
 	s, conns := outboxes(b, 1000)
-	f := NewFrame(FramingWebSocket, make([]byte, 128))
+	f := NewNamedFrame(FramingWebSocket, "message", make([]byte, 128))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		conns[i%len(conns)].Send(f)

@@ -38,6 +38,27 @@ func TestATallyKeepsFewNames(t *testing.T) {
 	}
 }
 
+// Two names that come first at once get a place each.
+func TestATallyLosesNoFirst(t *testing.T) {
+	for round := range 2000 {
+		var all tally
+		var counting sync.WaitGroup
+		begin := make(chan struct{})
+		for i := range 4 {
+			counting.Go(func() {
+				<-begin
+				all.add("name"+strconv.Itoa(i), 1)
+			})
+		}
+		close(begin)
+		counting.Wait()
+		var sums map[string]uint64
+		if all.into(&sums); len(sums) != 4 {
+			t.Fatalf("round %d: %v", round, sums)
+		}
+	}
+}
+
 func TestATallyOfNothing(t *testing.T) {
 	var sums map[string]uint64
 	if new(tally).into(&sums); sums != nil {
