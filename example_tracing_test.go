@@ -47,7 +47,8 @@ func Example_tracing() {
 		Adapters: func() (all []telemetry.AdapterReading) {
 			for _, a := range node.Stats().Adapters { // that Serve was given
 				all = append(all, telemetry.AdapterReading{
-					Name: a.Name, Frames: a.Transport.Frames, Dropped: a.Transport.Dropped, Waiting: a.Transport.QueuedBytes,
+					Name: a.Name, Received: a.Transport.Received, Sent: a.Transport.Sent,
+					Dropped: a.Transport.Dropped, Waiting: a.Transport.QueuedBytes,
 				})
 			}
 			return all

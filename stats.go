@@ -163,11 +163,11 @@ func clusterGroup(c broker.ClusterStats) slog.Attr {
 		counts("lost", c.Lost))
 }
 
-// counts is a group of what is counted by reasons.
+// counts is a group of what is counted by reasons or names.
 func counts(name string, all map[string]uint64) slog.Attr {
 	attrs := make([]slog.Attr, 0, len(all))
-	for why, count := range all {
-		attrs = append(attrs, slog.Uint64(why, count))
+	for what, count := range all {
+		attrs = append(attrs, slog.Uint64(what, count))
 	}
 	return slog.Attr{Key: name, Value: slog.GroupValue(attrs...)}
 }
@@ -183,10 +183,6 @@ func queueGroup(q broker.QueueStats) slog.Attr {
 }
 
 func adapterValue(a transport.AdapterStats) slog.Value {
-	closed := make([]slog.Attr, 0, len(a.Transport.Closed))
-	for why, count := range a.Transport.Closed {
-		closed = append(closed, slog.Uint64(why, count))
-	}
 	return slog.GroupValue(
 		slog.Int("sessions", a.Sessions),
 		slog.Uint64("refused", a.Refused),
@@ -199,7 +195,9 @@ func adapterValue(a transport.AdapterStats) slog.Value {
 				"connections", a.Transport.Limited.Connections,
 				"address", a.Transport.Limited.PerAddress,
 				"user", a.Transport.Limited.PerUser),
-			slog.Attr{Key: "closed", Value: slog.GroupValue(closed...)},
+			counts("closed", a.Transport.Closed),
+			counts("received", a.Transport.Received),
+			counts("sent", a.Transport.Sent),
 			"frames", a.Transport.Frames,
 			"bytes", a.Transport.Bytes,
 			"dropped", a.Transport.Dropped,

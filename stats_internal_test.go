@@ -121,6 +121,8 @@ func TestStatsLogHasAll(t *testing.T) {
 	s.Adapters = make([]transport.AdapterStats, 3)
 	for i := range s.Adapters {
 		s.Adapters[i].Transport.Closed = map[string]uint64{"client": 0, "heartbeat": 0}
+		s.Adapters[i].Transport.Received = map[string]uint64{"send": 0}
+		s.Adapters[i].Transport.Sent = map[string]uint64{"message": 0}
 	}
 	numbers := map[int]string{} // and where they are
 	fill(reflect.ValueOf(&s).Elem(), "Stats", numbers)

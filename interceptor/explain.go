@@ -17,11 +17,15 @@ type Verdict struct {
 	// Source is where in the program, as file:line, that rule is made; the policy when
 	// no rule decided.
 	Source string
+
+	unasked string // why no rule was asked
 }
 
 // String returns the verdict in one line.
 func (v Verdict) String() string {
 	switch {
+	case v.unasked != "":
+		return "denied: " + v.unasked
 	case v.Allowed:
 		return "allowed: " + v.Rule + " at " + v.Source
 	case v.Rule == "":
@@ -31,8 +35,12 @@ func (v Verdict) String() string {
 }
 
 // Explain says how the policy decides and which rule does it. A nil user is nobody who
-// is logged in. Functions of [If] are called, without a session.
+// is logged in. Functions of [If] are called, without a session. It is asked about one
+// action: several, or none, are denied, and the verdict says so.
 func (p *Policy) Explain(user message.Principal, action Action, destination string) Verdict {
+	if p.index(action) == nil {
+		return Verdict{Source: p.source, unasked: fmt.Sprintf("%q is not one action: ask about each", action)}
+	}
 	r := p.decide(Access{User: user, Action: action, Destination: destination})
 	if r == nil {
 		return Verdict{Source: p.source}

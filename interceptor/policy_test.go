@@ -235,6 +235,8 @@ func TestPolicyExplain(t *testing.T) {
 		{p.Explain(member{"eve", []string{"trial"}}, send, "/app/admin/x"), `denied: deny send|subscribe "/app/admin/**" (role guest or trial) at ` + line(1)},
 		{p.Explain(kim, subscribe, "/room/kim"), `allowed: allow subscribe "/room/{id}" ({id} is the user) at ` + line(2)},
 		{p.Explain(kim, subscribe, "/room/ann"), "denied: no rule of the policy at " + at + " matches"},
+		{p.Explain(kim, send|subscribe, "/room/kim"), `denied: "send|subscribe" is not one action: ask about each`},
+		{p.Explain(kim, 0, "/room/kim"), `denied: "" is not one action: ask about each`},
 	} {
 		if got := tt.got.String(); got != tt.want {
 			t.Errorf("explained as %q, want %q", got, tt.want)

@@ -38,7 +38,7 @@ func (d *dialect) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
 			o, err = parse(octets)
 		}
 		if o.Type == "ping" && err == nil {
-			d.send(object{Type: "pong"})
+			d.conn.Send(pong)
 			p = rest
 			continue
 		}
@@ -55,6 +55,9 @@ func (d *dialect) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
 		return r, rest, true
 	}
 }
+
+// pong is no answer to a request, so nothing counts it.
+var pong = transport.NewFrame(transport.FramingWebSocket, []byte(`{"type":"pong"}`))
 
 // forms says what the objects of clients become and which fields they have.
 var forms = map[string]struct {
@@ -94,13 +97,14 @@ func (o *object) message() (m message.Raw, err error) {
 }
 
 // Encode makes the object of a message.
-func (d *dialect) Encode(m message.Raw) ([]byte, error) {
+func (d *dialect) Encode(m message.Raw) (name string, octets []byte, err error) {
 	o := object{Type: "message", ID: m.Subscription, Destination: m.Destination}
 	if m.Kind == message.KindError {
 		o.Type = "error"
 	}
 	o.Envelope = codec.Seal(m.Header, m.Payload)
-	return codec.Plain(o)
+	octets, err = codec.Plain(o)
+	return o.Type, octets, err
 }
 
 // Connected sends the object of this type.
@@ -133,5 +137,5 @@ func (d *dialect) send(o object) error {
 	if err != nil {
 		return err
 	}
-	return d.conn.Send(transport.NewFrame(d.conn.Framing(), octets))
+	return d.conn.Send(transport.NewNamedFrame(d.conn.Framing(), o.Type, octets))
 }

@@ -45,22 +45,27 @@ type event struct {
 	Message string       `json:"message,omitempty"`
 }
 
+// unnamed is what browsers take events for that have no name.
+const unnamed = "message"
+
 // encode returns an event but for its id. The JSON has no line breaks.
 func (e event) encode(name string) ([]byte, error) {
-	if name != "" {
-		name = "event: " + name + "\n"
+	line := ""
+	if name != unnamed {
+		line = "event: " + name + "\n"
 	}
 	data, err := codec.Plain(e)
-	return fmt.Appendf(nil, "%sdata: %s\n\n", name, data), err
+	return fmt.Appendf(nil, "%sdata: %s\n\n", line, data), err
 }
 
 // Encode makes the event of a message.
-func (d *dialect) Encode(m message.Raw) ([]byte, error) {
-	name := ""
+func (d *dialect) Encode(m message.Raw) (name string, octets []byte, err error) {
+	name = unnamed
 	if m.Kind == message.KindError {
 		name = "failure"
 	}
-	return event{ID: m.Subscription, Destination: m.Destination, Envelope: codec.Seal(m.Header, m.Payload)}.encode(name)
+	octets, err = event{ID: m.Subscription, Destination: m.Destination, Envelope: codec.Seal(m.Header, m.Payload)}.encode(name)
+	return name, octets, err
 }
 
 // silence is how long nothing is sent before a comment shows to proxies that
@@ -99,5 +104,5 @@ func (d *dialect) send(name string, e event) error {
 	if err != nil {
 		return err
 	}
-	return d.conn.Send(transport.NewFrame(d.conn.Framing(), p))
+	return d.conn.Send(transport.NewNamedFrame(d.conn.Framing(), name, p))
 }

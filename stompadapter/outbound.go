@@ -73,11 +73,11 @@ func (d *dialect) send(f frame.Frame, first ...message.Field) error {
 	if err != nil {
 		return err
 	}
-	return d.conn.Send(transport.NewFrame(d.conn.Framing(), octets))
+	return d.conn.Send(transport.NewNamedFrame(d.conn.Framing(), string(f.Command), octets))
 }
 
 // Encode makes a MESSAGE or, of the application's making, an ERROR frame.
-func (d *dialect) Encode(m message.Raw) ([]byte, error) {
+func (d *dialect) Encode(m message.Raw) (name string, octets []byte, err error) {
 	f := frame.Frame{Command: frame.Message, Header: without(m.Header, messageOwn, message.ToClient), Body: m.Payload}
 	if d.textOnly {
 		f.Body = bytes.ToValidUTF8(f.Body, []byte("\uFFFD")) // here, so that content-length is right
@@ -90,9 +90,10 @@ func (d *dialect) Encode(m message.Raw) ([]byte, error) {
 			first = []message.Field{{Name: frame.HeaderMessage, Value: "error"}}
 		}
 	case m.Subscription == "":
-		return nil, errNoSubscription
+		return "", nil, errNoSubscription
 	}
-	return frame.Append(make([]byte, 0, 512+len(m.Payload)), d.frameVersion(), f, first...)
+	octets, err = frame.Append(make([]byte, 0, 512+len(m.Payload)), d.frameVersion(), f, first...)
+	return string(f.Command), octets, err
 }
 
 // messageFields returns the headers that only the server sets. The id is the

@@ -11,7 +11,7 @@ import (
 
 func TestPutAndFlushDoNotAllocate(t *testing.T) {
 	s, conns := outboxes(t, 10)
-	f := NewFrame(FramingWebSocket, make([]byte, 128))
+	f := NewNamedFrame(FramingWebSocket, "message", make([]byte, 128))
 	pass := func() {
 		for _, c := range conns {
 			for range 20 {

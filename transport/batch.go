@@ -46,16 +46,16 @@ func (b *batch) next(buf []byte) []byte {
 	return buf
 }
 
-// advance says that n more bytes are written and returns how many frames that
+// advance says that n more bytes are written and returns the frames that this
 // completes.
-func (b *batch) advance(n int) (frames int) {
+func (b *batch) advance(n int) []*Frame {
+	first := b.index
 	b.offset += n
 	for !b.done() && b.offset >= len(b.frames[b.index].wire) {
 		b.offset -= len(b.frames[b.index].wire)
 		b.index++
-		frames++
 	}
-	return frames
+	return b.frames[first:b.index]
 }
 
 func (b *batch) last() *Frame { return b.frames[len(b.frames)-1] }

@@ -64,8 +64,9 @@ type Carried struct {
 	turn chan struct{} // full while the protocol is called
 
 	// Guarded by out.mu.
-	frames, bytes int                      // taken and not written
-	writing       *http.ResponseController // of a running Write
+	taken   []*Frame                 // by Next, and not yet by Write
+	bytes   int                      // of what was taken and is not written
+	writing *http.ResponseController // of a running Write
 }
 
 // Carry makes a connection of a request that passes the handshake, as a
@@ -162,10 +163,10 @@ func (k *Carried) Next() (frames [][]byte, last bool, reason error) {
 	for _, f := range o.queue {
 		if len(f.wire) > 0 {
 			frames = append(frames, f.wire)
+			k.taken = append(k.taken, f)
 			k.bytes += len(f.wire)
 		}
 	}
-	k.frames += len(frames)
 	if o.state != outboxClosed {
 		o.queue, o.state = nil, outboxIdle
 	}
@@ -190,20 +191,20 @@ func (k *Carried) Write(w http.ResponseWriter, p []byte) error {
 func (k *Carried) pass(w http.ResponseWriter, r *http.Request, p []byte) error {
 	o := &k.out
 	o.mu.Lock()
-	frames, bytes := k.frames, k.bytes
+	frames, bytes := k.taken, k.bytes
+	k.taken = nil
 	o.mu.Unlock()
 	err := k.write(http.NewResponseController(w), w, r, p)
 	if err == nil {
 		now := k.server.now()
 		k.lastSent.Store(now)
-		if frames > 0 {
+		if len(frames) > 0 {
 			k.lastWrite.Store(now)
 		}
 		o.flusher.wrote(frames, len(p))
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	k.frames -= frames
 	k.bytes -= bytes
 	if o.state != outboxClosed {
 		o.bytes -= bytes

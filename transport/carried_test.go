@@ -88,6 +88,9 @@ func TestCarriedConversation(t *testing.T) {
 	if st := c.Stats(); st.QueuedBytes != 0 || st.Frames != 3 || st.Bytes != 13 {
 		t.Errorf("%+v", st)
 	}
+	if st := c.Stats(); st.Sent != nil {
+		t.Errorf("%v have no name", st.Sent)
+	}
 	c.Receive([]byte("c"))
 	if n := c.wakes.Load(); n != 2 {
 		t.Errorf("woken %d times", n)

@@ -80,11 +80,12 @@ type Dialect interface {
 	// begins the session. Any goroutine may call it.
 	Version() uint8
 	// Encode returns what a message of KindData or KindError looks like to
-	// clients of this Version. Clients of one framing and version share it, so
+	// clients of this Version, and the name that it is counted by, as that of
+	// [NewNamedFrame]. Clients of one framing and version share it, so
 	// it must depend on nothing but these two and the message's kind,
 	// destination, subscription, header and payload. Any goroutine may call it;
 	// like the three below it must not call the session.
-	Encode(m message.Raw) ([]byte, error)
+	Encode(m message.Raw) (name string, octets []byte, err error)
 	// Connected tells the client that its session has begun. An error ends the
 	// session.
 	Connected(s *message.Session) error
@@ -101,7 +102,8 @@ type Dialect interface {
 // Request is something that a client asks for. Of the Message, [Dialect.Receipt]
 // and [Dialect.Refuse] are given the kind alone.
 type Request struct {
-	// Name is what the protocol calls it, for log and refusals.
+	// Name is what the protocol calls it, for log and refusals, and for [Stats],
+	// which counts by it unless it is "".
 	Name string
 	// Message is what becomes of it; Session and Done are set by the Exchange.
 	// The kind decides when it may come: KindConnect begins the session and

@@ -43,20 +43,20 @@ func (l *lines) Read(p []byte) (r transport.Request, rest []byte, ok bool) {
 
 func (l *lines) Version() uint8 { return 1 }
 
-func (l *lines) Encode(m message.Raw) ([]byte, error) {
-	return fmt.Appendf(nil, "%s %s\n", m.Destination, m.Payload), nil
+func (l *lines) Encode(m message.Raw) (name string, octets []byte, err error) {
+	return "TELL", fmt.Appendf(nil, "%s %s\n", m.Destination, m.Payload), nil
 }
 
-func (l *lines) Connected(s *message.Session) error { return l.send("WELCOME") }
+func (l *lines) Connected(s *message.Session) error { return l.send("WELCOME", "") }
 
-func (l *lines) Receipt(r transport.Request) error { return l.send("DONE " + r.Receipt) }
+func (l *lines) Receipt(r transport.Request) error { return l.send("DONE", " "+r.Receipt) }
 
 func (l *lines) Refuse(r transport.Request, err error) {
-	l.send("NO " + r.Receipt + " " + message.Public(err).Message)
+	l.send("NO", " "+r.Receipt+" "+message.Public(err).Message)
 }
 
-func (l *lines) send(line string) error {
-	return l.conn.Send(transport.NewFrame(l.conn.Framing(), []byte(line+"\n")))
+func (l *lines) send(name, rest string) error {
+	return l.conn.Send(transport.NewNamedFrame(l.conn.Framing(), name, []byte(name+rest+"\n")))
 }
 
 // An adapter is a dialect, an exchange and a server.

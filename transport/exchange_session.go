@@ -83,6 +83,7 @@ func (s *session) Receive(p []byte) error {
 		if !ok {
 			return nil
 		}
+		s.conn.out.flusher.received.add(r.Name, 1)
 		if r.Err == nil {
 			r.Err = screenMessage(&r.Message)
 		}

@@ -21,6 +21,9 @@ type flusher struct {
 	bytes   atomic.Uint64
 	dropped atomic.Uint64
 
+	// Of the connections that were dealt to it, by what their protocol calls them.
+	received, sent tally
+
 	mu       sync.Mutex
 	wake     sync.Cond
 	dirty    []*outbox
@@ -94,7 +97,16 @@ func (f *flusher) keep(frames []*Frame) {
 	}
 }
 
-func (f *flusher) wrote(frames, bytes int) {
-	f.frames.Add(uint64(frames))
+// wrote counts frames, which mostly have the name of the one before.
+func (f *flusher) wrote(frames []*Frame, bytes int) {
+	f.frames.Add(uint64(len(frames)))
 	f.bytes.Add(uint64(bytes))
+	for len(frames) > 0 {
+		n := 1
+		for n < len(frames) && frames[n].name == frames[0].name {
+			n++
+		}
+		f.sent.add(frames[0].name, n)
+		frames = frames[n:]
+	}
 }

@@ -60,11 +60,11 @@ func (c *frameCache) get(f *Framing, d Dialect, version uint8, m *message.Raw) (
 		}
 	}
 	c.encodings.Add(1)
-	octets, err := d.Encode(*m)
+	name, octets, err := d.Encode(*m)
 	if err != nil {
 		return nil, err
 	}
-	e := &cachedFrame{framing: f, version: version, of: *m, frame: NewFrame(f, octets), size: int64(len(octets) + len(m.Payload))}
+	e := &cachedFrame{framing: f, version: version, of: *m, frame: NewNamedFrame(f, name, octets), size: int64(len(octets) + len(m.Payload))}
 	e.of.Session, e.of.Done = nil, nil
 	settled := m.Header.Get(message.HeaderAck) != "" // it is one subscription's alone
 	e.frame.passing = m.Kind == message.KindData && !settled

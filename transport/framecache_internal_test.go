@@ -18,7 +18,7 @@ type plain struct {
 
 func (p plain) Version() uint8 { return p.version }
 
-func (plain) Encode(m message.Raw) ([]byte, error) { return m.Payload, nil }
+func (plain) Encode(m message.Raw) (string, []byte, error) { return "message", m.Payload, nil }
 
 func delivery() message.Raw {
 	return message.Raw{

@@ -244,7 +244,7 @@ func (o *outbox) take() (b batch, ok bool) {
 }
 
 // wrote takes what the spill goroutine wrote off the budget.
-func (o *outbox) wrote(frames, n int) {
+func (o *outbox) wrote(frames []*Frame, n int) {
 	o.flusher.wrote(frames, n)
 	o.mu.Lock()
 	if o.state != outboxClosed {

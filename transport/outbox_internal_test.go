@@ -144,7 +144,7 @@ func TestBatch(t *testing.T) {
 			}
 			n := rapid.IntRange(0, len(p)).Draw(t, "taken")
 			got = append(got, p[:n]...)
-			done += b.advance(n)
+			done += len(b.advance(n))
 		}
 		if !bytes.Equal(got, want) || done != len(frames) {
 			t.Fatalf("%d frames: %q, want %d: %q", done, got, len(frames), want)
@@ -249,7 +249,7 @@ func checkPieces(t interface{ Fatalf(string, ...any) }, b []byte, piece func() i
 // connections and the flush, to sockets that take everything.
 func BenchmarkFanOut(b *testing.B) {
 	s, conns := outboxes(b, 1000)
-	f := NewFrame(FramingWebSocket, make([]byte, 128))
+	f := NewNamedFrame(FramingWebSocket, "message", make([]byte, 128))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		conns[i%len(conns)].Send(f)

@@ -17,7 +17,13 @@ type Stats struct {
 	// orderly end, "send_limit" and "buffer_limit" for slow consumers, "drain" for
 	// those that Shutdown let go and "shutdown" for those that it did not.
 	Closed map[string]uint64
-	// Frames is how many frames were written.
+	// Received and Sent are how many requests came and how many frames were written,
+	// by what their protocol calls them: [Request.Name], [NewNamedFrame] and
+	// [Dialect]'s Encode say it. Of each, the first 31 names have a number of their
+	// own, further ones are "other". Nil means none.
+	Received, Sent map[string]uint64
+	// Frames is how many frames were written, with those that have no name:
+	// heart-beats and what only the transport has to say.
 	Frames uint64
 	// Bytes is how many bytes were written, without the handshakes.
 	Bytes uint64
@@ -58,6 +64,8 @@ func (s *Server) Stats() Stats {
 	s.mu.Unlock()
 	st.Refused = s.refused.Load()
 	for _, f := range s.flushers {
+		f.received.into(&st.Received)
+		f.sent.into(&st.Sent)
 		st.Frames += f.frames.Load()
 		st.Bytes += f.bytes.Load()
 		st.Dropped += f.dropped.Load()

@@ -74,6 +74,25 @@ func TestSecure(t *testing.T) {
 	bob.shows("#login-error", "name or password are wrong")
 }
 
+// A question that is open when the connection ends is answered: nothing seems dead.
+func TestSecureAnswersWhatTheServerDoesNot(t *testing.T) {
+	server := start(t, "secure", "localhost:0")
+	<-server.said
+	guest := open(t, browser(t), "http://"+server.addr+"/")
+	guest.shows("#who", "nobody is logged in")
+	ask[bool](guest, `(() => {
+		const send = WebSocket.prototype.send;
+		WebSocket.prototype.send = function () { WebSocket.prototype.send = send; this.close(); };
+		return true;
+	})()`)
+	enter(guest, "garden")
+	guest.shows("#refused ol", "nobody: enter garden unavailable: the connection ended before the answer came")
+	guest.until("the server is back", patience, `() => document.getElementById("banner").hidden`)
+	enter(guest, "garden")
+	guest.shows("#refused ol", "nobody: enter garden unauthenticated")
+	guest.wantNoProblems()
+}
+
 func login(p *tab, name, password string) {
 	p.t.Helper()
 	p.fill("name", name)

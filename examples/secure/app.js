@@ -19,7 +19,7 @@ function connect() {
   const own = (socket = new WebSocket(socketURL("/ws")));
   const token = grant?.token;
   let reason;
-  asked.clear();
+  giveUp(); // of the connection before
   for (const leave of leaving) leave();
   own.onopen = () => own.send(JSON.stringify({ type: "connect", header: token ? { authorization: `Bearer ${token}` } : {} }));
   own.onmessage = ({ data }) => {
@@ -39,11 +39,19 @@ function connect() {
   };
 }
 
+// giveUp answers what the server no longer will: what became of it is not known.
+function giveUp() {
+  const open = [...asked.values()];
+  asked.clear();
+  for (const answer of open) answer({ type: "error", code: "unavailable", message: "the connection ended before the answer came" });
+}
+
 // ask shows what is refused, and resolves to whether it was not.
 function ask(what, object) {
+  const who = grant?.name ?? "nobody";
   return new Promise((resolve) => {
     const refused = (why) => {
-      show($("refused"), `${grant?.name ?? "nobody"}: ${what}`, why);
+      show($("refused"), `${who}: ${what}`, why);
       resolve(false);
     };
     if (socket.readyState !== WebSocket.OPEN) return refused("the server is away");

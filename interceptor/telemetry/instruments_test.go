@@ -6,8 +6,10 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
@@ -15,38 +17,46 @@ import (
 	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/interceptor/telemetry"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
-// instruments are all metrics, with their kinds and units: those of the semantic
-// conventions for messaging as these have them, and our own.
-var instruments = map[string]string{
-	"messaging.client.operation.duration": "histogram s",
-	"messaging.process.duration":          "histogram s",
-	"messaging.client.sent.messages":      "counter {message}",
-	"messaging.client.consumed.messages":  "counter {message}",
+// ofMessages are the attributes of what is measured of messages; error.type is there
+// when one fails.
+const ofMessages = "messaging.destination.template messaging.operation.name messaging.operation.type messaging.system"
 
-	"headrace.sessions.active":           "up-down counter {session}",
-	"headrace.sessions.closed":           "counter {session}",
-	"headrace.frames":                    "counter {frame}",
-	"headrace.subscriptions.active":      "up-down counter {subscription}",
-	"headrace.channel.queue.depth":       "gauge {message}",
-	"headrace.channel.queue.wait":        "histogram s",
-	"headrace.channel.rejected":          "counter {message}",
-	"headrace.channel.dropped":           "counter {message}",
-	"headrace.outbound.buffer.bytes":     "up-down counter By",
-	"headrace.outbound.dropped.messages": "counter {message}",
-	"headrace.messages.dropped":          "counter {message}",
-	"headrace.handler.panics":            "counter {panic}",
+// instruments are all metrics, with their kinds, units and attributes: those of the
+// semantic conventions for messaging as these have them, and our own.
+var instruments = map[string]string{
+	"messaging.client.operation.duration": "histogram s: error.type messaging.operation.name messaging.operation.type messaging.system",
+	"messaging.process.duration":          "histogram s: error.type " + ofMessages,
+	"messaging.client.sent.messages":      "counter {message}: error.type " + ofMessages,
+	"messaging.client.consumed.messages":  "counter {message}: error.type " + ofMessages,
+
+	"headrace.sessions.active":           "up-down counter {session}: headrace.transport",
+	"headrace.sessions.closed":           "counter {session}: headrace.reason headrace.transport",
+	"headrace.frames":                    "counter {frame}: headrace.adapter headrace.command network.io.direction",
+	"headrace.subscriptions.active":      "up-down counter {subscription}: messaging.destination.template",
+	"headrace.channel.queue.depth":       "gauge {message}: headrace.channel",
+	"headrace.channel.queue.wait":        "histogram s: headrace.channel",
+	"headrace.channel.rejected":          "counter {message}: headrace.channel",
+	"headrace.channel.dropped":           "counter {message}: headrace.channel",
+	"headrace.outbound.buffer.bytes":     "up-down counter By: headrace.adapter",
+	"headrace.outbound.dropped.messages": "counter {message}: headrace.adapter headrace.reason",
+	"headrace.messages.dropped":          "counter {message}: headrace.interceptor " + ofMessages,
+	"headrace.handler.panics":            "counter {panic}: " + ofMessages,
 }
 
-// TestInstruments: there are these metrics and no others.
+// TestInstruments: there are these metrics, with these attributes, and no others.
 func TestInstruments(t *testing.T) {
 	r, c := newMeter()
-	c.Channel = "inbound"
+	c.Channel, c.Template = "inbound", telemetry.Destinations(destination.Slash, "/{what}")
 	stop, err := telemetry.Observe(c, telemetry.Readings{
 		Channels:      func() []channel.Stats { return []channel.Stats{{Name: "inbound"}} },
-		Subscriptions: iter.Seq[string](slices.Values([]string{"/topic/news"})),
-		Adapters:      func() []telemetry.AdapterReading { return []telemetry.AdapterReading{{Name: "json"}} },
+		Subscriptions: iter.Seq[string](slices.Values([]string{"/news"})),
+		Adapters: func() []telemetry.AdapterReading {
+			frames := map[string]uint64{"send": 1}
+			return []telemetry.AdapterReading{{Name: "json", Received: frames}, {Name: "sse", Sent: frames}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +65,7 @@ func TestInstruments(t *testing.T) {
 	h := message.Chain(message.RawHandler(message.HandlerFunc[[]byte](func(_ context.Context, m message.Raw) error {
 		switch m.Destination {
 		case "/drops":
-			return message.ErrDropped
+			return message.Drop("quota")
 		case "/panics":
 			panic("boom")
 		}
@@ -80,25 +90,49 @@ func TestInstruments(t *testing.T) {
 			if m.Description == "" {
 				t.Errorf("%s has no description", m.Name)
 			}
-			got[m.Name] = fmt.Sprint(kindOf(m.Data), " ", m.Unit)
+			kind, attrs := kindOf(m.Data)
+			got[m.Name] = fmt.Sprintf("%s %s: %s", kind, m.Unit, strings.Join(slices.Sorted(maps.Keys(attrs)), " "))
 		}
 	}
-	if !maps.Equal(got, instruments) {
+	for name, want := range instruments {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	if len(got) != len(instruments) {
 		t.Errorf("got  %v\nwant %v", got, instruments)
 	}
 }
 
-func kindOf(data metricdata.Aggregation) string {
+// kindOf returns what an instrument is and the attributes of all its series.
+func kindOf(data metricdata.Aggregation) (kind string, attrs map[string]bool) {
+	attrs = make(map[string]bool)
+	note := func(set attribute.Set) {
+		for _, kv := range set.ToSlice() {
+			attrs[string(kv.Key)] = true
+		}
+	}
 	switch data := data.(type) {
 	case metricdata.Histogram[float64]:
-		return "histogram"
-	case metricdata.Gauge[int64]:
-		return "gauge"
-	case metricdata.Sum[int64]:
-		if data.IsMonotonic {
-			return "counter"
+		kind = "histogram"
+		for _, p := range data.DataPoints {
+			note(p.Attributes)
 		}
-		return "up-down counter"
+	case metricdata.Gauge[int64]:
+		kind = "gauge"
+		for _, p := range data.DataPoints {
+			note(p.Attributes)
+		}
+	case metricdata.Sum[int64]:
+		kind = "up-down counter"
+		if data.IsMonotonic {
+			kind = "counter"
+		}
+		for _, p := range data.DataPoints {
+			note(p.Attributes)
+		}
+	default:
+		kind = fmt.Sprintf("%T", data)
 	}
-	return fmt.Sprintf("%T", data)
+	return kind, attrs
 }

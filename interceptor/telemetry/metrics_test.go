@@ -196,7 +196,7 @@ func TestDropsAreCountedByName(t *testing.T) {
 	}
 }
 
-// 10,000 users, who send to 50 destinations and to others that they make up, and
+// 10,000 users of two adapters, who send to 50 destinations and to others that they make up, and
 // are sent to, leave at most 200 time series.
 func TestCardinality(t *testing.T) {
 	r, c := newMeter()
@@ -212,7 +212,15 @@ func TestCardinality(t *testing.T) {
 	stop, err := telemetry.Observe(c, telemetry.Readings{
 		Channels:      func() []channel.Stats { return []channel.Stats{{Name: "inbound"}} },
 		Subscriptions: func(yield func(string) bool) { slices.Values(subscriptions)(yield) },
-		Adapters:      func() []telemetry.AdapterReading { return []telemetry.AdapterReading{{Name: "a"}, {Name: "b"}} },
+		Adapters: func() []telemetry.AdapterReading {
+			received := map[string]uint64{"data": 1, "another connect": 1}
+			for kind := message.KindConnect; kind < message.KindError; kind++ {
+				received[kind.String()]++
+			}
+			delete(received, "connected")
+			sent := map[string]uint64{"connected": 1, "message": 1, "receipt": 1, "error": 1}
+			return []telemetry.AdapterReading{{Name: "a", Received: received, Sent: sent}, {Name: "b", Received: received, Sent: sent}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -360,26 +368,33 @@ func TestObserve(t *testing.T) {
 		},
 		Subscriptions: iter.Seq[string](slices.Values([]string{"/topic/news", "/topic/news", "/topic/price.IBM", "/user/queue/a", "/x", "/y"})),
 		Adapters: func() []telemetry.AdapterReading {
-			return []telemetry.AdapterReading{{Name: "json", Frames: 7, Dropped: 8, Waiting: 9}}
+			return []telemetry.AdapterReading{{
+				Name:     "json",
+				Received: map[string]uint64{"send": 5, "connect": 1},
+				Sent:     map[string]uint64{"message": 7},
+				Dropped:  8, Waiting: 9,
+			}}
 		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]float64{
-		"headrace.channel.queue.depth{channel=inbound} {message}":                           3,
-		"headrace.channel.rejected{channel=inbound} {message}":                              4,
-		"headrace.channel.dropped{channel=inbound} {message}":                               5,
-		"headrace.channel.queue.depth{channel=orders} {message}":                            1,
-		"headrace.channel.rejected{channel=orders} {message}":                               0,
-		"headrace.channel.dropped{channel=orders} {message}":                                0,
-		"headrace.subscriptions.active{destination.name=/topic/news} {subscription}":        2,
-		"headrace.subscriptions.active{destination.template=/topic/price.*} {subscription}": 1,
-		"headrace.subscriptions.active{destination.template=/user/queue/*} {subscription}":  1,
-		"headrace.subscriptions.active{} {subscription}":                                    2,
-		"headrace.frames{adapter=json,network.io.direction=transmit} {frame}":               7,
-		"headrace.outbound.dropped.messages{adapter=json,reason=buffer_limit} {message}":    8,
-		"headrace.outbound.buffer.bytes{adapter=json} By":                                   9,
+		"headrace.channel.queue.depth{channel=inbound} {message}":                             3,
+		"headrace.channel.rejected{channel=inbound} {message}":                                4,
+		"headrace.channel.dropped{channel=inbound} {message}":                                 5,
+		"headrace.channel.queue.depth{channel=orders} {message}":                              1,
+		"headrace.channel.rejected{channel=orders} {message}":                                 0,
+		"headrace.channel.dropped{channel=orders} {message}":                                  0,
+		"headrace.subscriptions.active{destination.name=/topic/news} {subscription}":          2,
+		"headrace.subscriptions.active{destination.template=/topic/price.*} {subscription}":   1,
+		"headrace.subscriptions.active{destination.template=/user/queue/*} {subscription}":    1,
+		"headrace.subscriptions.active{} {subscription}":                                      2,
+		"headrace.frames{adapter=json,command=send,network.io.direction=receive} {frame}":     5,
+		"headrace.frames{adapter=json,command=connect,network.io.direction=receive} {frame}":  1,
+		"headrace.frames{adapter=json,command=message,network.io.direction=transmit} {frame}": 7,
+		"headrace.outbound.dropped.messages{adapter=json,reason=buffer_limit} {message}":      8,
+		"headrace.outbound.buffer.bytes{adapter=json} By":                                     9,
 	}
 	r.want(t, want)
 	if err := stop(); err != nil {

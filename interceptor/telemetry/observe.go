@@ -28,8 +28,10 @@ type Readings struct {
 type AdapterReading struct {
 	// Name says what the adapter speaks.
 	Name string
-	// Frames is how many frames were written.
-	Frames uint64
+	// Received and Sent are how many frames came and how many were written, by what
+	// the protocol calls them. Names are few, as they are in those of
+	// transport.Stats.
+	Received, Sent map[string]uint64
 	// Dropped is how many messages were left out because too much waited.
 	Dropped uint64
 	// Waiting is how many bytes wait for clients.
@@ -38,7 +40,8 @@ type AdapterReading struct {
 
 // Observe makes metrics of readings until stop is called: depth, rejected and
 // dropped messages of channels; subscriptions, by what [Config.Template] shows of
-// their destinations; frames, waiting bytes and dropped messages of adapters.
+// their destinations; frames of adapters, by direction and command, waiting bytes
+// and dropped messages.
 // Observe and stop return the errors of the meter provider.
 func Observe(c Config, r Readings) (stop func() error, err error) {
 	m := observing{Meter: c.meter(), tracing: newTracing(c)}
@@ -123,13 +126,18 @@ func (m *observing) subscriptions(destinations iter.Seq[string]) func(metric.Obs
 }
 
 func (m *observing) adapters(readings func() []AdapterReading) func(metric.Observer) {
-	frames := m.counter(framesWritten, "{frame}", "Number of frames that were written.")
+	frames := m.counter(framesPassed, "{frame}", "Number of frames that came or were written.")
 	waiting := m.sum(bufferBytes, "By", "Bytes that wait for clients.")
 	dropped := m.counter(outboundDropped, "{message}", "Number of messages that were left out because too much waited.")
 	return func(o metric.Observer) {
 		for _, a := range readings() {
 			name := adapterKey.String(a.Name)
-			o.ObserveInt64(frames, int64(a.Frames), metric.WithAttributes(name, semconv.NetworkIODirectionTransmit))
+			for command, n := range a.Received {
+				o.ObserveInt64(frames, int64(n), metric.WithAttributes(name, semconv.NetworkIODirectionReceive, commandKey.String(command)))
+			}
+			for command, n := range a.Sent {
+				o.ObserveInt64(frames, int64(n), metric.WithAttributes(name, semconv.NetworkIODirectionTransmit, commandKey.String(command)))
+			}
 			o.ObserveInt64(waiting, int64(a.Waiting), metric.WithAttributes(name))
 			o.ObserveInt64(dropped, int64(a.Dropped), metric.WithAttributes(name, reasonKey.String("buffer_limit")))
 		}

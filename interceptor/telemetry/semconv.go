@@ -25,6 +25,7 @@ const (
 	channelKey = attribute.Key("headrace.channel")
 	waitKey    = attribute.Key("headrace.queue.wait_ms")
 	adapterKey = attribute.Key("headrace.adapter")
+	commandKey = attribute.Key("headrace.command")
 	overKey    = attribute.Key("headrace.transport")
 	reasonKey  = attribute.Key("headrace.reason")
 
@@ -42,7 +43,7 @@ const (
 	sessionsActive      = "headrace.sessions.active"
 	sessionsClosed      = "headrace.sessions.closed"
 	subscriptionsActive = "headrace.subscriptions.active"
-	framesWritten       = "headrace.frames"
+	framesPassed        = "headrace.frames"
 	bufferBytes         = "headrace.outbound.buffer.bytes"
 	outboundDropped     = "headrace.outbound.dropped.messages"
 )
