@@ -54,7 +54,7 @@ func TestSec_S20_HalfFrames(t *testing.T) {
 		t.Errorf("a message took %v, before it was %v", after, before)
 	}
 	eventually(t, "they are gone", func() bool { return f.Stats().Transport.Open == 1 })
-	if cut := f.Stats().Transport.Closed["heartbeat"]; cut != n {
+	if cut := f.Stats().Transport.Closed["auth"]; cut != n {
 		t.Errorf("%d were cut, want %d", cut, n)
 	}
 	typical()
