@@ -308,8 +308,8 @@ func passing(h message.Header, more ...string) []message.Field {
 const persistent = "persistent"
 
 // sendFrame makes a SEND of a message. It is persistent unless it says otherwise.
-func sendFrame(m message.Raw, destination string, more ...message.Field) frame.Frame {
-	fields := append([]message.Field{{Name: frame.HeaderDestination, Value: destination}}, passing(m.Header, frame.HeaderAck)...)
+func sendFrame(m message.Raw, more ...message.Field) frame.Frame {
+	fields := append([]message.Field{{Name: frame.HeaderDestination, Value: m.Destination}}, passing(m.Header, frame.HeaderAck)...)
 	if _, ok := m.Header.Lookup(persistent); !ok {
 		fields = append(fields, message.Field{Name: persistent, Value: "true"})
 	}

@@ -207,7 +207,10 @@ func (s *session) push(ctx context.Context, f frame.Frame, done *message.Complet
 }
 
 func (s *session) send(ctx context.Context, m message.Raw) error {
-	f := sendFrame(m, m.Destination)
+	if err := s.broker.config.allowed(m); err != nil {
+		return err
+	}
+	f := sendFrame(m)
 	if id, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return s.part(ctx, id, f)
 	}

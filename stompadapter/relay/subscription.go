@@ -56,6 +56,9 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 	if m.Header.Get(message.HeaderSelector) != "" && !b.Features().Selectors {
 		return errSelector
 	}
+	if err := b.config.allowed(m); err != nil {
+		return err
+	}
 	destination, more := m.Destination, []message.Field(nil)
 	user := b.isUsers(m.Destination)
 	if user {
@@ -65,9 +68,7 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 		more = ownQueue
 	}
 	if mode != ackAuto {
-		if field := b.config.Dialect.prefetch(b.config.Prefetch); m.Header.Get(field.Name) == "" {
-			more = append(slices.Clip(more), field)
-		}
+		more = append(slices.Clip(more), b.config.prefetch(m.Header))
 	}
 	sub := &subscription{id: strings.Clone(m.Subscription), destination: strings.Clone(m.Destination), user: user, mode: mode}
 	f, err := s.enter(sub, m, destination, more)
@@ -121,8 +122,12 @@ func (s *session) enter(sub *subscription, m message.Raw, destination string, mo
 		{Name: frame.HeaderID, Value: id},
 		{Name: frame.HeaderDestination, Value: destination},
 		{Name: frame.HeaderAck, Value: mode},
-	}, passing(m.Header, frame.HeaderID, frame.HeaderAck)...)
-	sub.frame = frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(append(fields, more...)...)}
+	}, more...)
+	set := []string{frame.HeaderID, frame.HeaderAck}
+	for _, field := range more {
+		set = append(set, field.Name)
+	}
+	sub.frame = frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(append(fields, passing(m.Header, set...)...)...)}
 	if err := check(sub.frame); err != nil {
 		return f, err
 	}
