@@ -1,8 +1,8 @@
 package relay
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +30,13 @@ type delivery struct {
 // deliveries are those of one session that are not settled. The session's lock guards
 // them.
 type deliveries struct {
-	last   uint64
-	stale  uint64 // those up to it were taken back by the broker
-	open   map[uint64]*delivery
-	timers map[*time.Timer]struct{}
-	ended  bool
-	wait   sync.WaitGroup // for timers that run
+	last    uint64
+	stale   uint64 // those up to it were taken back by the broker
+	open    map[uint64]*delivery
+	retired []retired // the last ones that ended with their subscriptions
+	timers  map[*time.Timer]struct{}
+	ended   bool
+	wait    sync.WaitGroup // for timers that run
 }
 
 func (d *deliveries) add(o *delivery) {
@@ -53,13 +54,47 @@ func (d *deliveries) lose() {
 	clear(d.open)
 }
 
-func (d *deliveries) loseOf(sub *subscription) {
-	maps.DeleteFunc(d.open, func(_ uint64, o *delivery) bool { return o.to == sub })
+// retired is what is remembered of a delivery whose subscription has ended, so that its
+// client may still settle it.
+type retired struct {
+	ack              uint64
+	id, subscription string
+}
+
+// maxRetired is how many of them are remembered.
+const maxRetired = 1024
+
+// retire takes those of a subscription back and returns them in their order.
+func (d *deliveries) retire(sub *subscription) (all []*delivery) {
+	for _, o := range d.open {
+		if o.to == sub {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, older)
+	for _, o := range all {
+		delete(d.open, o.ack)
+		d.retired = append(d.retired, retired{o.ack, o.m.Header.Get(message.HeaderMessageID), sub.id})
+	}
+	d.retired = slices.Delete(d.retired, 0, max(0, len(d.retired)-maxRetired))
+	return all
+}
+
+func older(a, b *delivery) int { return cmp.Compare(a.ack, b.ack) }
+
+// wasRetired reports whether an ack, or a message's id where that is 0, is one of retired.
+func (d *deliveries) wasRetired(ack uint64, id, subscription string) bool {
+	return slices.ContainsFunc(d.retired, func(r retired) bool {
+		if ack > 0 {
+			return r.ack == ack
+		}
+		return r.id == id && (subscription == "" || r.subscription == subscription)
+	})
 }
 
 func (d *deliveries) restore(all []*delivery) {
 	for _, o := range all {
-		if o.ack > d.stale {
+		if o.ack > d.stale && o.to.ending == nil {
 			d.open[o.ack] = o
 		}
 	}
@@ -266,7 +301,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 		if !ours || err != nil {
 			return nil, false
 		}
-		one, late = d.open[n], n > 0 && n <= d.stale
+		one, late = d.open[n], n > 0 && (n <= d.stale || d.wasRetired(n, "", ""))
 	} else {
 		id := m.Header.Get(message.HeaderMessageID)
 		for _, o := range d.open {
@@ -274,6 +309,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 				one = o
 			}
 		}
+		late = d.wasRetired(0, id, m.Subscription)
 	}
 	switch {
 	case one == nil:
@@ -286,7 +322,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 			all = append(all, o)
 		}
 	}
-	slices.SortFunc(all, func(a, b *delivery) int { return int(int64(a.ack - b.ack)) })
+	slices.SortFunc(all, older)
 	return all, false
 }
 

@@ -127,6 +127,19 @@ func (l *link) mustOn(c *line.Line, o *outgoing) error {
 	return nil
 }
 
+// must puts a frame at the end where room does not matter: there are no more such frames
+// than subscriptions.
+func (l *link) must(o *outgoing) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.shut != nil {
+		return l.shut
+	}
+	o.size = sizeOf(o.frame)
+	l.add(o)
+	return nil
+}
+
 // ending puts the last frame at the end, unless there is no connection to write it to.
 func (l *link) ending(o *outgoing) error {
 	l.mu.Lock()

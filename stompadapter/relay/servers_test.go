@@ -35,6 +35,7 @@ func TestRabbitMQ(t *testing.T) {
 		notLetIn(t, config, relay.Config{ClientLogin: "nobody"}, relay.Config{VirtualHost: "nowhere"})
 	})
 	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
+	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
 	t.Run("users", func(t *testing.T) { ownQueues(t, config) })
 	t.Run("nothing is left", func(t *testing.T) {
 		before := rabbit.Queues()
@@ -62,6 +63,7 @@ func TestActiveMQ(t *testing.T) {
 		conformance(t, features, config)
 	})
 	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
+	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
 	t.Run("no users", func(t *testing.T) {
 		b := start(t, config)
 		c := messagetest.Connect(t, b)
@@ -169,6 +171,26 @@ func commitAndAbort(t *testing.T, c relay.Config) {
 	for _, want := range []string{"commit 1", "commit 2"} {
 		if m := listener.Next(t); string(m.Payload) != want {
 			t.Errorf("came %s, want %s", m.Payload, want)
+		}
+	}
+}
+
+// givenBack ends a subscription that has settled nothing, before anybody else is there.
+func givenBack(t *testing.T, c relay.Config) {
+	b := start(t, c)
+	first, second := messagetest.Connect(t, b), messagetest.Connect(t, b)
+	sub := first.Subscribe("/queue/given", message.Field{Name: message.HeaderAckMode, Value: "client-individual"})
+	var got message.Raw
+	for i := range 20 {
+		first.Send("/queue/given", strconv.Itoa(i))
+		got = first.Next(t)
+	}
+	first.Unsubscribe(sub)
+	first.Ack(got) // it is answered
+	second.Subscribe("/queue/given")
+	for i := range 20 {
+		if m := second.Next(t); string(m.Payload) != strconv.Itoa(i) {
+			t.Errorf("message %d is %q", i, m.Payload)
 		}
 	}
 }

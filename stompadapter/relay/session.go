@@ -28,7 +28,6 @@ type session struct {
 	subscriptions map[string]*subscription // by the client's id
 	atBroker      map[string]*subscription // by the id that the broker knows
 	lastID        int                      // that was made for the broker
-	attached      bool                     // there was a connection
 	deliveries    deliveries
 	transactions  map[string][]*delivery // open ones, with what was acknowledged in them
 }

@@ -19,6 +19,8 @@ type subscription struct {
 	mode        ackMode
 	frame       frame.Frame
 	seq         int
+	made        bool      // the broker has said that it is there
+	ending      *outgoing // its UNSUBSCRIBE
 }
 
 // ackMode says how a subscription's deliveries are settled.
@@ -84,6 +86,7 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 			s.take(sub.id, sub)
 			return
 		}
+		s.made(sub)
 		event.Kind = broker.Subscribed
 		b.tell(ctx, event)
 	})
@@ -153,41 +156,86 @@ func (s *session) take(id string, which *subscription) *subscription {
 	return sub
 }
 
+// made notes that the broker has the subscription: it ends with the connection then, and
+// is made again on the next one.
+func (s *session) made(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.made = true
+	if sub.ending != nil {
+		sub.ending.once = true
+	}
+}
+
 // unsubscribe ends a subscription; one that is not there is no error, for it may be
 // another broker's.
 func (s *session) unsubscribe(ctx context.Context, m message.Raw) error {
+	if err := s.broker.config.allowed(m); err != nil {
+		return err
+	}
+	fields := append([]message.Field{{Name: frame.HeaderID, Value: m.Subscription}}, passing(m.Header, frame.HeaderID)...)
+	if err := check(frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}); err != nil {
+		return err
+	}
 	sub := s.take(m.Subscription, nil)
 	if sub == nil {
 		return nil
 	}
-	fields := append([]message.Field{{Name: frame.HeaderID, Value: sub.brokerID()}}, passing(m.Header, frame.HeaderID)...)
-	f := frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}
+	fields[0].Value = sub.brokerID()
 	event := broker.Event{Kind: broker.Unsubscribed, Session: m.Session, Destination: sub.destination, Subscription: sub.id}
-	return s.push(ctx, f, m.Done, func(error) {
+	m.Done.Hold()
+	o := &outgoing{frame: frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}}
+	o.settle = func(err error) {
 		s.mu.Lock()
 		delete(s.atBroker, sub.brokerID())
-		if s.broker.config.Dialect == ActiveMQ { // which has taken back what is unsettled
-			s.deliveries.loseOf(sub)
-		}
 		s.mu.Unlock()
 		s.broker.tell(ctx, event)
-	})
+		if isAway(err) {
+			err = nil // it has ended with the connection
+		}
+		m.Done.Release(err)
+	}
+	s.mu.Lock()
+	sub.ending, o.once = o, sub.made
+	back := s.deliveries.retire(sub)
+	s.mu.Unlock()
+	if s.broker.config.Dialect == ActiveMQ { // which takes back by itself what is unsettled
+		back = nil
+	}
+	s.endAtBroker(sub, o, back)
+	return nil
 }
 
-// resubscribe returns the frames that make the subscriptions on another connection. The
-// first one has none, or what was sent before it was there.
+// endAtBroker sends UNSUBSCRIBE, with what RabbitMQ is to have back. It knows no subscription of
+// it afterwards, and before it would deliver all to the same one again: so it is told
+// before, in a transaction, and does it afterwards.
+func (s *session) endAtBroker(sub *subscription, unsubscribe *outgoing, back []*delivery) {
+	tx := message.Field{Name: frame.HeaderTransaction, Value: s.broker.ackIDs + strconv.Itoa(sub.seq)}
+	bracket := func(command frame.Command) {
+		_ = s.link.mustOn(back[0].conn, &outgoing{frame: frame.Frame{Command: command, Header: message.NewHeader(tx)}}) // or it has all back
+	}
+	if len(back) > 0 {
+		bracket(frame.Begin)
+		defer bracket(frame.Commit)
+	}
+	for _, d := range back {
+		_ = s.link.mustOn(d.conn, settling(frame.Nack, d.brokerID, tx)) // or it has it back
+	}
+	if err := s.link.must(unsubscribe); err != nil {
+		unsubscribe.end(err)
+	}
+}
+
+// resubscribe returns the frames that make the subscriptions on another connection. Those
+// that no connection had yet wait among what is sent again.
 func (s *session) resubscribe() (first []*outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.attached {
-		s.attached = true
-		return nil
-	}
-	clear(s.atBroker)
-	subs := make([]*subscription, 0, len(s.subscriptions))
+	var subs []*subscription
 	for _, sub := range s.subscriptions {
-		subs = append(subs, sub)
-		s.atBroker[sub.brokerID()] = sub
+		if sub.made {
+			subs = append(subs, sub)
+		}
 	}
 	slices.SortFunc(subs, func(a, b *subscription) int { return a.seq - b.seq })
 	for _, sub := range subs {
