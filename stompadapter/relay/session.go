@@ -151,6 +151,9 @@ func (s *session) leave(done *message.Completion) {
 	s.mu.Lock()
 	s.leaving, s.bye = true, done
 	over := s.over
+	if !over {
+		s.broker.leaving.Add(1)
+	}
 	s.mu.Unlock()
 	if over {
 		done.Release(nil)
@@ -175,11 +178,14 @@ func (s *session) end() {
 	s.cancel()
 	s.mu.Lock()
 	s.over = true
-	bye := s.bye
+	bye, left := s.bye, s.leaving
 	timers := s.deliveries.stop()
 	s.mu.Unlock()
 	timers.Wait()
 	bye.Release(nil)
+	if left {
+		s.broker.leaving.Add(-1)
+	}
 }
 
 // push sends a frame whose outcome done is told. A transaction's parts have no receipt

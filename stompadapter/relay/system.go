@@ -284,19 +284,3 @@ func handle(ctx context.Context, h message.RawHandler, m message.Raw) (err error
 	defer message.Recover(&err)
 	return h.Handle(ctx, m)
 }
-
-// drain waits until nothing waits for the broker's word.
-func (s *system) drain(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if n, _ := s.link.waiting(); n == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-}
