@@ -174,6 +174,11 @@ func (l *link) signal() {
 	}
 }
 
+// maxAhead is how many frames are written before the broker has confirmed them: all of
+// them come twice where it was killed after it had stored them. That the writer waits for
+// half of them lets it join what it writes then.
+const maxAhead = 1024
+
 // gone counts o as not there any more. The lock is held.
 func (l *link) gone(o *outgoing) {
 	l.bytes -= o.size
@@ -191,7 +196,7 @@ func (l *link) next() *outgoing {
 		return nil
 	}
 	o := l.queue[0]
-	if (o.suspect || l.trying) && len(l.sent) > 0 {
+	if (o.suspect || l.trying) && len(l.sent) > 0 || len(l.sent) >= maxAhead {
 		return nil
 	}
 	l.queue[0] = nil
@@ -211,7 +216,7 @@ func (l *link) settle(seq uint64, err error) {
 	if o != nil {
 		delete(l.sent, seq)
 		l.gone(o)
-		if l.trying {
+		if l.trying || len(l.sent) == maxAhead/2 {
 			l.trying = false
 			l.signal()
 		}
