@@ -143,7 +143,7 @@ func (s *session) deliver(c *line.Line, f frame.Frame) {
 		d.m.Header = d.m.Header.With(message.HeaderAck, s.broker.ackIDs+strconv.FormatUint(d.ack, 36))
 	}
 	s.mu.Unlock()
-	s.hand(d)
+	s.hand(d, timesOf(f))
 }
 
 // giveBack lets the broker have a message again whose subscription has ended.
@@ -192,11 +192,12 @@ func timesOf(f frame.Frame) int {
 	return 1
 }
 
-// hand delivers d. What fails on the way and is to be settled comes again later.
-func (s *session) hand(d *delivery) {
+// hand delivers d, for the n-th time. What fails on the way and is to be settled comes again
+// later.
+func (s *session) hand(d *delivery, n int) {
 	m := d.m
-	if d.times > 1 {
-		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(d.times))
+	if n > 1 {
+		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(n))
 	}
 	err := s.broker.deliver(s.session.Context(), m)
 	if err != nil && d.to.mode != ackAuto {
@@ -234,10 +235,11 @@ func (s *session) failed(d *delivery) {
 func (s *session) again(d *delivery) {
 	s.mu.Lock()
 	_, open := s.deliveries.open[d.ack]
+	d.times++
+	n := d.times
 	s.mu.Unlock()
 	if open {
-		d.times++
-		s.hand(d)
+		s.hand(d, n)
 	}
 }
 
@@ -342,8 +344,12 @@ func (s *session) keep(all []*delivery) (rest []*delivery) {
 			rest = append(rest, d)
 			continue
 		}
-		s.deliveries.open[d.ack] = d
-		s.later(backoff(d.refusals), func() { s.again(d) })
+		s.later(backoff(d.refusals), func() { // until then there is nothing to be settled
+			s.mu.Lock()
+			s.deliveries.restore([]*delivery{d})
+			s.mu.Unlock()
+			s.again(d)
+		})
 	}
 	return rest
 }

@@ -33,7 +33,10 @@ func TestReattachWhileSubscriptionsChange(t *testing.T) {
 			s.want(what, done, nil)
 		}
 		var got []string
-		p := s.fake.peer(s.fake.opened() - 1)
+		p := s.fake.peer(2)
+		for i := 3; len(p.got(frame.Subscribe)) == 0 && i < s.fake.opened(); i++ { // the relay's own is another
+			p = s.fake.peer(i)
+		}
 		for _, f := range append(p.got(frame.Subscribe), p.got(frame.Unsubscribe)...) {
 			got = append(got, string(f.Command)+" "+f.Header.Get("id"))
 		}
@@ -92,6 +95,29 @@ func TestUnsubscribeGivesBack(t *testing.T) {
 		s.want("one that never was", s.do(ack), broker.ErrUnknownAck)
 		if n := len(p.got(frame.Ack)); n != 0 {
 			t.Errorf("%d acknowledgements of what was given back", n)
+		}
+	})
+}
+
+// A delivery that is refused twice at once comes again once.
+func TestRefusedTwiceComesOnce(t *testing.T) {
+	bubble(t, relay.Config{Dialect: relay.ActiveMQ}, func(s *site) {
+		c := s.connect()
+		sub := c.Subscribe("/queue/a", message.Field{Name: "ack", Value: "client-individual"})
+		s.fake.peer(1).push(sub, "x", "ack:one")
+		m := c.Next(t)
+		nack := message.Raw{Kind: message.KindNack, Session: c.Session(), Header: message.NewHeader(message.Field{Name: message.HeaderAck, Value: m.Header.Get(message.HeaderAck)})}
+		s.want("the first time", s.do(nack), nil)
+		s.want("the second time", s.do(nack), broker.ErrUnknownAck)
+		pass(time.Minute)
+		if m = c.Next(t); m.Header.Get(message.HeaderDeliveries) != "2" {
+			t.Errorf("came as %v", m.Header)
+		}
+		c.Refute(t)
+		c.Ack(m)
+		synctest.Wait()
+		if n := len(s.fake.peer(1).got(frame.Ack)); n != 1 {
+			t.Errorf("%d acknowledgements", n)
 		}
 	})
 }
