@@ -54,6 +54,10 @@ func newSession(b *Broker, connect message.Raw) *session {
 func (s *session) run(connect message.Raw) {
 	defer s.end()
 	c, err := s.open()
+	if err == nil && s.hasLeft() {
+		c.Close()
+		err = errNotConnected
+	}
 	if err == nil {
 		s.broker.counts.open.Add(1)
 		defer s.broker.counts.open.Add(-1)
@@ -144,6 +148,17 @@ func (s *session) isLeaving() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.leaving
+}
+
+// hasLeft reports whether the client has gone already, of which it may have been told
+// before that it comes.
+func (s *session) hasLeft() bool {
+	select {
+	case <-s.session.Done():
+		return true
+	default:
+		return s.isLeaving()
+	}
 }
 
 // leave says goodbye to the broker; done, which is held, is told when that is over.
