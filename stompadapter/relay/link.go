@@ -127,16 +127,28 @@ func (l *link) mustOn(c *line.Line, o *outgoing) error {
 	return nil
 }
 
-// must puts a frame at the end where room does not matter: there are no more such frames
-// than subscriptions.
-func (l *link) must(o *outgoing) error {
+// must puts what frames returns at the end, where room does not matter: there are no more
+// such frames than subscriptions. It asks for them either before another connection begins or
+// afterwards. Those that make sense on a connection only end at once where there is none.
+func (l *link) must(frames func() []*outgoing) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.shut != nil {
+		defer l.mu.Unlock()
 		return l.shut
 	}
-	o.size = sizeOf(o.frame)
-	l.add(o)
+	var gone []*outgoing
+	for _, o := range frames() {
+		if o.once && l.conn == nil {
+			gone = append(gone, o)
+			continue
+		}
+		o.size = sizeOf(o.frame)
+		l.add(o)
+	}
+	l.mu.Unlock()
+	for _, o := range gone {
+		o.end(ErrAway)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -36,6 +37,7 @@ func TestRabbitMQ(t *testing.T) {
 	})
 	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
 	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
+	t.Run("cut", func(t *testing.T) { cut(t, config) })
 	t.Run("users", func(t *testing.T) { ownQueues(t, config) })
 	t.Run("nothing is left", func(t *testing.T) {
 		before := rabbit.Queues()
@@ -192,6 +194,56 @@ func givenBack(t *testing.T, c relay.Config) {
 		if m := second.Next(t); string(m.Payload) != strconv.Itoa(i) {
 			t.Errorf("message %d is %q", i, m.Payload)
 		}
+	}
+}
+
+// cut cuts the connections of clients again and again, at moments that nobody chooses, while
+// they send, settle, subscribe and unsubscribe: with Reattach all of it succeeds.
+func cut(t *testing.T, c relay.Config) {
+	var mu sync.Mutex
+	var conns []net.Conn
+	c.Reattach, c.ReconnectDelay = true, 50*time.Millisecond
+	c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+		if err == nil {
+			mu.Lock()
+			conns = append(conns, conn)
+			mu.Unlock()
+		}
+		return conn, err
+	}
+	b := start(t, c)
+	sender, consumer, fickle := messagetest.Connect(t, b), messagetest.Connect(t, b), messagetest.Connect(t, b)
+	consumer.Subscribe("/queue/cut", message.Field{Name: message.HeaderAckMode, Value: "client-individual"})
+	const rounds, each = 30, 20
+	seen := make(map[string]bool)
+	var working sync.WaitGroup
+	working.Go(func() {
+		for len(seen) < rounds*each {
+			m := consumer.Next(t)
+			seen[string(m.Payload)] = true
+			consumer.Ack(m)
+		}
+	})
+	working.Go(func() {
+		for range rounds * each {
+			fickle.Unsubscribe(fickle.Subscribe("/topic/cut"))
+		}
+	})
+	for round := range rounds {
+		for i := range each {
+			sender.Send("/queue/cut", fmt.Sprint(round, "-", i))
+		}
+		mu.Lock()
+		for _, conn := range conns {
+			conn.Close()
+		}
+		conns = nil
+		mu.Unlock()
+	}
+	working.Wait()
+	if n := b.Stats().Reconnects; n < rounds/2 {
+		t.Errorf("void: %d connections were lost", n)
 	}
 }
 

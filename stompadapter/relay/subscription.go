@@ -177,53 +177,58 @@ func (s *session) unsubscribe(ctx context.Context, m message.Raw) error {
 	if err := check(frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}); err != nil {
 		return err
 	}
-	sub := s.take(m.Subscription, nil)
-	if sub == nil {
-		return nil
-	}
-	fields[0].Value = sub.brokerID()
-	event := broker.Event{Kind: broker.Unsubscribed, Session: m.Session, Destination: sub.destination, Subscription: sub.id}
 	m.Done.Hold()
-	o := &outgoing{frame: frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}}
-	o.settle = func(err error) {
-		s.mu.Lock()
-		delete(s.atBroker, sub.brokerID())
-		s.mu.Unlock()
-		s.broker.tell(ctx, event)
-		if isAway(err) {
-			err = nil // it has ended with the connection
+	var sub *subscription
+	err := s.link.must(func() []*outgoing {
+		if sub = s.take(m.Subscription, nil); sub == nil {
+			return nil
 		}
-		m.Done.Release(err)
+		fields[0].Value = sub.brokerID()
+		return s.ending(sub, &outgoing{
+			frame:  frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)},
+			settle: func(err error) { s.ended(ctx, sub, m.Done, err) },
+		})
+	})
+	if sub == nil {
+		m.Done.Release(nil) // an error is told by who is given it
 	}
-	s.mu.Lock()
-	sub.ending, o.once = o, sub.made
-	back := s.deliveries.retire(sub)
-	s.mu.Unlock()
-	if s.broker.config.Dialect == ActiveMQ { // which takes back by itself what is unsettled
-		back = nil
-	}
-	s.endAtBroker(sub, o, back)
-	return nil
+	return err
 }
 
-// endAtBroker sends UNSUBSCRIBE, with what RabbitMQ is to have back. It knows no subscription of
-// it afterwards, and before it would deliver all to the same one again: so it is told
-// before, in a transaction, and does it afterwards.
-func (s *session) endAtBroker(sub *subscription, unsubscribe *outgoing, back []*delivery) {
+// ending returns the frames that end a subscription, with what RabbitMQ is to have back. It
+// knows no subscription of it afterwards, and before it would deliver all to the same one
+// again: so it is told before, in a transaction, and does it afterwards.
+func (s *session) ending(sub *subscription, unsubscribe *outgoing) []*outgoing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.ending, unsubscribe.once = unsubscribe, sub.made
+	back := s.deliveries.retire(sub)
+	if len(back) == 0 || s.broker.config.Dialect == ActiveMQ { // which takes back by itself
+		return []*outgoing{unsubscribe}
+	}
 	tx := message.Field{Name: frame.HeaderTransaction, Value: s.broker.ackIDs + strconv.Itoa(sub.seq)}
-	bracket := func(command frame.Command) {
-		_ = s.link.mustOn(back[0].conn, &outgoing{frame: frame.Frame{Command: command, Header: message.NewHeader(tx)}}) // or it has all back
+	bracket := func(command frame.Command) *outgoing {
+		return &outgoing{frame: frame.Frame{Command: command, Header: message.NewHeader(tx)}, once: true}
 	}
-	if len(back) > 0 {
-		bracket(frame.Begin)
-		defer bracket(frame.Commit)
-	}
+	frames := []*outgoing{bracket(frame.Begin)}
 	for _, d := range back {
-		_ = s.link.mustOn(d.conn, settling(frame.Nack, d.brokerID, tx)) // or it has it back
+		nack := settling(frame.Nack, d.brokerID, tx)
+		nack.once = true
+		frames = append(frames, nack)
 	}
-	if err := s.link.must(unsubscribe); err != nil {
-		unsubscribe.end(err)
+	return append(frames, unsubscribe, bracket(frame.Commit))
+}
+
+// ended is when a subscription is no more, at the broker either.
+func (s *session) ended(ctx context.Context, sub *subscription, done *message.Completion, err error) {
+	s.mu.Lock()
+	delete(s.atBroker, sub.brokerID())
+	s.mu.Unlock()
+	s.broker.tell(ctx, broker.Event{Kind: broker.Unsubscribed, Session: s.session, Destination: sub.destination, Subscription: sub.id})
+	if isAway(err) {
+		err = nil // it has ended with the connection
 	}
+	done.Release(err)
 }
 
 // resubscribe returns the frames that make the subscriptions on another connection. Those

@@ -121,3 +121,22 @@ func TestRefusedTwiceComesOnce(t *testing.T) {
 		}
 	})
 }
+
+// A subscription that ends while the broker is away has ended.
+func TestUnsubscribeWhileTheBrokerIsAway(t *testing.T) {
+	bubble(t, relay.Config{Reattach: true}, func(s *site) {
+		c := s.connect()
+		sub := c.Subscribe("/topic/a")
+		s.fake.stop()
+		synctest.Wait()
+		s.want("while it is away", s.do(message.Raw{Kind: message.KindUnsubscribe, Session: c.Session(), Subscription: sub}), nil)
+		s.fake.start()
+		pass(10 * time.Second)
+		c.Subscribe("/topic/b")
+		for i := 2; i < s.fake.opened(); i++ {
+			if p := s.fake.peer(i); len(p.got(frame.Subscribe)) > 1 || len(p.got(frame.Unsubscribe)) > 0 {
+				t.Errorf("connection %d: %d SUBSCRIBE, %d UNSUBSCRIBE", i, len(p.got(frame.Subscribe)), len(p.got(frame.Unsubscribe)))
+			}
+		}
+	})
+}
