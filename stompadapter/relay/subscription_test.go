@@ -140,3 +140,32 @@ func TestUnsubscribeWhileTheBrokerIsAway(t *testing.T) {
 		}
 	})
 }
+
+// A subscription that was confirmed while its end was on its way ends with the connection.
+func TestUnsubscribeIsLostWithTheConnection(t *testing.T) {
+	bubble(t, relay.Config{Reattach: true}, func(s *site) {
+		c := s.connect()
+		s.fake.set(func(b *fake) {
+			b.answer = func(p *peer, f frame.Frame) {
+				if f.Command == frame.Subscribe {
+					time.AfterFunc(time.Second, func() { p.confirm(f) })
+				}
+			}
+		})
+		made := s.do(message.Raw{Kind: message.KindSubscribe, Session: c.Session(), Destination: "/topic/a", Subscription: "a"})
+		ended := s.do(message.Raw{Kind: message.KindUnsubscribe, Session: c.Session(), Subscription: "a"})
+		s.want("not confirmed", made, errPending)
+		pass(time.Second)
+		s.want("confirmed", made, nil)
+		s.want("on its way", ended, errPending)
+		s.fake.stop()
+		s.fake.set(func(b *fake) { b.answer, b.down = nil, nil })
+		pass(10 * time.Second)
+		s.want("lost with the connection", ended, nil)
+		for i := 2; i < s.fake.opened(); i++ {
+			if p := s.fake.peer(i); len(p.got(frame.Subscribe))+len(p.got(frame.Unsubscribe)) > 0 {
+				t.Errorf("connection %d got %v, %v", i, p.got(frame.Subscribe), p.got(frame.Unsubscribe))
+			}
+		}
+	})
+}
