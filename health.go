@@ -1,7 +1,6 @@
 package headrace
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"sync"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/channel"
-	"github.com/headrace/headrace/message"
 )
 
 // Health is what probes are told of a [Node].
@@ -19,7 +17,8 @@ type Health struct {
 	// to be started again.
 	Live bool `json:"live"`
 	// Ready says that clients may be sent to the node: Serve listens, nothing shuts
-	// down, the broker is available and handlers are not all blocked.
+	// down, the brokers are available, each of Config.Relays too, and handlers are not
+	// all blocked.
 	Ready bool `json:"ready"`
 	// Reasons are why the node is not ready: "starting", "draining", "closed",
 	// "broker unavailable", "inbound blocked", "outbound blocked". Nil where it is.
@@ -98,7 +97,7 @@ const (
 type life struct {
 	phase             atomic.Int32
 	probed            atomic.Bool  // somebody asks whether the node is ready
-	down              atomic.Int32 // brokers that are unavailable
+	down              atomic.Int32 // brokers that are unavailable, or not yet available
 	inbound, outbound standstill
 }
 
@@ -111,19 +110,31 @@ func (l *life) enter(phase int32) {
 	}
 }
 
-// watch follows the events of brokers. Each tells in turn that it is available and
-// that it is not; the first time comes before anybody could have missed it.
-func (l *life) watch(next message.Handler[broker.Event]) message.Handler[broker.Event] {
-	return message.HandlerFunc[broker.Event](func(ctx context.Context, m message.Message[broker.Event]) error {
-		switch m.Payload.Kind {
-		case broker.Unavailable:
-			l.down.Add(1)
-		case broker.Available:
-			for down := l.down.Load(); down > 0 && !l.down.CompareAndSwap(down, down-1); down = l.down.Load() {
-			}
+// presence is whether one broker is there. It is not until it has said so.
+type presence struct {
+	life *life
+	gone atomic.Bool
+}
+
+// awaits returns the presence of one broker more.
+func (l *life) awaits() *presence {
+	p := &presence{life: l}
+	p.note(broker.Unavailable)
+	return p
+}
+
+// note takes the kind of an event of the broker.
+func (p *presence) note(k broker.EventKind) {
+	switch k {
+	case broker.Unavailable:
+		if !p.gone.Swap(true) {
+			p.life.down.Add(1)
 		}
-		return next.Handle(ctx, m)
-	})
+	case broker.Available:
+		if p.gone.Swap(false) {
+			p.life.down.Add(-1)
+		}
+	}
 }
 
 // blockedAfter is how long a channel stands still before it is taken for blocked.

@@ -129,25 +129,52 @@ func TestReadinessGoesFirst(t *testing.T) {
 	}
 }
 
-// TestHealthOfBrokers: a node is ready when all brokers are there that tell of
-// themselves.
+// mute is a broker of Config.Relays that only says whether it is there.
+type mute struct {
+	broker.Broker
+	events message.Handler[broker.Event]
+}
+
+func (m *mute) Close() {}
+
+func (m *mute) relay(prefix string) Relay {
+	return Relay{Prefixes: []string{prefix}, New: func(_ message.RawHandler, events message.Handler[broker.Event]) broker.Broker {
+		m.events = events
+		return m
+	}}
+}
+
+func (m *mute) tell(t *testing.T, k broker.EventKind) {
+	_ = m.events.Handle(t.Context(), message.Message[broker.Event]{Payload: broker.Event{Kind: k}}) // nobody listens
+}
+
+// TestHealthOfBrokers: a node is ready when all brokers have said that they are there, and
+// none that it is not any more; each speaks for itself.
 func TestHealthOfBrokers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		n, end, served := serveQuietly(Config{})
-		tell := func(k broker.EventKind) {
-			_ = n.Events.Handle(t.Context(), message.Message[broker.Event]{Payload: broker.Event{Kind: k}}) // nobody listens
+		var a, b mute
+		n, end, served := serveQuietly(Config{Relays: []Relay{a.relay("/a"), b.relay("/b")}})
+		for _, step := range []struct {
+			who   *mute
+			tells broker.EventKind
+			ready bool
+		}{
+			{&a, broker.Unavailable, false},
+			{&b, broker.Available, false}, // a is not
+			{&b, broker.Available, false},
+			{&a, broker.Available, true},
+			{&a, broker.Unavailable, false},
+			{&b, broker.Unavailable, false},
+			{&a, broker.Available, false},
+			{&b, broker.Available, true},
+		} {
+			step.who.tell(t, step.tells)
+			var reasons []string
+			if !step.ready {
+				reasons = []string{"broker unavailable"}
+			}
+			wantHealth(t, n, true, reasons...)
 		}
-		tell(broker.Available) // for the first time
-		wantHealth(t, n, true)
-		tell(broker.Unavailable) // one
-		wantHealth(t, n, true, "broker unavailable")
-		tell(broker.Unavailable) // and another
-		tell(broker.Available)
-		wantHealth(t, n, true, "broker unavailable")
-		tell(broker.Available)
-		wantHealth(t, n, true)
-		tell(broker.Unavailable)
-		wantHealth(t, n, true, "broker unavailable")
 		end()
 		<-served
 	})

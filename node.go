@@ -58,7 +58,6 @@ func New(config Config) *Node {
 		BrokerChannel: new(channel.DirectChannel[[]byte]),
 		Events:        new(channel.DirectChannel[broker.Event]),
 	}
-	n.Events.Intercept(n.life.watch)
 	n.Inbound = channel.NewExecutorChannel(channel.Config[[]byte]{
 		Name:      "inbound",
 		Mailbox:   inboundMailbox,
@@ -66,7 +65,7 @@ func New(config Config) *Node {
 		Unordered: config.UnorderedInbound,
 		Logger:    config.Logger,
 	})
-	n.split = split{config: config, node: n}
+	n.split = split{config: config, node: n, own: n.life.awaits()}
 	n.split.events = message.HandlerFunc[broker.Event](n.split.observe)
 	n.Broker = broker.NewMemory(n.Outbound, config.broker(n.split.events))
 	n.Transactions = broker.NewTransactions(broker.TransactionsConfig{})
@@ -91,7 +90,9 @@ func (n *Node) Handle(ctx context.Context, m message.Raw) error { return n.Inbou
 // not use up everybody's room.
 const inboundMailbox = 64
 
-// Shutdown refuses new messages and waits until what was accepted is handled,
+// Shutdown refuses new messages and waits until what was accepted is handled, and sent
+// on by Relays, as long as ctx lasts; then it ends the node's goroutines. It returns
+// ctx's error, with what was left, if something was.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.life.enter(phaseDraining)
 	defer n.life.enter(phaseClosed)

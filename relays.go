@@ -23,8 +23,9 @@ type Relay struct {
 	// There is no default: empty makes no sense.
 	Prefixes []string
 	// New makes the broker. It delivers to outbound and tells what becomes of it to
-	// events. The node closes it, after a call of Shutdown(context.Context) error where
-	// it has that method.
+	// events, that it is available too: before that the node is not ready. The node
+	// closes it, after a call of Shutdown(context.Context) error where it has that
+	// method.
 	New func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker
 }
 
@@ -77,7 +78,11 @@ func checkPrefixes(c Config) {
 func (n *Node) makeRelays() {
 	s := &n.split
 	for _, r := range s.config.Relays {
-		b := r.New(message.HandlerFunc[[]byte](s.fromRelay), message.HandlerFunc[broker.Event](s.toldByRelay))
+		there := n.life.awaits()
+		b := r.New(message.HandlerFunc[[]byte](s.fromRelay), message.HandlerFunc[broker.Event](func(ctx context.Context, m message.Message[broker.Event]) error {
+			there.note(m.Payload.Kind)
+			return s.toldByRelay(ctx, m)
+		}))
 		n.Relays = append(n.Relays, b)
 		s.relays = append(s.relays, relayed{
 			prefixes: r.Prefixes,
@@ -101,7 +106,7 @@ func (s *split) toldByRelay(ctx context.Context, m message.Message[broker.Event]
 	case broker.Connect, broker.Connected, broker.Disconnected:
 		return nil
 	}
-	return s.events.Handle(ctx, m)
+	return s.told(ctx, m)
 }
 
 // relayOf returns the relay that claims a destination, or nil.

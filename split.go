@@ -22,6 +22,7 @@ type split struct {
 	events     message.Handler[broker.Event]
 	broker     message.RawHandler // Node.Broker behind Config.Publishing
 	users      message.RawHandler // Node.Users behind the same
+	own        *presence          // of Node.Broker
 	relays     []relayed
 	transacted transacted
 	node       *Node
@@ -75,9 +76,15 @@ func (s *split) tell(ctx context.Context, k broker.EventKind, m message.Raw, des
 	broker.Tell(ctx, s.events, s.config.logger(), e)
 }
 
-// observe is where all events are told: Users learns of them whatever is mounted on
-// Events, and before those who subscribed there.
+// observe takes the events of all but the relays.
 func (s *split) observe(ctx context.Context, m message.Message[broker.Event]) error {
+	s.own.note(m.Payload.Kind)
+	return s.told(ctx, m)
+}
+
+// told tells events: Users learns of them whatever is mounted on Events, and before those
+// who subscribed there.
+func (s *split) told(ctx context.Context, m message.Message[broker.Event]) error {
 	if m.Session != nil { // those of the broker may come while the node is made
 		_ = s.node.Users.Observe(ctx, m) // it never fails
 	}

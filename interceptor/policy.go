@@ -38,8 +38,9 @@ type PolicyConfig struct {
 // of a broker do with the name in "/user/{name}/...", a [Deny] of one spelling leaves
 // the others: allow what is meant instead.
 //
-// A subscription whose destination has one of "*?{}" is a pattern and is denied unless
-// a rule has [Patterns], so "/room/*" does not pass for a room. Whatever was
+// A subscription whose destination has one of "*?{}", or of "#>", which are wildcards to
+// brokers behind a relay, is a pattern and is denied unless a rule has [Patterns], so
+// "/room/*" does not pass for a room. Whatever was
 // subscribed to, [AuthorizeDelivery] looks at the destination of each message.
 //
 // A policy does not change. Its methods may be called from any goroutine, do not block
@@ -148,7 +149,7 @@ func (p *Policy) decide(a Access) *Rule {
 	switch {
 	case index == nil:
 		return nil
-	case a.Action == Subscribe && strings.ContainsAny(a.Destination, "*?{}"):
+	case a.Action == Subscribe && strings.ContainsAny(a.Destination, "*?{}#>"):
 		return p.decidePattern(a)
 	}
 	var few [16]int
@@ -165,6 +166,9 @@ func (p *Policy) decide(a Access) *Rule {
 	return nil
 }
 
+// foreign makes ours of the wildcards of other brokers, as far as rules are concerned.
+var foreign = strings.NewReplacer("#", "*", ">", "*")
+
 // decidePattern decides about a client's pattern: some rule must let in patterns and
 // cover it, and none before that may deny a part of it. That other rules allow a part
 // is no reason: they say nothing of the rest.
@@ -172,7 +176,7 @@ func (p *Policy) decidePattern(a Access) *Rule {
 	if !p.patterns {
 		return nil
 	}
-	asked, err := destination.Parse(a.Destination, p.config.Separator)
+	asked, err := destination.Parse(foreign.Replace(a.Destination), p.config.Separator)
 	if err != nil {
 		return nil
 	}

@@ -162,6 +162,12 @@ func TestPolicyPatterns(t *testing.T) {
 		{kim, subscribe, "/room/ann/*", false},
 		{kim, subscribe, "/plain/x", true},
 		{kim, subscribe, "/plain/*", false},
+		{kim, subscribe, "/plain/#", false},   // a wildcard of RabbitMQ's
+		{kim, subscribe, "/plain/x.>", false}, // and one of ActiveMQ's
+		{kim, subscribe, "/prices/#", true},
+		{kim, subscribe, "/prices/t.>", true},
+		{member{"bob", []string{"trial"}}, subscribe, "/prices/#", false},
+		{kim, send, "/plain/#", false},
 		{kim, send, "/prices/*", false},
 	})
 }
@@ -182,7 +188,7 @@ func TestSec_S25_NamesAreNoPatterns(t *testing.T) {
 		for _, dest := range []string{"/room/" + room, "/box/x-" + room + "-y/1"} {
 			for _, action := range []interceptor.Action{send, subscribe, deliver} {
 				own := name == room && name != "" && !strings.Contains(name, "/")
-				if action == subscribe && strings.ContainsAny(room, "*?{}") {
+				if action == subscribe && strings.ContainsAny(room, "*?{}#>") {
 					own = false // a pattern, whatever anybody is called
 				}
 				if v := p.Explain(message.User(name), action, dest); v.Allowed != own {

@@ -44,6 +44,11 @@ type Config struct {
 	// ForwardCredentials takes a client's own login and passcode for its connection
 	// where it has sent both. Zero means that they go to nobody.
 	ForwardCredentials bool
+	// QueueHeaders lets clients say how the broker makes, names and leads on its queues
+	// (durable, x-queue-name, x-dead-letter-exchange, activemq.exclusive and the like). By
+	// these one reaches queues of other destinations than the one that a policy sees, and
+	// leaves some behind. Zero means that such frames are refused.
+	QueueHeaders bool
 	// Heartbeat is what each connection offers the broker. Zero means 10 s both ways.
 	Heartbeat HeartbeatConfig
 	// ConnectTimeout bounds each attempt to connect, up to CONNECTED. Zero means 10 s.
@@ -61,8 +66,8 @@ type Config struct {
 	// MaxSubscriptions is how many subscriptions one session may hold. Zero means 128,
 	// -1 means any number.
 	MaxSubscriptions int
-	// Prefetch is how many deliveries to a subscription may be unsettled, where it does
-	// not say so itself. Zero means 64.
+	// Prefetch is how many deliveries to a subscription may be unsettled; it may ask for
+	// fewer. Zero means 64.
 	Prefetch int
 	// WindowFrames is how many messages of the application may wait for the broker's
 	// word that it has them. Zero means 10,000.

@@ -1,8 +1,8 @@
 package relay
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,12 +30,13 @@ type delivery struct {
 // deliveries are those of one session that are not settled. The session's lock guards
 // them.
 type deliveries struct {
-	last   uint64
-	stale  uint64 // those up to it were taken back by the broker
-	open   map[uint64]*delivery
-	timers map[*time.Timer]struct{}
-	ended  bool
-	wait   sync.WaitGroup // for timers that run
+	last    uint64
+	stale   uint64 // those up to it were taken back by the broker
+	open    map[uint64]*delivery
+	retired []retired // the last ones that ended with their subscriptions
+	timers  map[*time.Timer]struct{}
+	ended   bool
+	wait    sync.WaitGroup // for timers that run
 }
 
 func (d *deliveries) add(o *delivery) {
@@ -53,13 +54,47 @@ func (d *deliveries) lose() {
 	clear(d.open)
 }
 
-func (d *deliveries) loseOf(sub *subscription) {
-	maps.DeleteFunc(d.open, func(_ uint64, o *delivery) bool { return o.to == sub })
+// retired is what is remembered of a delivery whose subscription has ended, so that its
+// client may still settle it.
+type retired struct {
+	ack              uint64
+	id, subscription string
+}
+
+// maxRetired is how many of them are remembered.
+const maxRetired = 1024
+
+// retire takes those of a subscription back and returns them in their order.
+func (d *deliveries) retire(sub *subscription) (all []*delivery) {
+	for _, o := range d.open {
+		if o.to == sub {
+			all = append(all, o)
+		}
+	}
+	slices.SortFunc(all, older)
+	for _, o := range all {
+		delete(d.open, o.ack)
+		d.retired = append(d.retired, retired{o.ack, o.m.Header.Get(message.HeaderMessageID), sub.id})
+	}
+	d.retired = slices.Delete(d.retired, 0, max(0, len(d.retired)-maxRetired))
+	return all
+}
+
+func older(a, b *delivery) int { return cmp.Compare(a.ack, b.ack) }
+
+// wasRetired reports whether an ack, or a message's id where that is 0, is one of retired.
+func (d *deliveries) wasRetired(ack uint64, id, subscription string) bool {
+	return slices.ContainsFunc(d.retired, func(r retired) bool {
+		if ack > 0 {
+			return r.ack == ack
+		}
+		return r.id == id && (subscription == "" || r.subscription == subscription)
+	})
 }
 
 func (d *deliveries) restore(all []*delivery) {
 	for _, o := range all {
-		if o.ack > d.stale {
+		if o.ack > d.stale && o.to.ending == nil {
 			d.open[o.ack] = o
 		}
 	}
@@ -108,7 +143,7 @@ func (s *session) deliver(c *line.Line, f frame.Frame) {
 		d.m.Header = d.m.Header.With(message.HeaderAck, s.broker.ackIDs+strconv.FormatUint(d.ack, 36))
 	}
 	s.mu.Unlock()
-	s.hand(d)
+	s.hand(d, timesOf(f))
 }
 
 // giveBack lets the broker have a message again whose subscription has ended.
@@ -157,11 +192,12 @@ func timesOf(f frame.Frame) int {
 	return 1
 }
 
-// hand delivers d. What fails on the way and is to be settled comes again later.
-func (s *session) hand(d *delivery) {
+// hand delivers d, for the n-th time. What fails on the way and is to be settled comes again
+// later.
+func (s *session) hand(d *delivery, n int) {
 	m := d.m
-	if d.times > 1 {
-		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(d.times))
+	if n > 1 {
+		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(n))
 	}
 	err := s.broker.deliver(s.session.Context(), m)
 	if err != nil && d.to.mode != ackAuto {
@@ -199,10 +235,11 @@ func (s *session) failed(d *delivery) {
 func (s *session) again(d *delivery) {
 	s.mu.Lock()
 	_, open := s.deliveries.open[d.ack]
+	d.times++
+	n := d.times
 	s.mu.Unlock()
 	if open {
-		d.times++
-		s.hand(d)
+		s.hand(d, n)
 	}
 }
 
@@ -266,7 +303,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 		if !ours || err != nil {
 			return nil, false
 		}
-		one, late = d.open[n], n > 0 && n <= d.stale
+		one, late = d.open[n], n > 0 && (n <= d.stale || d.wasRetired(n, "", ""))
 	} else {
 		id := m.Header.Get(message.HeaderMessageID)
 		for _, o := range d.open {
@@ -274,6 +311,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 				one = o
 			}
 		}
+		late = d.wasRetired(0, id, m.Subscription)
 	}
 	switch {
 	case one == nil:
@@ -286,7 +324,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 			all = append(all, o)
 		}
 	}
-	slices.SortFunc(all, func(a, b *delivery) int { return int(int64(a.ack - b.ack)) })
+	slices.SortFunc(all, older)
 	return all, false
 }
 
@@ -306,8 +344,12 @@ func (s *session) keep(all []*delivery) (rest []*delivery) {
 			rest = append(rest, d)
 			continue
 		}
-		s.deliveries.open[d.ack] = d
-		s.later(backoff(d.refusals), func() { s.again(d) })
+		s.later(backoff(d.refusals), func() { // until then there is nothing to be settled
+			s.mu.Lock()
+			s.deliveries.restore([]*delivery{d})
+			s.mu.Unlock()
+			s.again(d)
+		})
 	}
 	return rest
 }

@@ -32,7 +32,16 @@ func (d Dialect) features() broker.Features {
 	}
 }
 
-// prefetch is the header that says how many deliveries may be unsettled.
+// prefetch is the header that says how many deliveries may be unsettled: what h asks for,
+// and most at most.
+func (c *Config) prefetch(h message.Header) message.Field {
+	field := c.Dialect.prefetch(c.Prefetch)
+	if n, err := strconv.Atoi(h.Get(field.Name)); err == nil && 0 < n && n < c.Prefetch {
+		return c.Dialect.prefetch(n)
+	}
+	return field
+}
+
 func (d Dialect) prefetch(n int) message.Field {
 	name := "prefetch-count"
 	if d == ActiveMQ {

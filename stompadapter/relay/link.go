@@ -127,6 +127,31 @@ func (l *link) mustOn(c *line.Line, o *outgoing) error {
 	return nil
 }
 
+// must puts what frames returns at the end, where room does not matter: there are no more
+// such frames than subscriptions. It asks for them either before another connection begins or
+// afterwards. Those that make sense on a connection only end at once where there is none.
+func (l *link) must(frames func() []*outgoing) error {
+	l.mu.Lock()
+	if l.shut != nil {
+		defer l.mu.Unlock()
+		return l.shut
+	}
+	var gone []*outgoing
+	for _, o := range frames() {
+		if o.once && l.conn == nil {
+			gone = append(gone, o)
+			continue
+		}
+		o.size = sizeOf(o.frame)
+		l.add(o)
+	}
+	l.mu.Unlock()
+	for _, o := range gone {
+		o.end(ErrAway)
+	}
+	return nil
+}
+
 // ending puts the last frame at the end, unless there is no connection to write it to.
 func (l *link) ending(o *outgoing) error {
 	l.mu.Lock()
@@ -161,6 +186,11 @@ func (l *link) signal() {
 	}
 }
 
+// maxAhead is how many frames are written before the broker has confirmed them: all of
+// them come twice where it was killed after it had stored them. That the writer waits for
+// half of them lets it join what it writes then.
+const maxAhead = 1024
+
 // gone counts o as not there any more. The lock is held.
 func (l *link) gone(o *outgoing) {
 	l.bytes -= o.size
@@ -178,7 +208,7 @@ func (l *link) next() *outgoing {
 		return nil
 	}
 	o := l.queue[0]
-	if (o.suspect || l.trying) && len(l.sent) > 0 {
+	if (o.suspect || l.trying) && len(l.sent) > 0 || len(l.sent) >= maxAhead {
 		return nil
 	}
 	l.queue[0] = nil
@@ -198,7 +228,7 @@ func (l *link) settle(seq uint64, err error) {
 	if o != nil {
 		delete(l.sent, seq)
 		l.gone(o)
-		if l.trying {
+		if l.trying || len(l.sent) == maxAhead/2 {
 			l.trying = false
 			l.signal()
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
@@ -22,6 +23,7 @@ type Broker struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup // connections
+	leaving  atomic.Int64   // sessions that say goodbye
 	dials    chan struct{}  // filled by clients' connections that are opened
 	ackIDs   string         // begins what deliveries are acknowledged by
 	counts   counts
@@ -183,14 +185,25 @@ func (b *Broker) forget(of *message.Session) *session {
 }
 
 // Shutdown refuses what comes later, waits until the broker has confirmed what the
-// application sent, as long as ctx lasts, and closes the relay. It returns ctx's error
-// if something was not confirmed.
+// application sent, and what sessions did that say goodbye, as long as ctx lasts, and
+// closes the relay. It returns ctx's error if something was not confirmed.
 func (b *Broker) Shutdown(ctx context.Context) error {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
 	defer b.Close()
-	return b.system.drain(ctx)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if n, _ := b.system.link.waiting(); n == 0 && b.leaving.Load() == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
 }
 
 // Close ends all connections. What the broker has not confirmed is given up: who waits
@@ -308,8 +321,8 @@ func passing(h message.Header, more ...string) []message.Field {
 const persistent = "persistent"
 
 // sendFrame makes a SEND of a message. It is persistent unless it says otherwise.
-func sendFrame(m message.Raw, destination string, more ...message.Field) frame.Frame {
-	fields := append([]message.Field{{Name: frame.HeaderDestination, Value: destination}}, passing(m.Header, frame.HeaderAck)...)
+func sendFrame(m message.Raw, more ...message.Field) frame.Frame {
+	fields := append([]message.Field{{Name: frame.HeaderDestination, Value: m.Destination}}, passing(m.Header, frame.HeaderAck)...)
 	if _, ok := m.Header.Lookup(persistent); !ok {
 		fields = append(fields, message.Field{Name: persistent, Value: "true"})
 	}

@@ -28,7 +28,6 @@ type session struct {
 	subscriptions map[string]*subscription // by the client's id
 	atBroker      map[string]*subscription // by the id that the broker knows
 	lastID        int                      // that was made for the broker
-	attached      bool                     // there was a connection
 	deliveries    deliveries
 	transactions  map[string][]*delivery // open ones, with what was acknowledged in them
 }
@@ -55,6 +54,10 @@ func newSession(b *Broker, connect message.Raw) *session {
 func (s *session) run(connect message.Raw) {
 	defer s.end()
 	c, err := s.open()
+	if err == nil && s.hasLeft() {
+		c.Close()
+		err = errNotConnected
+	}
 	if err == nil {
 		s.broker.counts.open.Add(1)
 		defer s.broker.counts.open.Add(-1)
@@ -147,11 +150,25 @@ func (s *session) isLeaving() bool {
 	return s.leaving
 }
 
+// hasLeft reports whether the client has gone already, of which it may have been told
+// before that it comes.
+func (s *session) hasLeft() bool {
+	select {
+	case <-s.session.Done():
+		return true
+	default:
+		return s.isLeaving()
+	}
+}
+
 // leave says goodbye to the broker; done, which is held, is told when that is over.
 func (s *session) leave(done *message.Completion) {
 	s.mu.Lock()
 	s.leaving, s.bye = true, done
 	over := s.over
+	if !over {
+		s.broker.leaving.Add(1)
+	}
 	s.mu.Unlock()
 	if over {
 		done.Release(nil)
@@ -176,11 +193,14 @@ func (s *session) end() {
 	s.cancel()
 	s.mu.Lock()
 	s.over = true
-	bye := s.bye
+	bye, left := s.bye, s.leaving
 	timers := s.deliveries.stop()
 	s.mu.Unlock()
 	timers.Wait()
 	bye.Release(nil)
+	if left {
+		s.broker.leaving.Add(-1)
+	}
 }
 
 // push sends a frame whose outcome done is told. A transaction's parts have no receipt
@@ -207,7 +227,10 @@ func (s *session) push(ctx context.Context, f frame.Frame, done *message.Complet
 }
 
 func (s *session) send(ctx context.Context, m message.Raw) error {
-	f := sendFrame(m, m.Destination)
+	if err := s.broker.config.allowed(m); err != nil {
+		return err
+	}
+	f := sendFrame(m)
 	if id, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return s.part(ctx, id, f)
 	}

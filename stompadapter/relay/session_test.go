@@ -459,3 +459,19 @@ func TestComplaintIsNoEnd(t *testing.T) {
 		}
 	})
 }
+
+// A client that has gone before its connection is there leaves none behind, even if its end
+// was told before its beginning.
+func TestClientThatHasGone(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		session := message.NewSession(&sink{}, message.SessionInfo{})
+		session.Close(nil)
+		s.want("disconnect", s.do(message.Raw{Kind: message.KindDisconnect, Session: session}), nil)
+		if err := s.do(message.Raw{Kind: message.KindConnect, Session: session})(); message.Public(err) == nil {
+			t.Errorf("connected: %v", err)
+		}
+		if stats := s.Stats(); stats.Sessions != 0 || stats.Open != 0 || s.events.kinds(broker.Connected) != "" {
+			t.Errorf("left: %+v", stats)
+		}
+	})
+}

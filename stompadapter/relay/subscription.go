@@ -19,6 +19,8 @@ type subscription struct {
 	mode        ackMode
 	frame       frame.Frame
 	seq         int
+	made        bool      // the broker has said that it is there
+	ending      *outgoing // its UNSUBSCRIBE
 }
 
 // ackMode says how a subscription's deliveries are settled.
@@ -56,6 +58,9 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 	if m.Header.Get(message.HeaderSelector) != "" && !b.Features().Selectors {
 		return errSelector
 	}
+	if err := b.config.allowed(m); err != nil {
+		return err
+	}
 	destination, more := m.Destination, []message.Field(nil)
 	user := b.isUsers(m.Destination)
 	if user {
@@ -65,9 +70,7 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 		more = ownQueue
 	}
 	if mode != ackAuto {
-		if field := b.config.Dialect.prefetch(b.config.Prefetch); m.Header.Get(field.Name) == "" {
-			more = append(slices.Clip(more), field)
-		}
+		more = append(slices.Clip(more), b.config.prefetch(m.Header))
 	}
 	sub := &subscription{id: strings.Clone(m.Subscription), destination: strings.Clone(m.Destination), user: user, mode: mode}
 	f, err := s.enter(sub, m, destination, more)
@@ -83,6 +86,7 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 			s.take(sub.id, sub)
 			return
 		}
+		s.made(sub)
 		event.Kind = broker.Subscribed
 		b.tell(ctx, event)
 	})
@@ -121,8 +125,12 @@ func (s *session) enter(sub *subscription, m message.Raw, destination string, mo
 		{Name: frame.HeaderID, Value: id},
 		{Name: frame.HeaderDestination, Value: destination},
 		{Name: frame.HeaderAck, Value: mode},
-	}, passing(m.Header, frame.HeaderID, frame.HeaderAck)...)
-	sub.frame = frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(append(fields, more...)...)}
+	}, more...)
+	set := []string{frame.HeaderID, frame.HeaderAck}
+	for _, field := range more {
+		set = append(set, field.Name)
+	}
+	sub.frame = frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(append(fields, passing(m.Header, set...)...)...)}
 	if err := check(sub.frame); err != nil {
 		return f, err
 	}
@@ -148,41 +156,91 @@ func (s *session) take(id string, which *subscription) *subscription {
 	return sub
 }
 
+// made notes that the broker has the subscription: it ends with the connection then, and
+// is made again on the next one.
+func (s *session) made(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.made = true
+	if sub.ending != nil {
+		sub.ending.once = true
+	}
+}
+
 // unsubscribe ends a subscription; one that is not there is no error, for it may be
 // another broker's.
 func (s *session) unsubscribe(ctx context.Context, m message.Raw) error {
-	sub := s.take(m.Subscription, nil)
-	if sub == nil {
-		return nil
+	if err := s.broker.config.allowed(m); err != nil {
+		return err
 	}
-	fields := append([]message.Field{{Name: frame.HeaderID, Value: sub.brokerID()}}, passing(m.Header, frame.HeaderID)...)
-	f := frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}
-	event := broker.Event{Kind: broker.Unsubscribed, Session: m.Session, Destination: sub.destination, Subscription: sub.id}
-	return s.push(ctx, f, m.Done, func(error) {
-		s.mu.Lock()
-		delete(s.atBroker, sub.brokerID())
-		if s.broker.config.Dialect == ActiveMQ { // which has taken back what is unsettled
-			s.deliveries.loseOf(sub)
+	fields := append([]message.Field{{Name: frame.HeaderID, Value: m.Subscription}}, passing(m.Header, frame.HeaderID)...)
+	if err := check(frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)}); err != nil {
+		return err
+	}
+	m.Done.Hold()
+	var sub *subscription
+	err := s.link.must(func() []*outgoing {
+		if sub = s.take(m.Subscription, nil); sub == nil {
+			return nil
 		}
-		s.mu.Unlock()
-		s.broker.tell(ctx, event)
+		fields[0].Value = sub.brokerID()
+		return s.ending(sub, &outgoing{
+			frame:  frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(fields...)},
+			settle: func(err error) { s.ended(ctx, sub, m.Done, err) },
+		})
 	})
+	if sub == nil {
+		m.Done.Release(nil) // an error is told by who is given it
+	}
+	return err
 }
 
-// resubscribe returns the frames that make the subscriptions on another connection. The
-// first one has none, or what was sent before it was there.
+// ending returns the frames that end a subscription, with what RabbitMQ is to have back. It
+// knows no subscription of it afterwards, and before it would deliver all to the same one
+// again: so it is told before, in a transaction, and does it afterwards.
+func (s *session) ending(sub *subscription, unsubscribe *outgoing) []*outgoing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.ending, unsubscribe.once = unsubscribe, sub.made
+	back := s.deliveries.retire(sub)
+	if len(back) == 0 || s.broker.config.Dialect == ActiveMQ { // which takes back by itself
+		return []*outgoing{unsubscribe}
+	}
+	tx := message.Field{Name: frame.HeaderTransaction, Value: s.broker.ackIDs + strconv.Itoa(sub.seq)}
+	bracket := func(command frame.Command) *outgoing {
+		return &outgoing{frame: frame.Frame{Command: command, Header: message.NewHeader(tx)}, once: true}
+	}
+	frames := []*outgoing{bracket(frame.Begin)}
+	for _, d := range back {
+		nack := settling(frame.Nack, d.brokerID, tx)
+		nack.once = true
+		frames = append(frames, nack)
+	}
+	return append(frames, unsubscribe, bracket(frame.Commit))
+}
+
+// ended is when a subscription is no more, at the broker either.
+func (s *session) ended(ctx context.Context, sub *subscription, done *message.Completion, err error) {
+	s.mu.Lock()
+	delete(s.atBroker, sub.brokerID())
+	s.mu.Unlock()
+	s.broker.tell(ctx, broker.Event{Kind: broker.Unsubscribed, Session: s.session, Destination: sub.destination, Subscription: sub.id})
+	if isAway(err) {
+		err = nil // it has ended with the connection
+	}
+	done.Release(err)
+}
+
+// resubscribe returns the frames that make the subscriptions on another connection. Those
+// that no connection had yet wait among what is sent again.
 func (s *session) resubscribe() (first []*outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.attached {
-		s.attached = true
-		return nil
-	}
-	clear(s.atBroker)
-	subs := make([]*subscription, 0, len(s.subscriptions))
+	var subs []*subscription
 	for _, sub := range s.subscriptions {
-		subs = append(subs, sub)
-		s.atBroker[sub.brokerID()] = sub
+		if sub.made {
+			subs = append(subs, sub)
+		}
 	}
 	slices.SortFunc(subs, func(a, b *subscription) int { return a.seq - b.seq })
 	for _, sub := range subs {

@@ -136,11 +136,6 @@ func (s *system) serve(c *line.Line) error {
 
 // send takes a message over.
 func (s *system) send(ctx context.Context, m message.Raw) error {
-	return s.sendTo(ctx, m, m.Destination)
-}
-
-// sendTo sends m to a destination of the broker.
-func (s *system) sendTo(ctx context.Context, m message.Raw, destination string) error {
 	if _, ok := m.Header.Lookup(message.HeaderTransaction); ok {
 		return errTransaction
 	}
@@ -148,7 +143,7 @@ func (s *system) sendTo(ctx context.Context, m message.Raw, destination string) 
 		return ErrAway
 	}
 	id := s.name + "-" + strconv.FormatUint(s.ids.Add(1), 36)
-	f := sendFrame(m, destination, message.Field{Name: headerID, Value: id})
+	f := sendFrame(m, message.Field{Name: headerID, Value: id})
 	if err := check(f); err != nil {
 		return err
 	}
@@ -288,20 +283,4 @@ func (s *system) deliver(c *line.Line, f frame.Frame) {
 func handle(ctx context.Context, h message.RawHandler, m message.Raw) (err error) {
 	defer message.Recover(&err)
 	return h.Handle(ctx, m)
-}
-
-// drain waits until nothing waits for the broker's word.
-func (s *system) drain(ctx context.Context) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if n, _ := s.link.waiting(); n == 0 {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
 }

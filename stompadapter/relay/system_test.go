@@ -359,6 +359,30 @@ func TestShutdownWaitsForTheBroker(t *testing.T) {
 	})
 }
 
+// What a client sent before it went is sent on, however slow the broker is about it.
+func TestShutdownWaitsForGoodbyes(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		c := s.connect()
+		s.fake.set(func(b *fake) {
+			b.answer = func(p *peer, f frame.Frame) {
+				time.Sleep(10 * time.Millisecond)
+				p.confirm(f)
+			}
+		})
+		const sent = 100
+		for range sent {
+			s.do(message.Raw{Session: c.Session(), Destination: "/topic/a"})
+		}
+		s.do(message.Raw{Kind: message.KindDisconnect, Session: c.Session()})
+		if err := s.Shutdown(s.t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := len(s.fake.peer(1).got(frame.Send)); n != sent {
+			t.Errorf("%d came, want %d", n, sent)
+		}
+	})
+}
+
 // What was written and what was not yet keep their order over a loss.
 func TestOrderOverALoss(t *testing.T) {
 	bubble(t, relay.Config{}, func(s *site) {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -24,54 +25,73 @@ func (b *Broker) boundTo(rest, destination, session string) (string, error) {
 	if b.config.Dialect != RabbitMQ {
 		return "", errUsers
 	}
-	kind, key, ok := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
-	exchange := directExchange
-	if kind == "exchange" {
-		name, rest, ok := strings.Cut(key, "/")
-		if !ok || name == "" {
-			return "", errUserDestination(b.config.UserPrefix, destination)
-		}
-		exchange, key = "/exchange/"+url.PathEscape(name)+"/", rest
-	} else {
-		key = kind + "." + key
+	key, ok := strings.CutPrefix(rest, directExchange)
+	if !ok {
+		var kind, name string
+		kind, name, ok = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+		ok = ok && kind != "" && kind != "exchange" && name != "" // another exchange would tell others
+		key = kind + "." + name
 	}
-	if !ok || kind == "" || strings.HasSuffix(key, ".") || key == "" {
+	if !ok || key == "" {
 		return "", errUserDestination(b.config.UserPrefix, destination)
 	}
-	return exchange + url.PathEscape(key) + "-user" + session, nil
+	return directExchange + url.PathEscape(key) + "-user" + session, nil
 }
 
 func errUserDestination(prefix, destination string) error {
-	return message.Errorf(message.CodeInvalid, "%.200q is not a destination of a user: it needs %s/queue/... or %s/exchange/...", destination, prefix, prefix)
+	return message.Errorf(message.CodeInvalid, "%.200q is not a destination of a user: it needs %s/queue/... or %s"+directExchange+"...", destination, prefix, prefix)
 }
 
-// sendToUser sends a message for a user to each of his sessions, over the relay's own
-// connection. A message to a user without one is counted and is no error.
-func (b *Broker) sendToUser(ctx context.Context, m message.Raw) error {
+// sendToUser sends a message for a user to each of his sessions: a client's over its own
+// connection, that of the application over the relay's. A message to a user without one is
+// counted and is no error. It is confirmed when it is for all, and failed when it is for one.
+func (b *Broker) sendToUser(ctx context.Context, m message.Raw) (err error) {
 	rest, _ := strings.CutPrefix(m.Destination, b.config.UserPrefix+"/")
 	escaped, dest, ok := strings.Cut(rest, "/")
-	name, err := url.PathUnescape(escaped)
-	if !ok || err != nil || name == "" {
+	name, bad := url.PathUnescape(escaped)
+	if !ok || bad != nil || name == "" {
 		return message.Errorf(message.CodeInvalid, "%.200q is not a user's destination: it needs %s/{name}/...", m.Destination, b.config.UserPrefix)
+	}
+	send := b.system.send
+	if m.Session != nil {
+		s := b.session(m.Session)
+		if s == nil {
+			return errNotConnected
+		}
+		send = s.send
 	}
 	ids := b.sessionsOf(name)
 	if len(ids) == 0 {
 		b.counts.unresolved.Add(1)
 		return nil
 	}
-	for i, id := range ids {
-		to, err := b.boundTo("/"+dest, m.Destination, id)
-		if err == nil {
-			err = b.system.sendTo(ctx, m, to)
+	m.Done = together(m.Done)
+	for _, id := range ids {
+		to, wrong := b.boundTo("/"+dest, m.Destination, id)
+		if wrong == nil {
+			one := m
+			one.Destination = to
+			wrong = send(ctx, one)
 		}
-		if err != nil && i == 0 {
-			return err
-		}
-		if err != nil {
-			b.logFailure(ctx, "a message did not get to all sessions of its user", err)
-		}
+		err = cmp.Or(err, wrong)
 	}
-	return nil
+	m.Done.Release(err)
+	return err
+}
+
+// together returns a completion for several messages, whose outcome done is told. It is
+// held by the caller.
+func together(done *message.Completion) *message.Completion {
+	if done == nil {
+		return nil
+	}
+	done.Hold()
+	return message.NewCompletion(message.Handled, func(err error) {
+		if err == nil {
+			done.Reached(message.Stored)
+		}
+		done.Release(err)
+	})
 }
 
 // sessionsOf returns the ids of the sessions of a user, on all nodes as far as they are
