@@ -40,7 +40,7 @@ const group = "headrace"
 // newMesh joins the other nodes. What the engine does not give it now it asks for until
 // it does.
 func newMesh(b *Memory) *mesh {
-	m := &mesh{broker: b, link: newLink(b.config.Backplane, b.config.NodeID), quit: make(chan struct{})}
+	m := &mesh{broker: b, link: newLink(b.config.Backplane, b.config.NodeID, b.delivery.log), quit: make(chan struct{})}
 	m.check()
 	m.link.echo, m.markers = m.returned, make(map[string]chan struct{})
 	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share)}

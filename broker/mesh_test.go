@@ -1,10 +1,12 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,6 +115,28 @@ func (o ops) receipt(m message.Raw) (told error) {
 	m.Done = message.NewCompletion(message.Stored, func(err error) { told = err })
 	m.Done.Release(o.do(m))
 	return told
+}
+
+// Two nodes of one name are a mistake, which is told; topics come to both all the same.
+func TestTwoNodesOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		var log bytes.Buffer
+		b := broker.NewMemory(outbound, broker.Config{Backplane: engine, NodeID: "a", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		defer b.Close()
+		one, two := ops{t, b}, node(t, engine, "a")
+		c := one.joined("/topic/x")
+		one.must(one.send("/topic/x", "own"))
+		synctest.Wait()
+		if log.Len() > 0 {
+			t.Errorf("logged %s", &log)
+		}
+		two.sendNumbers("/topic/x", 0, 2)
+		c.wantDeliveries(t, "own", "0", "1")
+		if text := log.String(); strings.Count(text, "ERROR") != 1 || !strings.Contains(text, "NodeID") {
+			t.Errorf("logged %q", text)
+		}
+	})
 }
 
 // However many sessions subscribe, the node does once; and nothing of what others send
