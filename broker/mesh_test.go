@@ -28,6 +28,7 @@ type gauge struct {
 	begun     int
 	published []broker.Envelope
 	publish   func(ctx context.Context, e broker.Envelope) error
+	subscribe func(ctx context.Context) error
 }
 
 func newGauge() *gauge {
@@ -54,6 +55,11 @@ func (g *gauge) Publish(ctx context.Context, topic string, e broker.Envelope) er
 }
 
 func (g *gauge) Subscribe(ctx context.Context, topic, group string, receive func(context.Context, broker.Envelope) error) (func(), error) {
+	if g.subscribe != nil {
+		if err := g.subscribe(ctx); err != nil {
+			return nil, err
+		}
+	}
 	stop, err := g.LocalBackplane.Subscribe(ctx, topic, group, func(ctx context.Context, e broker.Envelope) error {
 		if g.noDone {
 			e.Done = nil
@@ -136,6 +142,42 @@ func TestTwoNodesOfOneName(t *testing.T) {
 		if text := log.String(); strings.Count(text, "ERROR") != 1 || !strings.Contains(text, "NodeID") {
 			t.Errorf("logged %q", text)
 		}
+	})
+}
+
+// Who subscribes behind somebody who gives up is not refused for that.
+func TestSubscribeBehindWhoGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		engine.subscribe = func(ctx context.Context) error {
+			select {
+			case <-time.After(time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		a := node(t, engine, "a")
+		first, second := newClient(""), newClient("")
+		a.connect(first)
+		a.connect(second)
+		ctx, cancel := context.WithCancel(t.Context())
+		var subscribing sync.WaitGroup
+		subscribing.Go(func() {
+			m := message.Raw{Kind: message.KindSubscribe, Session: first.Session, Subscription: "1", Destination: "/topic/x"}
+			wantCode(t, a.b.Handle(ctx, m), message.CodeUnavailable)
+		})
+		synctest.Wait()
+		subscribing.Go(func() {
+			if err := a.subscribe(second, "1", "/topic/x"); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		subscribing.Wait()
+		a.must(a.send("/topic/x", "1"))
+		second.wantDeliveries(t, "1")
 	})
 }
 

@@ -26,6 +26,7 @@ type share struct {
 	holders int           // who need it
 	begun   chan struct{} // nil, or closed when the engine has answered
 	err     error         // what it answered
+	gaveUp  bool          // or who asked it did not wait for that
 	stop    func()
 	ending  chan struct{} // closed when nothing more is to be taken
 	ends    chan struct{} // closed when the engine is about to be told
@@ -56,7 +57,9 @@ func (ss *shares) hold(ctx context.Context, topic, group string) error {
 			ss.leave(topic, s)
 			return err
 		}
-		return s.err
+		if !s.gaveUp || ctx.Err() != nil {
+			return s.err
+		}
 	}
 }
 
@@ -103,7 +106,7 @@ func (ss *shares) begin(ctx context.Context, s *share, topic, group string) erro
 	stop, err := ss.link.subscribe(ctx, topic, group, func(ctx context.Context, e Envelope) error { return ss.receive(ctx, topic, e) })
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	s.stop, s.err = stop, err
+	s.stop, s.err, s.gaveUp = stop, err, err != nil && ctx.Err() != nil
 	close(s.begun)
 	if err != nil {
 		delete(ss.byTopic, topic) // the next one asks again
