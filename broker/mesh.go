@@ -306,8 +306,8 @@ func isClosed(c <-chan struct{}) bool {
 
 // changed is told by the engine that it came or went.
 func (m *mesh) changed(available bool) {
-	if !available && !m.link.engine.Features().Durable {
-		m.broker.lanes.renew() // what is sent meanwhile may never come here
+	if !m.link.engine.Features().Durable {
+		m.broker.lanes.renew() // what was sent while it was away may never come here: nobody resumes over that
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
