@@ -181,6 +181,32 @@ func TestSubscribeBehindWhoGivesUp(t *testing.T) {
 	})
 }
 
+// An engine that takes its time with the end of subscriptions does not have a client pile
+// them up.
+func TestSubscriptionsEndSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		a := node(t, &laggard{Backplane: engine, end: time.Second}, "a")
+		c := newClient("")
+		a.connect(c)
+		begun := 0
+		for i := range 3000 {
+			if err := a.subscribe(c, fmt.Sprint(i), fmt.Sprint("/topic/", i)); err != nil {
+				wantCode(t, err, message.CodeFull)
+				continue
+			}
+			begun++
+			a.must(a.unsubscribe(c, fmt.Sprint(i)))
+		}
+		if begun < 1000 || begun > 1100 {
+			t.Errorf("%d were begun, want 1,024 and those that ended", begun)
+		}
+		time.Sleep(time.Hour)
+		engine.want(t, map[string]int{})
+		a.must(a.subscribe(c, "x", "/topic/x"))
+	})
+}
+
 // However many sessions subscribe, the node does once; and nothing of what others send
 // comes to a node where nobody does.
 func TestNodeSubscribesOnce(t *testing.T) {

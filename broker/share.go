@@ -80,6 +80,9 @@ func (ss *shares) enter(topic string) (s *share, first bool, ended <-chan struct
 	if ss.closed {
 		return nil, false, nil, errClosed
 	}
+	if ss.byTopic[topic] == nil && ss.helper.late() { // clients choose topics
+		return nil, false, nil, errSaturated
+	}
 	s = ss.of(topic)
 	if s.ended != nil {
 		return nil, false, s.ended, nil
@@ -251,6 +254,16 @@ func (h *helper) do(f func()) {
 		h.running = true
 		h.work.Go(h.run)
 	}
+}
+
+// maxTodo is how much may be left to do when more of it is begun.
+const maxTodo = 1024
+
+// late reports whether too much is left to do.
+func (h *helper) late() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.todo) >= maxTodo
 }
 
 func (h *helper) run() {
