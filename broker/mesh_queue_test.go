@@ -123,6 +123,21 @@ func TestQueueMovesInItsPlace(t *testing.T) {
 	})
 }
 
+// Close does not wait for a slow engine as often as there are queues.
+func TestCloseLeavesAllQueuesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := node(t, &laggard{Backplane: newGauge(), end: 2 * time.Second}, "a", broker.Rule{Mode: broker.Queue})
+		for i := range 100 {
+			a.joined(fmt.Sprint("/queue/", i))
+		}
+		begun := time.Now()
+		a.b.(*broker.Memory).Close()
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // A consumer who comes before the node has left its group finds everything as it was.
 func TestQueueStaysForWhoComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

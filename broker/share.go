@@ -205,6 +205,10 @@ func (ss *shares) finish(topic string, s *share) {
 	ss.over(topic)
 }
 
+// finishAtOnce is how many subscriptions end side by side: an engine that is slow has
+// seconds for each.
+const finishAtOnce = 256
+
 // close ends all subscriptions, and lets none begin.
 func (ss *shares) close() {
 	ss.mu.Lock()
@@ -214,11 +218,18 @@ func (ss *shares) close() {
 	ss.mu.Lock()
 	all := maps.Clone(ss.byTopic)
 	ss.mu.Unlock()
+	var finishing sync.WaitGroup
+	defer finishing.Wait()
+	places := make(chan struct{}, finishAtOnce)
 	for topic, s := range all {
-		if s.begun != nil {
-			<-s.begun
-		}
-		ss.finish(topic, s)
+		places <- struct{}{}
+		finishing.Go(func() {
+			if s.begun != nil {
+				<-s.begun
+			}
+			ss.finish(topic, s)
+			<-places
+		})
 	}
 }
 
