@@ -81,7 +81,7 @@ func (c *cluster) changed(id string) {
 // hear takes a notice of another node.
 func (c *cluster) hear(_ context.Context, e Envelope) error {
 	n, err := parseNotice(e.Payload)
-	if err != nil || e.Origin == "" || len(e.Origin) > nameLimit {
+	if err != nil || e.Origin == "" || e.Origin == c.link.node || len(e.Origin) > nameLimit {
 		c.ignored.Add(1)
 		return nil
 	}

@@ -64,15 +64,22 @@ func (m *mesh) put(ctx context.Context, out message.Raw, before tries, r *Rule) 
 // giveBack gives the other nodes what a queue holds that serves nobody here any more, and
 // whose messages the engine would deliver again: that would not know what is known of them
 // here, so that the next consumer sees how often each was delivered. The engine has 10 s; what
-// it does not take by then it does deliver again by itself.
+// it does not take by then it does deliver again by itself. If nothing is known, that is
+// better: in its place, before what waits there still.
 func (m *mesh) giveBack(dest string) {
 	ctx, cancel := m.patience()
 	defer cancel()
 	for q := range m.broker.store.queues.Match(dest) {
-		q.abandon()
-		for l := q.withdraw(true); l != nil; l = q.withdraw(true) {
-			q.gaveBack(l, m.sendBack(ctx, &l.m, l.tries))
+		if q.abandon() {
+			m.giveAll(ctx, q, true)
 		}
+	}
+}
+
+// giveAll sends what the engine wants settled, or what it does not.
+func (m *mesh) giveAll(ctx context.Context, q *queue, settled bool) {
+	for l := q.withdraw(settled); l != nil; l = q.withdraw(settled) {
+		q.gaveBack(l, m.sendBack(ctx, &l.m, l.tries))
 	}
 }
 
@@ -85,9 +92,7 @@ func (m *mesh) giveUp(dest string) {
 		for l := q.withdraw(true); l != nil; l = q.withdraw(true) {
 			q.gaveBack(l, errGone)
 		}
-		for l := q.withdraw(false); l != nil; l = q.withdraw(false) {
-			q.gaveBack(l, m.sendBack(ctx, &l.m, l.tries))
-		}
+		m.giveAll(ctx, q, false)
 	}
 }
 
@@ -111,8 +116,9 @@ func (m *mesh) patience() (context.Context, context.CancelFunc) {
 }
 
 // abandon ends all deliveries, and what waits for its next one waits no longer. Who
-// acknowledges one later is right, and it makes no difference.
-func (q *queue) abandon() {
+// acknowledges one later is right, and it makes no difference. It reports whether some were
+// delivered before, here or at another node.
+func (q *queue) abandon() (known bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, cs := range [...][]*consumer{q.consumers, slices.Clone(q.leaving)} {
@@ -129,6 +135,12 @@ func (q *queue) abandon() {
 		q.again.insert(l, bySeq)
 	}
 	q.consumers = nil
+	for _, ls := range [...]*letters{&q.again, &q.ready} {
+		for l := ls.first; l != nil && !known; l = l.next {
+			known = l.tries != (tries{})
+		}
+	}
+	return known
 }
 
 // withdraw takes the next message out of a queue that serves nobody, one that the engine

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,8 +22,10 @@ import (
 type link struct {
 	engine Backplane
 	node   string
-	life   string         // begins the ids of what it publishes: a node of the same name was there before
+	ids    string // begins those of what is published, and of nothing that others do
+	log    func() *slog.Logger
 	echo   func(Envelope) // told of what comes back; may be nil
+	twin   sync.Once
 	lastID atomic.Uint64
 	flying atomic.Int64 // publications that are under way
 	fuse   fuse
@@ -40,9 +43,11 @@ var (
 	errSaturated error = message.Errorf(message.CodeFull, "too much is on its way to the other nodes")
 )
 
-// newLink returns the end of a node, which gets a name if it has none.
-func newLink(bp Backplane, node string) *link {
-	return &link{engine: bp, node: cmp.Or(node, strings.ToLower(rand.Text())), life: strings.ToLower(rand.Text())}
+// newLink returns the end of a node, which gets a name if it has none. Engines know ids
+// for minutes: those of a node that is started again by its old name are others.
+func newLink(bp Backplane, node string, log func() *slog.Logger) *link {
+	node = cmp.Or(node, strings.ToLower(rand.Text()))
+	return &link{engine: bp, node: node, ids: node + "-" + strings.ToLower(rand.Text()[:12]) + "-", log: log}
 }
 
 // publish returns when the engine has e, which gets the node as its origin and an id
@@ -62,16 +67,20 @@ func (l *link) publish(ctx context.Context, topic string, e Envelope) error {
 	}
 	e.Origin, e.Done = l.node, nil
 	if e.ID == "" {
-		e.ID = l.life + "-" + strconv.FormatUint(l.lastID.Add(1), 36)
+		e.ID = l.ids + strconv.FormatUint(l.lastID.Add(1), 36)
 	}
-	failed := true // also when the driver panics
-	defer func() { l.fuse.tell(failed) }()
+	out := wentWrong // also when the driver panics
+	defer func() { l.fuse.tell(out) }()
 	bounded, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
 	begun := time.Now()
 	err := l.engine.Publish(bounded, topic, e)
-	hasty := ctx.Err() != nil && time.Since(begun) < slowEngine
-	failed = err != nil && !authored(err) && !hasty
+	switch hasty := ctx.Err() != nil && time.Since(begun) < slowEngine; {
+	case err == nil || authored(err):
+		out = wentWell
+	case hasty:
+		out = wentUntold
+	}
 	return away(err)
 }
 
@@ -84,17 +93,32 @@ func (l *link) subscribe(ctx context.Context, topic, group string, receive func(
 	if group == "" {
 		all := receive
 		receive = func(ctx context.Context, e Envelope) error {
-			if e.Origin == l.node {
-				if l.echo != nil {
-					l.echo(e)
-				}
-				return nil
+			if !l.own(e) {
+				return all(ctx, e)
 			}
-			return all(ctx, e)
+			if l.echo != nil {
+				l.echo(e)
+			}
+			return nil
 		}
 	}
 	stop, err = l.engine.Subscribe(ctx, topic, group, receive)
 	return stop, away(err)
+}
+
+// own reports whether this node published e. What another one did by the same name is
+// not: users are reached at one of the two, which is worth an error.
+func (l *link) own(e Envelope) bool {
+	if e.Origin != l.node {
+		return false
+	}
+	if strings.HasPrefix(e.ID, l.ids) || !strings.HasPrefix(e.ID, l.node+"-") { // or it came with its id
+		return true
+	}
+	l.twin.Do(func() {
+		l.log().Error("another node has the NodeID of this one: messages for users get lost", "node", l.node)
+	})
+	return false
 }
 
 // away returns what the sender is told of an error of the engine.
@@ -140,15 +164,30 @@ func (f *fuse) holds() bool {
 	return true
 }
 
+// outcome is what a call told of the engine.
+type outcome uint8
+
+const (
+	wentWrong outcome = iota
+	wentWell
+	wentUntold
+)
+
 // tell notes how one went.
-func (f *fuse) tell(failed bool) {
+func (f *fuse) tell(how outcome) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !failed {
+	pause := fusePause
+	switch how {
+	case wentWell:
 		f.failures = 0
 		return
+	case wentWrong:
+		f.failures++
+	case wentUntold: // the next one tries
+		pause = 0
 	}
-	if f.failures++; f.failures >= fuseFailures {
-		f.next = time.Now().Add(fusePause)
+	if f.failures >= fuseFailures {
+		f.next = time.Now().Add(pause)
 	}
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,7 +59,7 @@ func wantCodeOf(t *testing.T, err error, code message.Code) {
 func TestLinkPublish(t *testing.T) {
 	var got []Envelope
 	engine := &slow{publish: func(_ context.Context, e Envelope) error { got = append(got, e); return nil }}
-	l := newLink(engine, "a")
+	l := newLink(engine, "a", slog.Default)
 	for _, e := range []Envelope{{}, {}, {ID: "mine", Origin: "forged", Done: message.NewCompletion(message.Stored, func(error) {})}} {
 		if err := l.publish(t.Context(), "/topic/x", e); err != nil {
 			t.Fatal(err)
@@ -72,7 +73,11 @@ func TestLinkPublish(t *testing.T) {
 			t.Errorf("the engine has %v", e)
 		}
 	}
-	if a, b := newLink(engine, "").node, newLink(engine, "").node; len(a) < 26 || a == b || strings.ToLower(a) != a {
+	again := newLink(engine, "a", slog.Default) // another process of the same name
+	if err := again.publish(t.Context(), "/topic/x", Envelope{}); err != nil || got[3].ID == got[0].ID {
+		t.Errorf("another process used the id %q again, %v", got[3].ID, err)
+	}
+	if a, b := newLink(engine, "", slog.Default).node, newLink(engine, "", slog.Default).node; len(a) < 26 || a == b || strings.ToLower(a) != a {
 		t.Errorf("two nodes without a name are %q and %q", a, b)
 	}
 }
@@ -80,7 +85,7 @@ func TestLinkPublish(t *testing.T) {
 // An engine that does not answer costs 10 s, or what the caller has.
 func TestLinkHasALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLink(&slow{publish: after(time.Hour, nil)}, "a")
+		l := newLink(&slow{publish: after(time.Hour, nil)}, "a", slog.Default)
 		for _, tt := range []struct{ given, want time.Duration }{{time.Minute, 10 * time.Second}, {3 * time.Second, 3 * time.Second}} {
 			ctx, cancel := context.WithTimeout(t.Context(), tt.given)
 			begun := time.Now()
@@ -111,7 +116,7 @@ func TestLinkBreaksTheCircuit(t *testing.T) {
 			}
 			return nil
 		}}
-		l := newLink(engine, "a")
+		l := newLink(engine, "a", slog.Default)
 		publish := func(n int) (calls int64) { // n side by side
 			before := engine.calls.Load()
 			var wg sync.WaitGroup
@@ -165,7 +170,7 @@ func TestLinkDoesNotBlameTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refusal := message.Errorf(message.CodeTooLarge, "too large")
 		engine := &slow{publish: after(time.Millisecond, refusal)}
-		l := newLink(engine, "a")
+		l := newLink(engine, "a", slog.Default)
 		for range 2 * fuseFailures {
 			wantCodeOf(t, l.publish(t.Context(), "x", Envelope{}), message.CodeTooLarge)
 		}
@@ -190,12 +195,43 @@ func TestLinkDoesNotBlameTheEngine(t *testing.T) {
 	})
 }
 
+// Callers who have no time do not hide that the engine fails, nor mend what is broken.
+func TestLinkIsNotMendedByTheHasty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := &slow{}
+		l := newLink(engine, "a", slog.Default)
+		publish := func(answer func(context.Context, Envelope) error, given time.Duration) (asked bool) {
+			engine.publish = answer
+			before := engine.calls.Load()
+			ctx, cancel := context.WithTimeout(t.Context(), given)
+			defer cancel()
+			_ = l.publish(ctx, "x", Envelope{})
+			return engine.calls.Load() > before
+		}
+		down, silent := after(0, errors.New("no route to host")), after(time.Hour, nil)
+		for range fuseFailures {
+			publish(down, time.Minute)
+			publish(silent, time.Millisecond)
+		}
+		if publish(down, time.Minute) && publish(down, time.Minute) {
+			t.Error("the circuit is not broken")
+		}
+		time.Sleep(fusePause)
+		if !publish(silent, time.Millisecond) || !publish(down, time.Minute) {
+			t.Error("nobody tries again after who had no time")
+		}
+		if publish(down, time.Minute) {
+			t.Error("who had no time mended the circuit")
+		}
+	})
+}
+
 // R-25, in virtual time: an engine that answers after 2 s each is waited for by 1,024 at
 // most, callers with less time have theirs and break the circuit, and what ends leaves
 // room.
 func TestR25SlowEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLink(&slow{publish: after(2*time.Second, nil)}, "a")
+		l := newLink(&slow{publish: after(2*time.Second, nil)}, "a", slog.Default)
 		crowd := func(n int, limit time.Duration) (ok, full, away int, took time.Duration) {
 			var mu sync.Mutex
 			var wg sync.WaitGroup
@@ -240,7 +276,7 @@ func TestLinkDropsItsEcho(t *testing.T) {
 	for group, want := range map[string]string{"": "b", "g": "ab"} {
 		engine := new(slow)
 		got := ""
-		stop, err := newLink(engine, "a").subscribe(t.Context(), "x", group, func(_ context.Context, e Envelope) error {
+		stop, err := newLink(engine, "a", slog.Default).subscribe(t.Context(), "x", group, func(_ context.Context, e Envelope) error {
 			got += e.Origin
 			return nil
 		})
@@ -270,7 +306,7 @@ func TestLinkOfANodeThatStartsAgain(t *testing.T) {
 		return nil
 	}}
 	for range 3 {
-		l := newLink(engine, "node-1")
+		l := newLink(engine, "node-1", slog.Default)
 		for range 10 {
 			if err := l.publish(t.Context(), "x", Envelope{}); err != nil {
 				t.Fatal(err)

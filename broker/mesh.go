@@ -40,7 +40,7 @@ const group = "headrace"
 // newMesh joins the other nodes. What the engine does not give it now it asks for until
 // it does.
 func newMesh(b *Memory) *mesh {
-	m := &mesh{broker: b, link: newLink(b.config.Backplane, b.config.NodeID), quit: make(chan struct{})}
+	m := &mesh{broker: b, link: newLink(b.config.Backplane, b.config.NodeID, b.delivery.log), quit: make(chan struct{})}
 	m.check()
 	m.link.echo, m.markers = m.returned, make(map[string]chan struct{})
 	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share)}
@@ -306,8 +306,8 @@ func isClosed(c <-chan struct{}) bool {
 
 // changed is told by the engine that it came or went.
 func (m *mesh) changed(available bool) {
-	if !available && !m.link.engine.Features().Durable {
-		m.broker.lanes.renew() // what is sent meanwhile may never come here
+	if !m.link.engine.Features().Durable {
+		m.broker.lanes.renew() // what was sent while it was away may never come here: nobody resumes over that
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -97,6 +97,22 @@ func TestHistoryAfterAnOutage(t *testing.T) {
 	}
 }
 
+// Nor does anybody resume from a place that he was told while the engine was away.
+func TestHistoryWithinAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		a := node(t, engine, "a", broker.Rule{History: broker.History{Messages: 10}})
+		a.joined("/topic/x") // so that the node is subscribed
+		engine.SetAvailable(false)
+		nowhere := message.NewHeader(message.Field{Name: message.HeaderOffset, Value: "0"})
+		_, told := a.resumeAt(message.Raw{Destination: "/topic/x", Header: nowhere})
+		engine.SetAvailable(true)
+		if _, first := a.resumeAt(told); first.Header.Get(message.HeaderRecovered) != "false" {
+			t.Errorf("over a gap a client is told %v", first.Header)
+		}
+	})
+}
+
 // What comes from another node waits until a topic with a history has room for it: there
 // is nobody who could be refused.
 func TestHistoryIsBusy(t *testing.T) {

@@ -107,6 +107,37 @@ func TestQueueMovesToAnotherNode(t *testing.T) {
 	}
 }
 
+// What a node leaves that nobody was sent yet keeps its place before what is later.
+func TestQueueMovesInItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		rule := broker.Rule{Mode: broker.Queue, Backlog: broker.Backlog{Messages: 5}}
+		a, b := node(t, engine, "a", rule), node(t, engine, "b", rule)
+		c := a.joined("/queue/x", individual)
+		c.err = message.Errorf(message.CodeUnavailable, "away") // it has gone, and that is not told yet
+		a.sendNumbers("/queue/x", 0, 10)
+		synctest.Wait()
+		a.must(a.disconnect(c))
+		engine.want(t, map[string]int{})
+		b.joined("/queue/x").wantDeliveries(t, "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
+	})
+}
+
+// Close does not wait for a slow engine as often as there are queues.
+func TestCloseLeavesAllQueuesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := node(t, &laggard{Backplane: newGauge(), end: 2 * time.Second}, "a", broker.Rule{Mode: broker.Queue})
+		for i := range 100 {
+			a.joined(fmt.Sprint("/queue/", i))
+		}
+		begun := time.Now()
+		a.b.(*broker.Memory).Close()
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // A consumer who comes before the node has left its group finds everything as it was.
 func TestQueueStaysForWhoComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,10 +1,12 @@
 package broker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -26,6 +28,7 @@ type gauge struct {
 	begun     int
 	published []broker.Envelope
 	publish   func(ctx context.Context, e broker.Envelope) error
+	subscribe func(ctx context.Context) error
 }
 
 func newGauge() *gauge {
@@ -52,6 +55,11 @@ func (g *gauge) Publish(ctx context.Context, topic string, e broker.Envelope) er
 }
 
 func (g *gauge) Subscribe(ctx context.Context, topic, group string, receive func(context.Context, broker.Envelope) error) (func(), error) {
+	if g.subscribe != nil {
+		if err := g.subscribe(ctx); err != nil {
+			return nil, err
+		}
+	}
 	stop, err := g.LocalBackplane.Subscribe(ctx, topic, group, func(ctx context.Context, e broker.Envelope) error {
 		if g.noDone {
 			e.Done = nil
@@ -113,6 +121,90 @@ func (o ops) receipt(m message.Raw) (told error) {
 	m.Done = message.NewCompletion(message.Stored, func(err error) { told = err })
 	m.Done.Release(o.do(m))
 	return told
+}
+
+// Two nodes of one name are a mistake, which is told; topics come to both all the same.
+func TestTwoNodesOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		var log bytes.Buffer
+		b := broker.NewMemory(outbound, broker.Config{Backplane: engine, NodeID: "a", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		defer b.Close()
+		one, two := ops{t, b}, node(t, engine, "a")
+		c := one.joined("/topic/x")
+		one.must(one.send("/topic/x", "own"))
+		synctest.Wait()
+		if log.Len() > 0 {
+			t.Errorf("logged %s", &log)
+		}
+		two.sendNumbers("/topic/x", 0, 2)
+		c.wantDeliveries(t, "own", "0", "1")
+		if text := log.String(); strings.Count(text, "ERROR") != 1 || !strings.Contains(text, "NodeID") {
+			t.Errorf("logged %q", text)
+		}
+	})
+}
+
+// Who subscribes behind somebody who gives up is not refused for that.
+func TestSubscribeBehindWhoGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		engine.subscribe = func(ctx context.Context) error {
+			select {
+			case <-time.After(time.Second):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		a := node(t, engine, "a")
+		first, second := newClient(""), newClient("")
+		a.connect(first)
+		a.connect(second)
+		ctx, cancel := context.WithCancel(t.Context())
+		var subscribing sync.WaitGroup
+		subscribing.Go(func() {
+			m := message.Raw{Kind: message.KindSubscribe, Session: first.Session, Subscription: "1", Destination: "/topic/x"}
+			wantCode(t, a.b.Handle(ctx, m), message.CodeUnavailable)
+		})
+		synctest.Wait()
+		subscribing.Go(func() {
+			if err := a.subscribe(second, "1", "/topic/x"); err != nil {
+				t.Errorf("refused: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		subscribing.Wait()
+		a.must(a.send("/topic/x", "1"))
+		second.wantDeliveries(t, "1")
+	})
+}
+
+// An engine that takes its time with the end of subscriptions does not have a client pile
+// them up.
+func TestSubscriptionsEndSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		a := node(t, &laggard{Backplane: engine, end: time.Second}, "a")
+		c := newClient("")
+		a.connect(c)
+		begun := 0
+		for i := range 3000 {
+			if err := a.subscribe(c, fmt.Sprint(i), fmt.Sprint("/topic/", i)); err != nil {
+				wantCode(t, err, message.CodeFull)
+				continue
+			}
+			begun++
+			a.must(a.unsubscribe(c, fmt.Sprint(i)))
+		}
+		if begun < 1000 || begun > 1100 {
+			t.Errorf("%d were begun, want 1,024 and those that ended", begun)
+		}
+		time.Sleep(time.Hour)
+		engine.want(t, map[string]int{})
+		a.must(a.subscribe(c, "x", "/topic/x"))
+	})
 }
 
 // However many sessions subscribe, the node does once; and nothing of what others send

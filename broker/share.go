@@ -26,6 +26,7 @@ type share struct {
 	holders int           // who need it
 	begun   chan struct{} // nil, or closed when the engine has answered
 	err     error         // what it answered
+	gaveUp  bool          // or who asked it did not wait for that
 	stop    func()
 	ending  chan struct{} // closed when nothing more is to be taken
 	ends    chan struct{} // closed when the engine is about to be told
@@ -56,7 +57,9 @@ func (ss *shares) hold(ctx context.Context, topic, group string) error {
 			ss.leave(topic, s)
 			return err
 		}
-		return s.err
+		if !s.gaveUp || ctx.Err() != nil {
+			return s.err
+		}
 	}
 }
 
@@ -76,6 +79,9 @@ func (ss *shares) enter(topic string) (s *share, first bool, ended <-chan struct
 	defer ss.mu.Unlock()
 	if ss.closed {
 		return nil, false, nil, errClosed
+	}
+	if ss.byTopic[topic] == nil && ss.helper.late() { // clients choose topics
+		return nil, false, nil, errSaturated
 	}
 	s = ss.of(topic)
 	if s.ended != nil {
@@ -103,7 +109,7 @@ func (ss *shares) begin(ctx context.Context, s *share, topic, group string) erro
 	stop, err := ss.link.subscribe(ctx, topic, group, func(ctx context.Context, e Envelope) error { return ss.receive(ctx, topic, e) })
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	s.stop, s.err = stop, err
+	s.stop, s.err, s.gaveUp = stop, err, err != nil && ctx.Err() != nil
 	close(s.begun)
 	if err != nil {
 		delete(ss.byTopic, topic) // the next one asks again
@@ -199,6 +205,10 @@ func (ss *shares) finish(topic string, s *share) {
 	ss.over(topic)
 }
 
+// finishAtOnce is how many subscriptions end side by side: an engine that is slow has
+// seconds for each.
+const finishAtOnce = 256
+
 // close ends all subscriptions, and lets none begin.
 func (ss *shares) close() {
 	ss.mu.Lock()
@@ -208,11 +218,18 @@ func (ss *shares) close() {
 	ss.mu.Lock()
 	all := maps.Clone(ss.byTopic)
 	ss.mu.Unlock()
+	var finishing sync.WaitGroup
+	defer finishing.Wait()
+	places := make(chan struct{}, finishAtOnce)
 	for topic, s := range all {
-		if s.begun != nil {
-			<-s.begun
-		}
-		ss.finish(topic, s)
+		places <- struct{}{}
+		finishing.Go(func() {
+			if s.begun != nil {
+				<-s.begun
+			}
+			ss.finish(topic, s)
+			<-places
+		})
 	}
 }
 
@@ -248,6 +265,16 @@ func (h *helper) do(f func()) {
 		h.running = true
 		h.work.Go(h.run)
 	}
+}
+
+// maxTodo is how much may be left to do when more of it is begun.
+const maxTodo = 1024
+
+// late reports whether too much is left to do.
+func (h *helper) late() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.todo) >= maxTodo
 }
 
 func (h *helper) run() {

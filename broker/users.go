@@ -87,7 +87,7 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 	u.delivery.init(outbound, config.Events, config.Logger)
 	u.store.init(&u.delivery, config.Separator, u.config.MaxBytes, config.DeadLetters)
 	if config.Backplane != nil {
-		u.join(newLink(config.Backplane, config.NodeID))
+		u.join(newLink(config.Backplane, config.NodeID, u.delivery.log))
 	}
 	return u
 }

@@ -1,8 +1,11 @@
 package watermilladapter_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -95,4 +98,34 @@ func TestCloseWaitsUntilTheEngineTookARefusal(t *testing.T) {
 			t.Errorf("closed after %v", after)
 		}
 	})
+}
+
+// TestBackplaneLogsFailuresAlone: that somebody else is to have a message is none.
+func TestBackplaneLogsFailuresAlone(t *testing.T) {
+	for code, failed := range map[message.Code]bool{message.CodeUnavailable: false, message.CodeInternal: true} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			e := newGroupEngine(8)
+			b := backplane(t, watermilladapter.BackplaneConfig{
+				Publisher: e, Subscriber: e.subscriber, Features: broker.Features{Queues: true},
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+			})
+			came := 0
+			subscribe(t, b, "g", func(context.Context, broker.Envelope) error {
+				if came++; came == 1 {
+					return message.Errorf(code, "not here")
+				}
+				return nil
+			})
+			send(t, b, "1")
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if came != 2 {
+				t.Errorf("%s: it came %d times", code, came)
+			}
+			if logged := strings.Contains(log.String(), "message failed"); logged != failed {
+				t.Errorf("%s: logged %s", code, &log)
+			}
+		})
+	}
 }

@@ -175,10 +175,20 @@ func (s *subscription) handle(ctx context.Context, m *wmessage.Message, done *me
 	done.Hold()
 	e.Done = message.NewCompletion(message.Handled, func(err error) {
 		settle(err)
+		if away(err) {
+			err = errEnded
+		}
 		done.Release(err)
 	})
 	e.Done.Release(s.call(ctx, e))
 	return nil
+}
+
+// away reports whether an error says no more than that somebody else is to have the
+// message, as every node does that goes. That is no failure.
+func away(err error) bool {
+	e, ok := errors.AsType[*message.Error](err)
+	return ok && e.Code == message.CodeUnavailable
 }
 
 // call hands an envelope to the receiver, until the subscription has ended.

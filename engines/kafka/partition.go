@@ -9,7 +9,7 @@ import (
 // partition is what a member has of a partition: the group is told how far all is done.
 type partition struct {
 	mu       sync.Mutex
-	entries  []*entry // in their order, from the first that is not done
+	entries  []*entry // in their order, from the first that is not done; one stands for all that are done in a row
 	underWay int
 	idle     chan struct{} // closed when nothing is under way any more; nil until stopped
 }
@@ -44,7 +44,7 @@ func (p *partition) skip(client *kgo.Client, r *kgo.Record) {
 		return
 	}
 	last := p.entries[len(p.entries)-1]
-	if last.done { // one stands for all that are done in a row
+	if last.done {
 		last.record = r
 		return
 	}
@@ -64,9 +64,23 @@ func (p *partition) end(client *kgo.Client, e *entry, done bool) {
 	if last != nil {
 		client.MarkCommitRecords(last)
 	}
+	if len(p.entries) > 2*p.underWay+1 { // or one that takes its time would keep all that came since
+		p.entries = alone(p.entries)
+	}
 	if p.underWay--; p.underWay == 0 && p.idle != nil {
 		close(p.idle)
 	}
+}
+
+// alone leaves the last one of those that are done in a row.
+func alone(entries []*entry) []*entry {
+	var left []*entry
+	for i, e := range entries {
+		if !e.done || i+1 == len(entries) || !entries[i+1].done {
+			left = append(left, e)
+		}
+	}
+	return left
 }
 
 // stop takes nothing more. What it returns is closed when nothing is under way.

@@ -21,7 +21,8 @@ var errGap = errors.New("nats: a message is missing")
 type follower struct {
 	*stream
 	subject  string
-	last     uint64 // the sequence number of what came last
+	born     time.Time // when the stream was made
+	last     uint64    // the sequence number of what came last
 	consumer jetstream.Consumer
 }
 
@@ -33,7 +34,7 @@ func (s *stream) all(ctx context.Context, subject string) (func(*pubsub.Out), er
 		s.lost()
 		return nil, err
 	}
-	f.last = stream.CachedInfo().State.LastSeq
+	f.born, f.last = stream.CachedInfo().Created, stream.CachedInfo().State.LastSeq
 	return f.run, f.consume(ctx)
 }
 
@@ -133,9 +134,9 @@ func (f *follower) retry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if last := stream.CachedInfo().State.LastSeq; last < f.last {
+	if info := stream.CachedInfo(); info.State.LastSeq < f.last || !info.Created.Equal(f.born) {
 		f.config.logger().Error("nats: the stream was lost: messages may be missing", "subject", f.subject)
-		f.last = 0
+		f.born, f.last = info.Created, 0
 	}
 	return f.consume(ctx)
 }

@@ -35,35 +35,47 @@ func (s *stream) group(ctx context.Context, subject, group string) (func(*pubsub
 }
 
 // take hands out until the subscription ends, or the server has lost the consumer: then
-// the subscription is made again.
+// the subscription is made again. It asks for as much as there is room for: what waited
+// here without being handed out would come to somebody else after AckWait.
 func (s *stream) take(consumer jetstream.Consumer, subject string, out *pubsub.Out) {
+	late, over := out.Late()
+	defer over()
+	for room := out.Reserve(); room > 0; room = out.Reserve() {
+		if !s.some(late, consumer, subject, out, room) {
+			return
+		}
+	}
+}
+
+// some hands out so many messages. It is false if there will be no more.
+func (s *stream) some(late context.Context, consumer jetstream.Consumer, subject string, out *pubsub.Out, n int) bool {
 	messages, err := consumer.Messages(
-		jetstream.PullMaxMessages(s.config.InFlight),
+		jetstream.PullMaxMessages(n), jetstream.StopAfter(n),
 		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullExpiry/2-1), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
-		return
+		return false
 	}
 	defer messages.Stop()
 	stop := context.AfterFunc(out.Context(), messages.Drain) // what the server has sent is given back
 	defer stop()
-	late, over := out.Late()
-	defer over()
-	for {
+	for n > 0 {
 		m, err := messages.Next(jetstream.NextContext(late))
 		switch {
 		case err == nil:
 			out.Give(fromMsg(m.Headers(), m.Data()), s.held(m))
+			n--
 		case errors.Is(err, jetstream.ErrNoHeartbeat) && s.nc.IsConnected():
 			if s.has(out.Context(), consumer) {
 				continue
 			}
 			s.config.logger().Warn("nats: the consumer of a group was lost: messages may come again", "subject", subject)
-			return
+			return false
 		case errors.Is(err, jetstream.ErrNoHeartbeat): // it goes on with the next connection
 		default:
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // has reports whether the server still has the consumer, as far as it says.

@@ -120,6 +120,38 @@ func TestStreamIsLost(t *testing.T) {
 	eventually(t, "it came to both", func() bool { return all.Load() == 2 && group.Load() == 2 })
 }
 
+// What another node publishes to a stream that it made again is read from its beginning, also
+// by who finds more there than in the old one.
+func TestStreamIsLostAndFullAgain(t *testing.T) {
+	url := serve(t)
+	b := connect(t, nats.JetStream, config(t, url))
+	came, goOn := make(chan string, 8), make(chan struct{})
+	stop, err := b.Subscribe(t.Context(), topic, "", func(_ context.Context, e broker.Envelope) error {
+		came <- e.ID
+		<-goOn
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	publish(t, b, "1")
+	<-came
+	_, js := admin(t, url)
+	if err := js.DeleteStream(t.Context(), "headrace"); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"2", "3", "4"} {
+		publish(t, b, text)
+	}
+	close(goOn)
+	for _, want := range []string{"2", "3", "4"} {
+		if got := <-came; got != want {
+			t.Errorf("%s came, want %s", got, want)
+		}
+	}
+}
+
 // What others publish is no message, and does no harm.
 func TestForgedMessages(t *testing.T) {
 	for name, make := range engines {

@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -73,6 +74,81 @@ func TestStreamIsLost(t *testing.T) {
 	publish(t, b, "2")
 	eventually(t, "it came to the group", func() bool { return group.Load() == 2 })
 	eventually(t, "it came to the other", func() bool { return all.Load() == 2 })
+}
+
+// The ids of a new stream may be those of a clock that is behind, whether the connection
+// was lost with the old one or not.
+func TestStreamIsLostAndTimeGoesBack(t *testing.T) {
+	past := time.Now().Add(-time.Hour)
+	for name, lose := range map[string]func(*testing.T, *miniredis.Miniredis){
+		"another server": func(t *testing.T, m *miniredis.Miniredis) {
+			addr := m.Addr()
+			m.Close()
+			other := miniredis.NewMiniRedis() // the old one answers no reads that wait any more
+			other.SetTime(past)
+			if err := other.StartAddr(addr); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(other.Close)
+		},
+		"flushed": func(_ *testing.T, m *miniredis.Miniredis) {
+			m.SetTime(past)
+			m.FlushAll()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := miniredis.RunT(t)
+			b := connect(t, config(t, m.Addr()))
+			all, group := receive(t, b, ""), receive(t, b, "workers")
+			publish(t, b, "1")
+			eventually(t, "it came", func() bool { return all.Load() == 1 && group.Load() == 1 })
+			lose(t, m)
+			publish(t, b, "2")
+			publish(t, b, "3")
+			eventually(t, "they came to all", func() bool { return all.Load() == 3 })
+			eventually(t, "they came to the group", func() bool { return group.Load() == 3 })
+		})
+	}
+}
+
+// logged has the lines of a log.
+type logged chan string
+
+func (l logged) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// A replica that takes over may not have the last messages: those before do not come again.
+func TestReplicaIsBehind(t *testing.T) {
+	m := miniredis.RunT(t)
+	c := config(t, m.Addr())
+	told := make(logged, 16)
+	c.Logger = slog.New(slog.NewTextHandler(told, nil))
+	b := connect(t, c)
+	all := receive(t, b, "")
+	for i := range 20 {
+		publish(t, b, fmt.Sprint(i))
+	}
+	eventually(t, "they came", func() bool { return all.Load() == 20 })
+	client := goredis.NewClient(&goredis.Options{Addr: m.Addr()})
+	defer client.Close()
+	key := keyOf(t, m)
+	last, err := client.XRevRangeN(t.Context(), key, "+", "-", 5).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range last {
+		client.XDel(t.Context(), key, entry.ID)
+	}
+	if text := <-told; !strings.Contains(text, "does not have what came last") {
+		t.Error(text)
+	}
+	publish(t, b, "20")
+	eventually(t, "what is new came", func() bool { return all.Load() == 21 })
+	if n := b.Stats().Duplicates; n != 0 {
+		t.Errorf("%d came again", n)
+	}
 }
 
 // Streams do not grow for ever, and are forgotten.

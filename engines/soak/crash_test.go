@@ -196,7 +196,7 @@ func (l *load) judge() {
 			t.Errorf("%s: %v", what, v)
 		}
 	}
-	if topics.Reordered > 0 {
+	if topics.Reordered > 0 || topics.Doubled > 0 { // they have no group
 		t.Errorf("topic: %v", topics)
 	}
 	for _, outage := range l.outages {

@@ -10,9 +10,9 @@ import (
 
 // Out is where what a subscription receives goes.
 type Out struct {
-	ctx      context.Context // of the subscription
-	messages chan *wmessage.Message
-	slots    chan struct{} // one entry per message that is not settled
+	ctx      context.Context        // of the subscription
+	messages chan *wmessage.Message // with room for all that are not settled: they are kept from the beginning
+	slots    chan struct{}          // one entry per message that is not settled
 	waiting  sync.WaitGroup
 }
 

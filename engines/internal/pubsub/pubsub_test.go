@@ -180,6 +180,25 @@ func TestGive(t *testing.T) {
 	}
 }
 
+// What nobody has taken yet is kept too: the engine would give it to somebody else.
+func TestGiveKeepsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n noted
+		_, messages := subscribe(t, 3, func(out *pubsub.Out) {
+			for out.Reserve() > 0 {
+				out.Give(message("x"), n.held(false))
+			}
+		})
+		time.Sleep(1500 * time.Millisecond)
+		if n.keeps.Load() != 3 {
+			t.Errorf("kept %d times, want each of 3 once", n.keeps.Load())
+		}
+		for range 3 {
+			(<-messages).Ack()
+		}
+	})
+}
+
 // The engine is told until it knows, but not for ever once the subscription has ended.
 func TestGiveInsists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

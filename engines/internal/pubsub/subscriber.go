@@ -47,7 +47,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.
 		end()
 		return nil, err
 	}
-	out := &Out{ctx: ctx, messages: make(chan *wmessage.Message), slots: make(chan struct{}, s.inFlight)}
+	out := &Out{ctx: ctx, messages: make(chan *wmessage.Message, s.inFlight), slots: make(chan struct{}, s.inFlight)}
 	s.running.Go(func() {
 		defer close(out.messages)
 		receive(out)
