@@ -100,7 +100,8 @@
 // together measure headrace.channel.queue.wait. [Sessions] counts
 // headrace.sessions.active and closed. [Observe] reads what others count:
 // headrace.channel.queue.depth, rejected and dropped, headrace.subscriptions.active,
-// headrace.frames, headrace.outbound.buffer.bytes and dropped.messages.
+// headrace.frames, headrace.outbound.buffer.bytes and dropped.messages,
+// headrace.relay.connections and available.
 //
 // # Errors
 //

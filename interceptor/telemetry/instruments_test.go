@@ -37,6 +37,8 @@ var instruments = map[string]string{
 	"headrace.outbound.dropped.messages": "counter {message}",
 	"headrace.messages.dropped":          "counter {message}",
 	"headrace.handler.panics":            "counter {panic}",
+	"headrace.relay.connections":         "up-down counter {connection}",
+	"headrace.relay.available":           "gauge 1",
 }
 
 // TestInstruments: there are these metrics and no others.
@@ -47,6 +49,7 @@ func TestInstruments(t *testing.T) {
 		Channels:      func() []channel.Stats { return []channel.Stats{{Name: "inbound"}} },
 		Subscriptions: iter.Seq[string](slices.Values([]string{"/topic/news"})),
 		Adapters:      func() []telemetry.AdapterReading { return []telemetry.AdapterReading{{Name: "json"}} },
+		Relays:        func() []telemetry.RelayReading { return []telemetry.RelayReading{{Name: "rabbitmq"}} },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ const (
 	channelKey = attribute.Key("headrace.channel")
 	waitKey    = attribute.Key("headrace.queue.wait_ms")
 	adapterKey = attribute.Key("headrace.adapter")
+	brokerKey  = attribute.Key("headrace.broker")
 	overKey    = attribute.Key("headrace.transport")
 	reasonKey  = attribute.Key("headrace.reason")
 
@@ -45,6 +46,8 @@ const (
 	framesWritten       = "headrace.frames"
 	bufferBytes         = "headrace.outbound.buffer.bytes"
 	outboundDropped     = "headrace.outbound.dropped.messages"
+	relayConnections    = "headrace.relay.connections"
+	relayAvailable      = "headrace.relay.available"
 )
 
 // buckets are the boundaries for durations in seconds.
