@@ -56,8 +56,6 @@ func (s *session) run(connect message.Raw) {
 	defer s.end()
 	c, err := s.open()
 	if err == nil {
-		s.broker.counts.open.Add(1)
-		defer s.broker.counts.open.Add(-1)
 		err = s.broker.deliver(s.session.Context(), message.Raw{Kind: message.KindConnected, Session: s.session})
 		if err != nil {
 			c.Close()
@@ -110,6 +108,8 @@ func (s *session) open() (*line.Line, error) {
 func (s *session) serve(c *line.Line) error {
 	stop := context.AfterFunc(s.ctx, func() { c.Close() })
 	defer stop()
+	s.broker.counts.open.Add(1)
+	defer s.broker.counts.open.Add(-1)
 	err := s.link.serve(c, s.resubscribe)
 	s.lost()
 	return err
