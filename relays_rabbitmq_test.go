@@ -78,13 +78,15 @@ func TestSnapshotAndStreamOverARelay(t *testing.T) {
 }
 
 // TestUsersOverARelay: nodes that have RabbitMQ for the destinations of users reach those of
-// each other, when relay.Config.Sessions asks who is where, which a Backplane tells.
+// each other, when relay.Config.Sessions asks who is where, which RabbitMQ tells them too, by a Backplane.
 func TestUsersOverARelay(t *testing.T) {
 	rabbit := proc.StartRabbitMQ(t)
-	engine := messagetest.NewBackplane()
+	rabbit.AddVirtualHost("nodes")
 	nodes := make([]*headrace.Node, 2)
 	for i := range nodes {
-		nodes[i] = headrace.New(headrace.Config{Backplane: engine, Relays: []headrace.Relay{{
+		backplane := relay.NewBackplane(relay.Config{Address: rabbit.STOMP, VirtualHost: "nodes", Logger: slog.New(slog.DiscardHandler)})
+		t.Cleanup(backplane.Close)
+		nodes[i] = headrace.New(headrace.Config{Backplane: backplane, Relays: []headrace.Relay{{
 			Prefixes: []string{"/topic", "/queue", "/user"},
 			New: func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker {
 				return relay.New(outbound, relay.Config{

@@ -28,6 +28,7 @@ var (
 	errTimeout      = message.Errorf(message.CodeTimeout, "the message broker did not confirm the message in time")
 	errTooLarge     = message.Errorf(message.CodeTooLarge, "the message is larger than what may wait for the message broker")
 	errUsers        = message.Errorf(message.CodeNotFound, "the relay has no destinations of users with this message broker")
+	errGroups       = message.Errorf(message.CodeInvalid, "a backplane by STOMP has no groups")
 	errLogin        = message.Errorf(message.CodeUnavailable, "the message broker does not let the session in")
 )
 
