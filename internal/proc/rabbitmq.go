@@ -85,7 +85,7 @@ func (r *RabbitMQ) Control(args ...string) []string {
 // AddVirtualHost makes a virtual host, where guest may do everything.
 func (r *RabbitMQ) AddVirtualHost(name string) {
 	r.t.Helper()
-	r.Control("await_startup") // it listens before it is ready for this
+	r.Control("await_startup", "--timeout", "60") // it listens before it is ready for this
 	r.Control("add_vhost", name)
 	r.Control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
 }

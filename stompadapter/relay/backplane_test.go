@@ -48,7 +48,7 @@ func nobodyReachesNodes(t *testing.T, c relay.Config) {
 	for _, destination := range []string{"/exchange/amq.direct/registry", "/topic/registry", "/topic/#"} {
 		client.Subscribe(destination)
 		if !strings.HasSuffix(destination, "#") {
-			client.Send(destination, "forged")
+			client.Send(destination, []byte("\x01x\x01y\x01z\x00forged")) // as a node writes it
 		}
 	}
 	for range 2 { // that it does say and hear something
@@ -62,7 +62,7 @@ func nobodyReachesNodes(t *testing.T, c relay.Config) {
 	}
 	client.Send("/topic/registry", "end")
 	for range 2 {
-		if m := client.Next(t); string(m.Payload) == "a node" {
+		if m := client.Next(t); strings.Contains(string(m.Payload), "a node") {
 			t.Error("a client hears what nodes tell each other")
 		}
 	}
