@@ -53,6 +53,12 @@ func Example_tracing() {
 			}
 			return all
 		},
+		Relays: func() (all []telemetry.RelayReading) {
+			for _, r := range node.Stats().Relays {
+				all = append(all, telemetry.RelayReading{Name: r.Name, Connections: r.Open, Available: r.Available})
+			}
+			return all
+		},
 	})
 	if err != nil {
 		fmt.Println(err)

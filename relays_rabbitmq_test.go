@@ -76,3 +76,61 @@ func TestSnapshotAndStreamOverARelay(t *testing.T) {
 		s.Disconnect()
 	}
 }
+
+// TestUsersOverARelay: nodes that have RabbitMQ for the destinations of users reach those of
+// each other, when relay.Config.Sessions asks who is where, which RabbitMQ tells them too, by a Backplane.
+func TestUsersOverARelay(t *testing.T) {
+	rabbit := proc.StartRabbitMQ(t)
+	rabbit.AddVirtualHost("nodes")
+	nodes := make([]*headrace.Node, 2)
+	for i := range nodes {
+		backplane := relay.NewBackplane(relay.Config{Address: rabbit.STOMP, VirtualHost: "nodes", Logger: slog.New(slog.DiscardHandler)})
+		t.Cleanup(backplane.Close)
+		nodes[i] = headrace.New(headrace.Config{Backplane: backplane, Relays: []headrace.Relay{{
+			Prefixes: []string{"/topic", "/queue", "/user"},
+			New: func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker {
+				return relay.New(outbound, relay.Config{
+					Address: rabbit.STOMP, Logger: slog.New(slog.DiscardHandler), Events: events,
+					Sessions: func(user string) (ids []string) {
+						of, _ := nodes[i].Users.User(user)
+						for _, s := range of.Sessions {
+							ids = append(ids, s.ID)
+						}
+						return ids
+					},
+				})
+			},
+		}}})
+		t.Cleanup(nodes[i].Close)
+	}
+	here, there := messagetest.Connect(t, nodes[0], messagetest.User("ada")), messagetest.Connect(t, nodes[1], messagetest.User("ada"))
+	bob := messagetest.Connect(t, nodes[1], messagetest.User("bob"))
+	for _, c := range []*messagetest.Client{here, there, bob} {
+		c.Subscribe("/user/queue/a")
+		c.Subscribe("/topic/all")
+	}
+	eventually(t, "both nodes know both sessions", func() bool {
+		a, _ := nodes[0].Users.User("ada")
+		b, _ := nodes[1].Users.User("ada")
+		return len(a.Sessions) == 2 && len(b.Sessions) == 2
+	})
+	for i, n := range nodes {
+		text := strconv.Itoa(i)
+		if err := n.Template.SendToUser(t.Context(), "ada", "/queue/a", text); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*messagetest.Client{here, there} {
+			if m := c.Next(t); string(m.Payload) != text || m.Destination != "/user/queue/a" {
+				t.Errorf("from node %d came %+v", i, m)
+			}
+		}
+	}
+	if err := nodes[0].Template.Send(t.Context(), "/topic/all", "end"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*messagetest.Client{here, there, bob} { // and nothing came besides
+		if m := c.Next(t); string(m.Payload) != "end" {
+			t.Errorf("got %+v", m)
+		}
+	}
+}

@@ -29,6 +29,9 @@ type Stats struct {
 	Users broker.UsersStats
 	// Transactions are those of clients.
 	Transactions broker.TransactionsStats
+	// Relays are those of Config.Relays, in that order, that have a method
+	// Stats() broker.RelayStats.
+	Relays []broker.RelayStats
 	// Unroutable counts messages whose destination no prefix claims.
 	Unroutable uint64
 	// Adapters are the adapters that Serve was given, in that order, of those
@@ -48,6 +51,11 @@ func (n *Node) Stats() Stats {
 	}
 	if n.outgoing != nil {
 		s.Outbound = n.outgoing.Stats()
+	}
+	for _, r := range n.Relays {
+		if counting, ok := r.(interface{ Stats() broker.RelayStats }); ok {
+			s.Relays = append(s.Relays, counting.Stats())
+		}
 	}
 	if adapters := n.adapters.Load(); adapters != nil {
 		for _, a := range *adapters {
@@ -94,15 +102,6 @@ func (n *Node) watch(ctx context.Context, adapters []Adapter) (stop func()) {
 
 // attrs returns all that s counts, for a log.
 func (s Stats) attrs() []slog.Attr {
-	adapters := make([]slog.Attr, len(s.Adapters))
-	for i, a := range s.Adapters {
-		adapters[i] = slog.Attr{Key: a.Name, Value: adapterValue(a)}
-		for _, o := range s.Adapters[:i] {
-			if o.Name == a.Name { // one key is not used twice
-				adapters[i].Key = a.Name + strconv.Itoa(i)
-			}
-		}
-	}
 	return []slog.Attr{
 		slog.Group("inbound", append(channelArgs(s.Inbound), "unroutable", s.Unroutable)...),
 		slog.Group("outbound", channelArgs(s.Outbound)...),
@@ -137,8 +136,24 @@ func (s Stats) attrs() []slog.Attr {
 			"aborted", s.Transactions.Aborted,
 			"overflowed", s.Transactions.Overflowed,
 			"abandoned", s.Transactions.Abandoned),
-		{Key: "adapters", Value: slog.GroupValue(adapters...)},
+		named("relays", s.Relays, func(r broker.RelayStats) (string, slog.Value) { return r.Name, relayValue(r) }),
+		named("adapters", s.Adapters, func(a transport.AdapterStats) (string, slog.Value) { return a.Name, adapterValue(a) }),
 	}
+}
+
+// named is a group of what has names, with a number behind one that was used before.
+func named[T any](group string, all []T, show func(T) (name string, value slog.Value)) slog.Attr {
+	attrs, used := make([]slog.Attr, len(all)), map[string]bool{}
+	for i, one := range all {
+		name, value := show(one)
+		key := name
+		if used[name] {
+			key += strconv.Itoa(i)
+		}
+		used[name] = true
+		attrs[i] = slog.Attr{Key: key, Value: value}
+	}
+	return slog.Attr{Key: group, Value: slog.GroupValue(attrs...)}
 }
 
 func channelArgs(c channel.Stats) []any {
@@ -180,6 +195,24 @@ func queueGroup(q broker.QueueStats) slog.Attr {
 		"expired", q.Expired,
 		"dead", q.DeadLetters,
 		counts("dropped", q.Dropped))
+}
+
+func relayValue(r broker.RelayStats) slog.Value {
+	return slog.GroupValue(
+		slog.Bool("available", r.Available),
+		slog.Int("sessions", r.Sessions),
+		slog.Int("open", r.Open),
+		slog.Uint64("connections", r.Connections),
+		slog.Uint64("reconnects", r.Reconnects),
+		slog.Int("waiting", r.Waiting),
+		slog.Int("bytes", r.WaitingBytes),
+		slog.Uint64("sent", r.Sent),
+		slog.Uint64("resent", r.Resent),
+		slog.Uint64("delivered", r.Delivered),
+		slog.Uint64("failed", r.Failed),
+		slog.Uint64("refused", r.Refused),
+		slog.Uint64("lost", r.Lost),
+		slog.Uint64("unresolved", r.Unresolved))
 }
 
 func adapterValue(a transport.AdapterStats) slog.Value {

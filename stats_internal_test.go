@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/transport"
 )
@@ -114,10 +115,39 @@ func TestStatsOfAdapters(t *testing.T) {
 	}
 }
 
+// TestStatsOfRelays: Stats has those of the relays, as far as they count.
+func TestStatsOfRelays(t *testing.T) {
+	counts := broker.RelayStats{Name: "a", Available: true, Sent: 1}
+	relays := make([]Relay, 2)
+	for i, prefix := range []string{"/queue", "/exchange"} {
+		relays[i] = Relay{Prefixes: []string{prefix}, New: func(outbound message.RawHandler, _ message.Handler[broker.Event]) broker.Broker {
+			b := broker.NewMemory(outbound, broker.Config{})
+			if prefix == "/queue" {
+				return b // its Stats are others
+			}
+			return countingRelay{b, counts}
+		}}
+	}
+	node := New(Config{Relays: relays})
+	defer node.Close()
+	if s, want := node.Stats(), []broker.RelayStats{counts}; !reflect.DeepEqual(s.Relays, want) {
+		t.Errorf("relays %+v, want %+v", s.Relays, want)
+	}
+}
+
+// countingRelay is a relay that counts.
+type countingRelay struct {
+	broker.Broker
+	stats broker.RelayStats
+}
+
+func (r countingRelay) Stats() broker.RelayStats { return r.stats }
+
 // TestStatsLogHasAll: every number of Stats is in the line, each under a name of
 // its own.
 func TestStatsLogHasAll(t *testing.T) {
 	var s Stats
+	s.Relays = make([]broker.RelayStats, 2)
 	s.Adapters = make([]transport.AdapterStats, 3)
 	for i := range s.Adapters {
 		s.Adapters[i].Transport.Closed = map[string]uint64{"client": 0, "heartbeat": 0}
@@ -127,6 +157,7 @@ func TestStatsLogHasAll(t *testing.T) {
 	numbers := map[int]string{} // and where they are
 	fill(reflect.ValueOf(&s).Elem(), "Stats", numbers)
 	s.Adapters[0].Name, s.Adapters[1].Name, s.Adapters[2].Name = "stomp", "json", "stomp"
+	s.Relays[0].Name, s.Relays[1].Name = "rabbitmq", "rabbitmq"
 
 	var line bytes.Buffer
 	slog.New(slog.NewJSONHandler(&line, nil)).LogAttrs(t.Context(), slog.LevelInfo, "stats", s.attrs()...)
@@ -142,7 +173,7 @@ func TestStatsLogHasAll(t *testing.T) {
 			t.Errorf("%s is not in %s", path, text)
 		}
 	}
-	for _, want := range []string{`"inbound":{`, `"router":{`, `"broker":{`, `"users":{`, `"adapters":{"stomp":{`, `"json":{`, `"stomp2":{`, `"closed":{`, `"client":`, `"heartbeat":`} {
+	for _, want := range []string{`"inbound":{`, `"router":{`, `"broker":{`, `"users":{`, `"relays":{"rabbitmq":{"available":false`, `"rabbitmq1":{`, `"adapters":{"stomp":{`, `"json":{`, `"stomp2":{`, `"closed":{`, `"client":`, `"heartbeat":`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in %s", want, text)
 		}
@@ -173,7 +204,7 @@ func fill(v reflect.Value, path string, numbers map[int]string) {
 	case reflect.Uint64:
 		v.SetUint(uint64(next))
 		numbers[next] = path
-	case reflect.String: // a name
+	case reflect.String, reflect.Bool: // a name, or whether something is there
 	default:
 		panic(path + " is neither a number nor holds some")
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/headrace/headrace/internal/proc"
 )
 
 var update = flag.Bool("update", false, "write the screenshots in docs/ anew")
@@ -16,14 +18,20 @@ var update = flag.Bool("update", false, "write the screenshots in docs/ anew")
 // TestPortfolio does what two people do with the portfolio in their browsers, on each
 // broker that it runs on.
 func TestPortfolio(t *testing.T) {
-	for _, broker := range []string{"memory", "nats"} {
-		t.Run(broker, func(t *testing.T) { portfolio(t, broker) })
+	for _, broker := range []string{"memory", "nats", "rabbitmq"} {
+		t.Run(broker, func(t *testing.T) {
+			args := []string{"-broker", broker}
+			if broker == "rabbitmq" {
+				args = append(args, "-rabbitmq", proc.StartRabbitMQ(t).STOMP)
+			}
+			portfolio(t, *update && broker == "memory", args...)
+		})
 	}
 }
 
-func portfolio(t *testing.T, broker string) {
+func portfolio(t *testing.T, pictures bool, args ...string) {
 	chrome := browser(t)
-	server := start(t, "portfolio", "localhost:0", "-broker", broker)
+	server := start(t, "portfolio", "localhost:0", args...)
 	kim := open(t, chrome, "http://"+server.addr+"/?user=kim")
 	lee := open(t, chrome, "http://"+server.addr+"/?user=lee")
 	guest := open(t, chrome, "http://"+server.addr+"/")
@@ -56,7 +64,7 @@ func portfolio(t *testing.T, broker string) {
 	rejections(kim)
 	trade(kim, "sell", "MILL", "2")
 	kim.shows("#positions", "MILL 5 ")
-	if *update && broker == "memory" {
+	if pictures {
 		screenshots(kim)
 	}
 	for _, p := range tabs {
@@ -64,7 +72,7 @@ func portfolio(t *testing.T, broker string) {
 		fits(p, 1280, 900)
 		p.wantNoProblems()
 	}
-	restart(t, server, tabs, "-broker", broker)
+	restart(t, server, tabs, args...)
 	trade(kim, "buy", "OTTR", "4")
 	kim.shows("#positions", "OTTR 4 ")
 	lee.shows("#trades", "kim bought 4 OTTR at")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,9 @@ import (
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/engines/nats"
 	"github.com/headrace/headrace/examples/internal/embedded"
+	"github.com/headrace/headrace/examples/internal/rabbitmq"
+	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/stompadapter/relay"
 )
 
 // backing is what carries the messages of an exchange.
@@ -19,10 +23,12 @@ type backing struct {
 	close func()            // ends what was started for them
 }
 
-// brokers are what -broker chooses from. The exchange is the same on each of them.
-var brokers = map[string]func() (*backing, error){
-	"memory": inMemory,
-	"nats":   overNATS,
+// brokers are what -broker chooses from. The exchange is the same on each of them. They
+// are told where RabbitMQ is.
+var brokers = map[string]func(rabbit string) (*backing, error){
+	"memory":   inMemory,
+	"nats":     overNATS,
+	"rabbitmq": byRabbitMQ,
 }
 
 // brokerNames are the names for the usage.
@@ -30,22 +36,22 @@ func brokerNames() string {
 	return strings.Join(slices.Sorted(maps.Keys(brokers)), ", ")
 }
 
-func open(name string) (*backing, error) {
+func open(name, rabbit string) (*backing, error) {
 	start, ok := brokers[name]
 	if !ok {
 		return nil, fmt.Errorf("-broker is one of %s", brokerNames())
 	}
-	return start()
+	return start(rabbit)
 }
 
 // inMemory is one node with its own broker.
-func inMemory() (*backing, error) {
+func inMemory(string) (*backing, error) {
 	return &backing{nodes: make([]headrace.Config, 1), close: func() {}}, nil
 }
 
 // overNATS is three nodes, which know nothing of each other but what goes over a NATS
 // server. Prices are subscribed to by a pattern: so every node takes all of them.
-func overNATS() (*backing, error) {
+func overNATS(string) (*backing, error) {
 	url, stop, err := embedded.NATS()
 	if err != nil {
 		return nil, err
@@ -71,4 +77,18 @@ func overNATS() (*backing, error) {
 		})
 	}
 	return b, nil
+}
+
+// byRabbitMQ is one node that leaves all but the endpoints to RabbitMQ.
+func byRabbitMQ(addr string) (*backing, error) {
+	if err := rabbitmq.Check(context.Background(), addr); err != nil {
+		return nil, err
+	}
+	config := headrace.Config{Relays: []headrace.Relay{{
+		Prefixes: []string{"/topic", "/queue", "/user"},
+		New: func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker {
+			return relay.New(outbound, relay.Config{Address: addr, Events: events})
+		},
+	}}}
+	return &backing{nodes: []headrace.Config{config}, close: func() {}}, nil
 }

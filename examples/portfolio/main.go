@@ -8,6 +8,10 @@
 //
 //	go run ./examples/portfolio -broker nats
 //
+// By a RabbitMQ that runs:
+//
+//	go run ./examples/portfolio -broker rabbitmq -rabbitmq localhost:61613
+//
 // Everything is kept in memory, and everybody may be whoever he says he is.
 package main
 
@@ -24,6 +28,7 @@ import (
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/examples/internal/demo"
+	"github.com/headrace/headrace/examples/internal/rabbitmq"
 	"github.com/headrace/headrace/examples/internal/web"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter"
@@ -36,17 +41,18 @@ var page embed.FS
 func main() {
 	addr := flag.String("http", "localhost:8080", "address to listen on")
 	broker := flag.String("broker", "memory", "what carries the messages: "+brokerNames())
+	rabbit := flag.String("rabbitmq", "localhost:61613", rabbitmq.Usage+"; for -broker rabbitmq")
 	flag.Parse()
 	ctx, stop := demo.Context()
 	defer stop()
-	if err := run(ctx, *addr, *broker); err != nil {
+	if err := run(ctx, *addr, *broker, *rabbit); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run serves until ctx ends.
-func run(ctx context.Context, addr, broker string) error {
-	backing, err := open(broker)
+func run(ctx context.Context, addr, broker, rabbit string) error {
+	backing, err := open(broker, rabbit)
 	if err != nil {
 		return err
 	}

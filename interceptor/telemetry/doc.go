@@ -100,8 +100,9 @@
 // together measure headrace.channel.queue.wait. [Sessions] counts
 // headrace.sessions.active and closed. [Observe] reads what others count:
 // headrace.channel.queue.depth, rejected and dropped, headrace.subscriptions.active,
-// headrace.frames, by direction and by what the protocol calls a frame, and
-// headrace.outbound.buffer.bytes and dropped.messages.
+// headrace.frames, by direction and by what the protocol calls a frame,
+// headrace.outbound.buffer.bytes and dropped.messages, headrace.relay.connections and
+// available.
 //
 // # Errors
 //

@@ -44,6 +44,8 @@ var instruments = map[string]string{
 	"headrace.outbound.dropped.messages": "counter {message}: headrace.adapter headrace.reason",
 	"headrace.messages.dropped":          "counter {message}: headrace.interceptor " + ofMessages,
 	"headrace.handler.panics":            "counter {panic}: " + ofMessages,
+	"headrace.relay.connections":         "up-down counter {connection}: headrace.broker",
+	"headrace.relay.available":           "gauge 1: headrace.broker",
 }
 
 // TestInstruments: there are these metrics, with these attributes, and no others.
@@ -57,6 +59,7 @@ func TestInstruments(t *testing.T) {
 			frames := map[string]uint64{"send": 1}
 			return []telemetry.AdapterReading{{Name: "json", Received: frames}, {Name: "sse", Sent: frames}}
 		},
+		Relays: func() []telemetry.RelayReading { return []telemetry.RelayReading{{Name: "rabbitmq"}} },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -375,6 +375,9 @@ func TestObserve(t *testing.T) {
 				Dropped:  8, Waiting: 9,
 			}}
 		},
+		Relays: func() []telemetry.RelayReading {
+			return []telemetry.RelayReading{{Name: "rabbitmq", Connections: 10, Available: true}, {Name: "activemq"}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -395,6 +398,10 @@ func TestObserve(t *testing.T) {
 		"headrace.frames{adapter=json,command=message,network.io.direction=transmit} {frame}": 7,
 		"headrace.outbound.dropped.messages{adapter=json,reason=buffer_limit} {message}":      8,
 		"headrace.outbound.buffer.bytes{adapter=json} By":                                     9,
+		"headrace.relay.connections{broker=rabbitmq} {connection}":                            10,
+		"headrace.relay.available{broker=rabbitmq} 1":                                         1,
+		"headrace.relay.connections{broker=activemq} {connection}":                            0,
+		"headrace.relay.available{broker=activemq} 1":                                         0,
 	}
 	r.want(t, want)
 	if err := stop(); err != nil {

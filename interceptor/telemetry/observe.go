@@ -22,6 +22,8 @@ type Readings struct {
 	Subscriptions iter.Seq[string]
 	// Adapters returns what adapters count. Nil means none.
 	Adapters func() []AdapterReading
+	// Relays returns what relays to other brokers count. Nil means none.
+	Relays func() []RelayReading
 }
 
 // AdapterReading is what an adapter counts.
@@ -38,10 +40,20 @@ type AdapterReading struct {
 	Waiting int
 }
 
+// RelayReading is what a relay counts.
+type RelayReading struct {
+	// Name says which broker it leads to.
+	Name string
+	// Connections is how many connections to it are open.
+	Connections int
+	// Available says whether it is there.
+	Available bool
+}
+
 // Observe makes metrics of readings until stop is called: depth, rejected and
 // dropped messages of channels; subscriptions, by what [Config.Template] shows of
 // their destinations; frames of adapters, by direction and command, waiting bytes
-// and dropped messages.
+// and dropped messages; connections of relays, and whether their brokers are there.
 // Observe and stop return the errors of the meter provider.
 func Observe(c Config, r Readings) (stop func() error, err error) {
 	m := observing{Meter: c.meter(), tracing: newTracing(c)}
@@ -54,6 +66,9 @@ func Observe(c Config, r Readings) (stop func() error, err error) {
 	}
 	if r.Adapters != nil {
 		read = append(read, m.adapters(r.Adapters))
+	}
+	if r.Relays != nil {
+		read = append(read, m.relays(r.Relays))
 	}
 	registration, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		for _, f := range read {
@@ -140,6 +155,23 @@ func (m *observing) adapters(readings func() []AdapterReading) func(metric.Obser
 			}
 			o.ObserveInt64(waiting, int64(a.Waiting), metric.WithAttributes(name))
 			o.ObserveInt64(dropped, int64(a.Dropped), metric.WithAttributes(name, reasonKey.String("buffer_limit")))
+		}
+	}
+}
+
+func (m *observing) relays(readings func() []RelayReading) func(metric.Observer) {
+	connections := m.sum(relayConnections, "{connection}", "Number of connections to a broker.")
+	available, err := m.Int64ObservableGauge(relayAvailable, metric.WithUnit("1"), metric.WithDescription("1 while a broker is there, else 0."))
+	report(err)
+	m.all = append(m.all, available)
+	return func(o metric.Observer) {
+		for _, r := range readings() {
+			name, there := metric.WithAttributes(brokerKey.String(r.Name)), int64(0)
+			if r.Available {
+				there = 1
+			}
+			o.ObserveInt64(connections, int64(r.Connections), name)
+			o.ObserveInt64(available, there, name)
 		}
 	}
 }

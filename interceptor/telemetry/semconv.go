@@ -26,6 +26,7 @@ const (
 	waitKey    = attribute.Key("headrace.queue.wait_ms")
 	adapterKey = attribute.Key("headrace.adapter")
 	commandKey = attribute.Key("headrace.command")
+	brokerKey  = attribute.Key("headrace.broker")
 	overKey    = attribute.Key("headrace.transport")
 	reasonKey  = attribute.Key("headrace.reason")
 
@@ -46,6 +47,8 @@ const (
 	framesPassed        = "headrace.frames"
 	bufferBytes         = "headrace.outbound.buffer.bytes"
 	outboundDropped     = "headrace.outbound.dropped.messages"
+	relayConnections    = "headrace.relay.connections"
+	relayAvailable      = "headrace.relay.available"
 )
 
 // buckets are the boundaries for durations in seconds.

@@ -82,6 +82,14 @@ func (r *RabbitMQ) Control(args ...string) []string {
 	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' })
 }
 
+// AddVirtualHost makes a virtual host, where guest may do everything.
+func (r *RabbitMQ) AddVirtualHost(name string) {
+	r.t.Helper()
+	r.Control("await_startup", "--timeout", "60") // it listens before it is ready for this
+	r.Control("add_vhost", name)
+	r.Control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+}
+
 // Queues returns the names of all queues of the virtual host "/".
 func (r *RabbitMQ) Queues() []string {
 	r.t.Helper()

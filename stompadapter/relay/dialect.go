@@ -24,6 +24,14 @@ const (
 	ActiveMQ
 )
 
+// name is that of Stats.
+func (d Dialect) name() string {
+	if d == ActiveMQ {
+		return "activemq"
+	}
+	return "rabbitmq"
+}
+
 // features says what a broker can do through the relay.
 func (d Dialect) features() broker.Features {
 	return broker.Features{

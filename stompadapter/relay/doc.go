@@ -32,6 +32,12 @@
 // again. So each comes at least once. A message that the broker refuses costs no other.
 // While the broker is away nothing further is taken.
 //
+// # Several nodes
+//
+// Relays of several nodes are one broker: it is the same behind all. That they know the
+// users of each other takes a [broker.Backplane] besides, and Config.Sessions; [Backplane]
+// is one by RabbitMQ.
+//
 // # Concurrency
 //
 // A session has a goroutine that reads and one that writes, and so has the relay. Events,

@@ -29,6 +29,7 @@ var (
 	errTooLarge     = message.Errorf(message.CodeTooLarge, "the message is larger than what may wait for the message broker")
 	errUsers        = message.Errorf(message.CodeNotFound, "the relay has no destinations of users with this message broker")
 	errSpelling     = message.Errorf(message.CodeInvalid, "the destination is not written as the message broker means it")
+	errGroups       = message.Errorf(message.CodeInvalid, "a backplane by STOMP has no groups")
 	errLogin        = message.Errorf(message.CodeUnavailable, "the message broker does not let the session in")
 )
 

@@ -217,46 +217,15 @@ func (b *Broker) Close() {
 	b.running.Wait()
 }
 
-// Stats is a snapshot of a [Broker].
-type Stats struct {
-	// Available says whether the broker is there.
-	Available bool
-	// Sessions is how many sessions are known.
-	Sessions int
-	// Open is how many connections of clients are open.
-	Open int
-	// Connections counts the connections that were opened, the relay's own ones too.
-	Connections uint64
-	// Reconnects counts those of them that took the place of one that was lost.
-	Reconnects uint64
-	// Waiting is how many messages of the application the broker has not confirmed.
-	Waiting int
-	// WaitingBytes is how many bytes these take.
-	WaitingBytes int
-	// Sent counts what the broker has confirmed of the application's messages.
-	Sent uint64
-	// Resent counts messages of the application that were sent again.
-	Resent uint64
-	// Delivered counts deliveries that the outbound handler took.
-	Delivered uint64
-	// Failed counts deliveries that it did not take.
-	Failed uint64
-	// Refused counts the application's messages that the broker refused.
-	Refused uint64
-	// Lost counts messages of the application that were given up unconfirmed.
-	Lost uint64
-	// Unresolved counts messages to users without a session.
-	Unresolved uint64
-}
-
 // Stats returns a snapshot.
-func (b *Broker) Stats() Stats {
+func (b *Broker) Stats() broker.RelayStats {
 	b.mu.RLock()
 	sessions := len(b.sessions)
 	b.mu.RUnlock()
 	frames, bytes := b.system.link.waiting()
 	c := &b.counts
-	return Stats{
+	return broker.RelayStats{
+		Name:         b.config.Dialect.name(),
 		Available:    b.system.isUp(),
 		Sessions:     sessions,
 		Open:         int(c.open.Load()),

@@ -61,12 +61,12 @@ func (l *link) begin(c *line.Line, frames func() []*outgoing) {
 	l.signal()
 }
 
-// ifConnected adds what frame returns if there is a connection to write it to.
+// ifConnected adds what frame returns if there is a connection to write it to. What frame
+// changes of what a connection begins with, it changes between two connections.
 func (l *link) ifConnected(frame func() *outgoing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn != nil && l.shut == nil {
-		o := frame()
+	if o := frame(); l.conn != nil && l.shut == nil {
 		o.size = sizeOf(o.frame)
 		l.add(o)
 	}

@@ -49,6 +49,11 @@ func TestRabbitMQ(t *testing.T) {
 			return slices.Equal(before, after)
 		})
 	})
+	rabbit.AddVirtualHost("nodes")
+	t.Run("backplane", func(t *testing.T) {
+		messagetest.Backplane(t, func(t *testing.T) broker.Backplane { return join(t, config) })
+	})
+	t.Run("nobody reaches nodes", func(t *testing.T) { nobodyReachesNodes(t, config) })
 	t.Run("killed", func(t *testing.T) {
 		killed(t, rabbit.Process, config, "tcp://"+rabbit.STOMP, func() {
 			rabbit.Control("eval", "mnesia:dump_log().") // a queue that is younger than some seconds may be forgotten

@@ -59,8 +59,6 @@ func (s *session) run(connect message.Raw) {
 		err = errNotConnected
 	}
 	if err == nil {
-		s.broker.counts.open.Add(1)
-		defer s.broker.counts.open.Add(-1)
 		err = s.broker.deliver(s.session.Context(), message.Raw{Kind: message.KindConnected, Session: s.session})
 		if err != nil {
 			c.Close()
@@ -113,6 +111,8 @@ func (s *session) open() (*line.Line, error) {
 func (s *session) serve(c *line.Line) error {
 	stop := context.AfterFunc(s.ctx, func() { c.Close() })
 	defer stop()
+	s.broker.counts.open.Add(1)
+	defer s.broker.counts.open.Add(-1)
 	err := s.link.serve(c, s.resubscribe)
 	s.lost()
 	return err

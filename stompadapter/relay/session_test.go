@@ -106,6 +106,9 @@ func TestReattach(t *testing.T) {
 		pending := s.do(message.Raw{Session: c.Session(), Destination: "/topic/a", Payload: []byte("p")})
 		s.fake.stop()
 		synctest.Wait()
+		if stats := s.Stats(); stats.Open != 0 || stats.Sessions != 1 {
+			s.t.Errorf("while there is no connection: %+v", stats)
+		}
 		late := s.do(message.Raw{Session: c.Session(), Destination: "/topic/a", Payload: []byte("l")})
 		s.want("in the meantime", late, errPending)
 		s.fake.set(func(b *fake) { b.answer, b.down = nil, nil })

@@ -197,12 +197,23 @@ func (s *system) count(err error) {
 
 // subscribe adds a subscription, which is made on each connection.
 func (s *system) subscribe(l *listener) {
-	s.mu.Lock()
-	s.lastID++
-	l.id = "system-" + strconv.Itoa(s.lastID)
-	s.listeners[l.id] = l
-	s.mu.Unlock()
-	s.link.ifConnected(func() *outgoing { return s.subscription(l) })
+	s.link.ifConnected(func() *outgoing {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.lastID++
+		l.id = "system-" + strconv.Itoa(s.lastID)
+		s.listeners[l.id] = l
+		return s.subscription(l)
+	})
+}
+
+// unsubscribe takes it back.
+func (s *system) unsubscribe(l *listener) {
+	s.link.ifConnected(func() *outgoing {
+		s.forget(l)
+		id := message.Field{Name: frame.HeaderID, Value: l.id}
+		return &outgoing{frame: frame.Frame{Command: frame.Unsubscribe, Header: message.NewHeader(id)}, once: true}
+	})
 }
 
 // subscription is the SUBSCRIBE of l for one connection. One that the broker refuses is

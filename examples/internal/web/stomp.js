@@ -21,6 +21,7 @@ export class Stomp {
     const socket = this.open();
     socket.binaryType = "arraybuffer"; // what is not UTF-8 comes in binary messages
     socket.onopen = () => {
+      if (this.ended) return socket.close();
       this.socket = socket;
       this.#send("CONNECT", { "accept-version": "1.2", host: location.host, "heart-beat": "10000,10000", ...this.headers });
     };
@@ -30,23 +31,35 @@ export class Stomp {
       clearInterval(this.watch);
       this.connected = false;
       this.socket = undefined;
+      if (this.ended) return;
       this.onState("away", this.error);
-      setTimeout(() => this.connect(), this.retry);
+      this.again = setTimeout(() => this.connect(), this.retry);
       this.retry = Math.min(this.retry * 1.5, 3000);
     };
   }
 
+  // disconnect ends it for good.
+  disconnect() {
+    this.ended = true;
+    clearTimeout(this.again);
+    this.socket?.close();
+  }
+
   // subscribe calls receive(payload, headers) for every message; it returns a
-  // function that ends the subscription.
-  subscribe(destination, receive) {
+  // function that ends the subscription. With { ack: "client-individual" } among the
+  // headers each message is settled by ack or nack, with its header ack.
+  subscribe(destination, receive, headers = {}) {
     const id = `sub-${++this.lastId}`;
-    this.subscriptions.set(id, { destination, receive });
-    if (this.connected) this.#send("SUBSCRIBE", { id, destination });
+    this.subscriptions.set(id, { destination, receive, headers });
+    if (this.connected) this.#send("SUBSCRIBE", { id, destination, ...headers });
     return () => {
       this.subscriptions.delete(id);
       if (this.connected) this.#send("UNSUBSCRIBE", { id });
     };
   }
+
+  ack(id) { this.#send("ACK", { id }); }
+  nack(id) { this.#send("NACK", { id }); }
 
   // publish sends a string as text and anything else as JSON. It returns false
   // while the connection is away.
@@ -92,7 +105,7 @@ export class Stomp {
         this.connected = true;
         this.error = undefined;
         this.retry = 250;
-        for (const [id, { destination }] of this.subscriptions) this.#send("SUBSCRIBE", { id, destination });
+        for (const [id, { destination, headers }] of this.subscriptions) this.#send("SUBSCRIBE", { id, destination, ...headers });
         this.#keepAlive(headers["heart-beat"] ?? "0,0");
         this.onState("connected");
         break;
