@@ -41,11 +41,11 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	if err != nil {
 		return err
 	}
-	ctx, cancel := pubsub.During(ctx, down)
-	defer cancel()
 	if err := k.nc.PublishMsg(toMsg(subject(k.config.Prefix, topic), m)); err != nil {
 		return refusal(err)
 	}
+	ctx, cancel := pubsub.During(ctx, down) // while the message is on its way already
+	defer cancel()
 	return k.flush(ctx)
 }
 
