@@ -84,7 +84,9 @@ func (s *system) set(to state, err error) {
 	kind := broker.Available
 	if to == gone {
 		kind = broker.Unavailable
-		s.broker.config.Logger.Warn("relay: the message broker is away", "error", err)
+		if s.broker.ctx.Err() == nil { // else it is the relay that goes
+			s.broker.config.Logger.Warn("relay: the message broker is away", "error", err)
+		}
 	} else {
 		s.broker.config.Logger.Info("relay: the message broker is there")
 	}

@@ -1,9 +1,11 @@
 package relay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -108,6 +110,26 @@ func TestReconnects(t *testing.T) {
 		}
 		if stats := s.Stats(); !stats.Available || stats.Reconnects != 1 || stats.Connections != 2 {
 			t.Errorf("%+v", stats)
+		}
+	})
+}
+
+// A relay that is closed says that it goes to those who listen, and does not take it for a
+// failure of the broker.
+func TestCloseIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		b, events := &fake{t: t}, &events{}
+		r := relay.New(message.HandlerFunc[[]byte](deliver), relay.Config{
+			Dial: b.dial, Events: events, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		synctest.Wait()
+		r.Close()
+		if got := events.availability(); got != "available unavailable" {
+			t.Errorf("told %q", got)
+		}
+		if strings.Contains(log.String(), "level=WARN") {
+			t.Errorf("logged %s", log.String())
 		}
 	})
 }
