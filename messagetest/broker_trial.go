@@ -218,6 +218,17 @@ func (p party) next() message.Raw {
 // the broker keeps one. That nothing else came it proves by what comes afterwards.
 func (p party) want(texts ...string) []message.Raw {
 	p.s.t.Helper()
+	return p.receive(p.s.features.Ordered, texts)
+}
+
+// wantAny is want in any order.
+func (p party) wantAny(texts ...string) []message.Raw {
+	p.s.t.Helper()
+	return p.receive(false, texts)
+}
+
+func (p party) receive(ordered bool, texts []string) []message.Raw {
+	p.s.t.Helper()
 	var got []string
 	var all []message.Raw
 	for range texts {
@@ -225,7 +236,7 @@ func (p party) want(texts ...string) []message.Raw {
 		got, all = append(got, string(m.Payload)), append(all, m)
 	}
 	want := texts
-	if !p.s.features.Ordered {
+	if !ordered {
 		got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
 	}
 	if !slices.Equal(got, want) {
