@@ -58,6 +58,7 @@ bench: ## Run the benchmarks that match BENCH
 soak: ## Run the long forms of the reliability tests that match SOAK, for SOAKFOR each where that is set
 	@go test -C bench -v -count=1 -timeout 30h -run 'Test.*($(SOAK))' ./soak -long $(if $(SOAKFOR),-phase $(SOAKFOR))
 	@go test -C engines -v -count=1 -timeout 6h -run 'Test.*($(SOAK))' ./soak -long
+	@go test -v -count=1 -timeout 1h -run 'TestRabbitMQ/$(SOAK)' ./stompadapter/relay -long
 
 api: ## Write the golden files anew: the exported API, the list of modules and the table of brokers
 	@go test ./internal/house -run '^(TestAPI|TestModules|TestBrokers)$$' -update

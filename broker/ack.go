@@ -7,29 +7,6 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
-// ackMode says how a subscription's deliveries are settled.
-type ackMode uint8
-
-const (
-	ackAuto       ackMode = iota // by being sent
-	ackCumulative                // each with all before it
-	ackIndividual                // each for itself
-)
-
-// ackModeOf reads the mode that a subscription asks for.
-func ackModeOf(m message.Raw) (ackMode, error) {
-	switch mode := m.Header.Get(message.HeaderAckMode); mode {
-	case "", "auto":
-		return ackAuto, nil
-	case "client":
-		return ackCumulative, nil
-	case "client-individual":
-		return ackIndividual, nil
-	default:
-		return 0, message.Errorf(message.CodeInvalid, "there is no ack mode %.40q: want auto, client or client-individual", mode)
-	}
-}
-
 // ErrUnknownAck is the error of a KindAck or KindNack that settles nothing which
 // was delivered to its session and is unsettled.
 var ErrUnknownAck error = message.Errorf(message.CodeNotFound, "there is nothing to acknowledge by this id")

@@ -73,7 +73,7 @@ func (b *Memory) client(s *message.Session) *client {
 
 func (b *Memory) subscribe(ctx context.Context, m message.Raw) error {
 	b.delivery.tell(ctx, Event{Kind: Subscribe, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription})
-	mode, err := ackModeOf(m)
+	mode, err := message.AckModeOf(m.Header)
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (b *Memory) beginLater(ctx context.Context, m message.Raw, rule *Rule, e en
 
 // keep adds a subscription unless the client is gone: its lock is what keeps a
 // late SUBSCRIBE from leaving anything behind.
-func (b *Memory) keep(j *join, m message.Raw, rule *Rule, mode ackMode) (e entry, err error) {
+func (b *Memory) keep(j *join, m message.Raw, rule *Rule, mode message.AckMode) (e entry, err error) {
 	c := j.client
 	if m.Subscription == "" {
 		return e, errNoID
@@ -163,13 +163,13 @@ func (b *Memory) keep(j *join, m message.Raw, rule *Rule, mode ackMode) (e entry
 		return e, errTooMany(limit)
 	}
 	e.destination = m.Destination
-	if mode != ackAuto || rule.Mode == Queue {
+	if mode != message.AckAuto || rule.Mode == Queue {
 		e.consumer = c.consumer(j.to, mode)
 	}
 	switch {
 	case rule.Mode == Queue:
 		err = b.store.serve(m.Destination, rule, e.consumer)
-	case mode != ackAuto:
+	case mode != message.AckAuto:
 		j.to.queue, err = b.store.single(rule, e.consumer)
 	}
 	switch {
@@ -186,8 +186,8 @@ func (b *Memory) keep(j *join, m message.Raw, rule *Rule, mode ackMode) (e entry
 }
 
 // consumer returns what a queue serves. The lock is held.
-func (c *client) consumer(s subscription, mode ackMode) *consumer {
-	if mode != ackAuto && c.unsettled == nil {
+func (c *client) consumer(s subscription, mode message.AckMode) *consumer {
+	if mode != message.AckAuto && c.unsettled == nil {
 		c.unsettled = new(unsettled)
 	}
 	return &consumer{subscription: s, mode: mode, unsettled: c.unsettled}

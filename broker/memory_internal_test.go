@@ -28,7 +28,7 @@ func TestLateSubscribe(t *testing.T) {
 	}
 	late := message.Raw{Kind: message.KindSubscribe, Session: s, Subscription: "1", Destination: "/topic/a"}
 	j := &join{client: found, pattern: destination.MustParse("/topic/a", destination.Slash)}
-	if _, err := b.keep(j, late, defaultRule, ackAuto); !errors.Is(err, errNotConnected) {
+	if _, err := b.keep(j, late, defaultRule, message.AckAuto); !errors.Is(err, errNotConnected) {
 		t.Errorf("error %v", err)
 	}
 	if n := b.index.Len(); n != 0 {

@@ -60,8 +60,8 @@ func tellAll(es []ending) {
 // queue's lock.
 type consumer struct {
 	subscription
-	mode      ackMode
-	unsettled *unsettled // the session's; nil for ackAuto
+	mode      message.AckMode
+	unsettled *unsettled // the session's; nil for message.AckAuto
 	left      bool       // it is served no more
 	under     letters    // way to it, in the order in which they were sent
 	rest      time.Time  // nothing is sent to it before
@@ -183,7 +183,7 @@ func (q *queue) next() (*letter, *consumer) {
 	l.leave()
 	l.deliveries++
 	l.to = c
-	if c.mode != ackAuto {
+	if c.mode != message.AckAuto {
 		l.ack = c.unsettled.add(l, c)
 		c.under.push(l)
 		if limit := q.rule.Acks.Deadline; limit > 0 {
@@ -207,7 +207,7 @@ func (q *queue) choose() *consumer {
 	for i := range q.consumers {
 		at := (q.turn + i) % len(q.consumers)
 		switch c := q.consumers[at]; {
-		case c.mode != ackAuto && c.under.n >= q.rule.Acks.Prefetch:
+		case c.mode != message.AckAuto && c.under.n >= q.rule.Acks.Prefetch:
 		case !c.rest.IsZero() && time.Now().Before(c.rest):
 			q.wakeAt(c.rest)
 		case c.session.Busy():
@@ -242,7 +242,7 @@ func (q *queue) delivered(l *letter, c *consumer, err error) {
 	switch {
 	case l.to != c || l.list != nil && l.list != &c.under:
 		return // it was settled meanwhile, or taken back
-	case err == nil && c.mode != ackAuto:
+	case err == nil && c.mode != message.AckAuto:
 		return
 	case err == nil:
 		q.settled(l, nil)
@@ -284,7 +284,7 @@ func (q *queue) settle(l *letter, ack uint64, ok bool) {
 		return
 	}
 	first := l
-	if l.to.mode == ackCumulative {
+	if l.to.mode == message.AckCumulative {
 		first = l.to.under.first
 	}
 	for last := false; !last; {

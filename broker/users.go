@@ -201,7 +201,7 @@ func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 	if strings.ContainsAny(dest, "*?{}") {
 		return message.Errorf(message.CodeDenied, "patterns are not allowed in user destinations")
 	}
-	mode, err := ackModeOf(m)
+	mode, err := message.AckModeOf(m.Header)
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (u *Users) subscribe(ctx context.Context, m message.Raw) error {
 	return nil
 }
 
-func (u *Users) keep(m message.Raw, dest string, mode ackMode) error {
+func (u *Users) keep(m message.Raw, dest string, mode message.AckMode) error {
 	if m.Subscription == "" {
 		return errNoID
 	}
@@ -240,7 +240,7 @@ func (u *Users) keep(m message.Raw, dest string, mode ackMode) error {
 		return errTooMany(limit)
 	}
 	e, s := userEntry{destination: dest}, subscription{session: m.Session, id: m.Subscription}
-	if mode != ackAuto {
+	if mode != message.AckAuto {
 		if us.unsettled == nil {
 			us.unsettled = new(unsettled)
 		}

@@ -137,7 +137,7 @@ func (s *session) deliver(c *line.Line, f frame.Frame) {
 		return
 	}
 	d := &delivery{m: s.message(sub, f), to: sub, conn: c, times: timesOf(f)}
-	if sub.mode != ackAuto {
+	if sub.mode != message.AckAuto {
 		s.deliveries.add(d)
 		d.brokerID = f.Header.Get(frame.HeaderAck)
 		d.m.Header = d.m.Header.With(message.HeaderAck, s.broker.ackIDs+strconv.FormatUint(d.ack, 36))
@@ -148,7 +148,7 @@ func (s *session) deliver(c *line.Line, f frame.Frame) {
 
 // giveBack lets the broker have a message again whose subscription has ended.
 func (s *session) giveBack(c *line.Line, sub *subscription, f frame.Frame) {
-	if sub.mode != ackAuto && s.broker.config.Dialect == RabbitMQ {
+	if sub.mode != message.AckAuto && s.broker.config.Dialect == RabbitMQ {
 		_ = s.link.mustOn(c, settling(frame.Nack, f.Header.Get(frame.HeaderAck))) // or it has it already
 	}
 }
@@ -200,7 +200,7 @@ func (s *session) hand(d *delivery, n int) {
 		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(n))
 	}
 	err := s.broker.deliver(s.session.Context(), m)
-	if err != nil && d.to.mode != ackAuto {
+	if err != nil && d.to.mode != message.AckAuto {
 		s.failed(d)
 	}
 }
@@ -316,7 +316,7 @@ func (d *deliveries) find(m message.Raw, prefix string) (all []*delivery, late b
 	switch {
 	case one == nil:
 		return nil, late
-	case one.to.mode == ackIndividual:
+	case one.to.mode == message.AckIndividual:
 		return []*delivery{one}, false
 	}
 	for _, o := range d.open {

@@ -3,10 +3,10 @@ package relay_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +22,8 @@ import (
 	"github.com/headrace/headrace/stompadapter/client"
 	"github.com/headrace/headrace/stompadapter/relay"
 )
+
+var long = flag.Bool("long", false, "run the long forms")
 
 // features are those of all brokers, but for selectors.
 var features = broker.Features{
@@ -54,7 +56,7 @@ func TestRabbitMQ(t *testing.T) {
 		messagetest.Backplane(t, func(t *testing.T) broker.Backplane { return join(t, config) })
 	})
 	t.Run("nobody reaches nodes", func(t *testing.T) { nobodyReachesNodes(t, config) })
-	t.Run("killed", func(t *testing.T) {
+	t.Run("R03", func(t *testing.T) {
 		killed(t, rabbit.Process, config, "tcp://"+rabbit.STOMP, func() {
 			rabbit.Control("eval", "mnesia:dump_log().") // a queue that is younger than some seconds may be forgotten
 		})
@@ -341,7 +343,7 @@ func killed(t *testing.T, p *proc.Process, c relay.Config, url string, settle fu
 	}
 	settle()
 	kills := 1
-	if os.Getenv("HEADRACE_LONG") == "1" {
+	if *long {
 		kills = 3
 	}
 	var confirmed sync.Map

@@ -16,33 +16,11 @@ type subscription struct {
 	id          string // the client's
 	destination string // as the client wrote it
 	user        bool   // it is one of the user's own
-	mode        ackMode
+	mode        message.AckMode
 	frame       frame.Frame
 	seq         int
 	made        bool      // the broker has said that it is there
 	ending      *outgoing // its UNSUBSCRIBE
-}
-
-// ackMode says how a subscription's deliveries are settled.
-type ackMode uint8
-
-const (
-	ackAuto       ackMode = iota // by being sent
-	ackCumulative                // each with all before it
-	ackIndividual                // each for itself
-)
-
-func ackModeOf(m message.Raw) (ackMode, error) {
-	switch mode := m.Header.Get(message.HeaderAckMode); mode {
-	case "", "auto":
-		return ackAuto, nil
-	case "client":
-		return ackCumulative, nil
-	case "client-individual":
-		return ackIndividual, nil
-	default:
-		return 0, message.Errorf(message.CodeInvalid, "there is no ack mode %.40q: want auto, client or client-individual", mode)
-	}
 }
 
 // subscribe asks the broker. All that acknowledge do it one by one there: RabbitMQ takes
@@ -51,7 +29,7 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 	b := s.broker
 	event := broker.Event{Kind: broker.Subscribe, Session: m.Session, Destination: m.Destination, Subscription: m.Subscription}
 	b.tell(ctx, event)
-	mode, err := ackModeOf(m)
+	mode, err := message.AckModeOf(m.Header)
 	if err != nil {
 		return err
 	}
@@ -69,7 +47,7 @@ func (s *session) subscribe(ctx context.Context, m message.Raw) error {
 		}
 		more = ownQueue
 	}
-	if mode != ackAuto {
+	if mode != message.AckAuto {
 		more = append(slices.Clip(more), b.config.prefetch(m.Header))
 	}
 	sub := &subscription{id: strings.Clone(m.Subscription), destination: strings.Clone(m.Destination), user: user, mode: mode}
@@ -118,7 +96,7 @@ func (s *session) enter(sub *subscription, m message.Raw, destination string, mo
 		id += "#" + strconv.Itoa(sub.seq) // the one before has not ended there yet
 	}
 	mode := "auto"
-	if sub.mode != ackAuto {
+	if sub.mode != message.AckAuto {
 		mode = "client-individual"
 	}
 	fields := append([]message.Field{
