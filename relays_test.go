@@ -181,6 +181,39 @@ func TestRelayThatRefuses(t *testing.T) {
 }
 
 // A relay may have everything: replies go there as well, and users' own destinations.
+// A session that goes while a relay lets it in leaves nothing, also when the relay's word
+// comes behind its end.
+func TestRelayOfASessionThatHasGone(t *testing.T) {
+	withRelay(t, func(t *testing.T, n *headrace.Node, b *beside) {
+		var held *message.Completion
+		b.admit = func(m message.Raw) error {
+			held = m.Done
+			held.Hold()
+			return nil
+		}
+		s := message.NewSession(new(nowhere), message.SessionInfo{})
+		send := func(k message.Kind) {
+			done := message.NewCompletion(message.Handled, func(error) {})
+			done.Release(n.Handle(t.Context(), message.Raw{Kind: k, Session: s, Done: done}))
+			synctest.Wait()
+		}
+		send(message.KindConnect)
+		s.Close(nil)
+		send(message.KindDisconnect)
+		held.Release(nil)
+		synctest.Wait()
+		if st := n.Stats(); st.Broker.Sessions != 0 || st.Users.Sessions != 0 || b.Memory.Stats().Sessions != 0 {
+			t.Errorf("left: %d at the broker, %d of users, %d at the relay", st.Broker.Sessions, st.Users.Sessions, b.Memory.Stats().Sessions)
+		}
+	})
+}
+
+// nowhere is the sink of a session that has none.
+type nowhere struct{}
+
+func (*nowhere) Deliver(context.Context, message.Raw) error { return nil }
+func (*nowhere) Close(error)                                {}
+
 func TestRelayOfEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(beside)
