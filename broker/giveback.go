@@ -34,12 +34,14 @@ func (m *mesh) take(ctx context.Context, in message.Raw, r *Rule) error {
 	return err
 }
 
-// put stores what take took over, as soon as there is room.
+// put stores what take took over, as soon as there is room. When the subscription is
+// ending, what the engine wants settled stays as it is: it delivers that again when the
+// subscription has ended, to others. Refused it might come here again at once, and behind
+// what it was before.
 func (m *mesh) put(ctx context.Context, out message.Raw, before tries, r *Rule) error {
 	from := m.shares.current(out.Destination)
 	if out.Done != nil && isClosed(from.ending) {
-		<-from.ends // or it would come again and again until the engine knows
-		return errGone
+		return nil
 	}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		q, err := m.broker.store.put(ctx, out, before, r)
@@ -53,8 +55,7 @@ func (m *mesh) put(ctx context.Context, out message.Raw, before tries, r *Rule) 
 		case <-time.After(pause):
 		case <-from.ending:
 			if out.Done != nil {
-				<-from.ends
-				return errGone
+				return nil
 			}
 			return m.sendBack(ctx, &out, before)
 		}

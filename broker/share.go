@@ -29,7 +29,6 @@ type share struct {
 	gaveUp  bool          // or who asked it did not wait for that
 	stop    func()
 	ending  chan struct{} // closed when nothing more is to be taken
-	ends    chan struct{} // closed when the engine is about to be told
 	ended   chan struct{} // nil while it does not end; closed when it has
 	stale   bool          // the helper will look whether somebody needs it
 }
@@ -89,7 +88,7 @@ func (ss *shares) enter(topic string) (s *share, first bool, ended <-chan struct
 	}
 	s.holders++
 	if first = s.begun == nil; first {
-		s.begun, s.ending, s.ends = make(chan struct{}), make(chan struct{}), make(chan struct{})
+		s.begun, s.ending = make(chan struct{}), make(chan struct{})
 	}
 	return s, first, nil, nil
 }
@@ -199,7 +198,6 @@ func (ss *shares) finish(topic string, s *share) {
 	if s.stop != nil {
 		close(s.ending)
 		ss.before(topic)
-		close(s.ends)
 		s.stop()
 	}
 	ss.over(topic)

@@ -141,7 +141,14 @@ func (s *subscription) connect() (c connection, err error) {
 	return c, nil
 }
 
+// leaver is a subscriber that hands out nothing more once it was told to leave, and still
+// takes what becomes of the rest.
+type leaver interface{ Leave() }
+
 func (s *subscription) close(c connection) {
+	if sub, ok := c.sub.(leaver); ok {
+		sub.Leave()
+	}
 	c.source.Close()
 	c.cancel()
 	if err := c.sub.Close(); err != nil {

@@ -40,11 +40,11 @@ func (s *stream) group(ctx context.Context, subject, group string) (func(*pubsub
 func (s *stream) take(consumer jetstream.Consumer, subject string, out *pubsub.Out) {
 	late, over := out.Late()
 	defer over()
-	for room := out.Reserve(); room > 0; room = out.Reserve() {
-		if !s.some(late, consumer, subject, out, room) {
-			return
-		}
+	for room := out.Reserve(); room > 0 && s.some(late, consumer, subject, out, room); room = out.Reserve() {
 	}
+	// The server, asked for this, forgets requests that nobody listens to: with what is
+	// refused next it would try them first, and then put that behind what is refused later.
+	_, _ = consumer.Info(late)
 }
 
 // some hands out so many messages. It is false if there will be no more.

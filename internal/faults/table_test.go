@@ -43,8 +43,8 @@ var faults = []fault{
 	{"what comes again last", "queue.go", "\tl := q.again.first\n\tif l == nil {\n\t\tl = q.ready.first\n\t}", "\tl := q.ready.first\n\tif l == nil {\n\t\tl = q.again.first\n\t}"},
 
 	// Acknowledgements.
-	{"one ack settles all before it", "queue.go", "l.to.mode == ackCumulative", "l.to.mode != ackAuto"},
-	{"a cumulative ack settles one", "queue.go", "l.to.mode == ackCumulative", "l.to.mode == ackAuto"},
+	{"one ack settles all before it", "queue.go", "l.to.mode == message.AckCumulative", "l.to.mode != message.AckAuto"},
+	{"a cumulative ack settles one", "queue.go", "l.to.mode == message.AckCumulative", "l.to.mode == message.AckAuto"},
 	{"an ack by message id settles another subscription's", "ack.go", `(m.Subscription == "" || m.Subscription == d.to.id)`, "d.to.id != m.Destination"},
 	{"a nack does not count", "redeliver.go", "\tl.refusals++\n", ""},
 	{"no backoff", "redeliver.go", "time.Now().Add(backoff(acks, l.refusals))", "time.Now()"},

@@ -13,7 +13,24 @@ type Out struct {
 	ctx      context.Context        // of the subscription
 	messages chan *wmessage.Message // with room for all that are not settled: they are kept from the beginning
 	slots    chan struct{}          // one entry per message that is not settled
+	last     <-chan struct{}        // settled of the message that was given last; nil before
 	waiting  sync.WaitGroup
+
+	received chan struct{} // closed when nothing more comes from the engine
+	end      sync.Once
+	telling  context.Context // of what the engine is told
+	giveUp   context.CancelFunc
+}
+
+func newOut(ctx context.Context, inFlight int) *Out {
+	o := &Out{
+		ctx:      ctx,
+		messages: make(chan *wmessage.Message, inFlight),
+		slots:    make(chan struct{}, inFlight),
+		received: make(chan struct{}),
+	}
+	o.telling, o.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	return o
 }
 
 // Context is the subscription's.
@@ -83,68 +100,108 @@ func (o *Out) Reserve() int {
 	}
 }
 
-// Give hands a message on while others are not settled, in their order. What the
-// subscription does not want any more is refused. There is a goroutine for each message
-// that is not settled.
+// entry is a message that was given.
+type entry struct {
+	Held
+	message *wmessage.Message
+	taken   context.CancelFunc
+	before  <-chan struct{} // settled of the one before, or nil
+	settled chan struct{}   // closed when it is acknowledged, or the engine knows that it is not
+}
+
+// Give hands a message on while others are not settled, in their order. What is not
+// settled when the subscription ends is refused as soon as nothing more comes, in that
+// order too: an engine that puts what is refused behind what was refused before keeps it.
+// There is a goroutine for each message that is not settled.
 func (o *Out) Give(m *wmessage.Message, h Held) {
+	e := &entry{Held: h, message: m, taken: func() {}, before: o.last, settled: make(chan struct{})}
+	o.last = e.settled
+	slot := true
 	select {
 	case o.slots <- struct{}{}:
+		o.hand(e)
 	case <-o.ctx.Done():
-		o.settle(h.Nack)
-		return
-	}
-	taken, ok := o.send(m)
-	if !ok {
-		o.settle(h.Nack)
-		return
+		slot = false
 	}
 	o.waiting.Go(func() {
-		defer func() { <-o.slots }()
-		o.keep(m, taken, h)
+		o.keep(e)
+		if slot {
+			<-o.slots
+		}
 	})
 }
 
+func (o *Out) hand(e *entry) bool {
+	taken, ok := o.send(e.message)
+	if ok {
+		e.taken = taken
+	}
+	return ok
+}
+
 // keep waits until a message is acknowledged or refused, and tells the engine.
-func (o *Out) keep(m *wmessage.Message, taken context.CancelFunc, h Held) {
-	tick := time.NewTicker(h.Every)
+func (o *Out) keep(e *entry) {
+	defer func() { e.taken() }()
+	if o.wait(e) {
+		close(e.settled)
+		o.settle(e.Ack)
+		return
+	}
+	defer close(e.settled)
+	if o.ctx.Err() != nil {
+		<-o.received
+		if e.before != nil {
+			<-e.before
+		}
+	}
+	o.settle(e.Nack)
+}
+
+// wait reports whether a message is acknowledged. It is not when the subscription ends
+// before.
+func (o *Out) wait(e *entry) bool {
+	tick := time.NewTicker(e.Every)
 	defer tick.Stop()
 	for {
-		tell := h.Nack
 		select {
-		case <-m.Acked():
-			tell = h.Ack
-		case <-m.Nacked():
-			if h.Again {
-				taken()
-				m = m.Copy()
-				var ok bool
-				if taken, ok = o.send(m); ok {
-					continue
-				}
-				taken = func() {}
+		case <-e.message.Acked():
+			return true
+		case <-e.message.Nacked():
+			if !e.Again || !o.again(e) {
+				return false
 			}
 		case <-tick.C:
-			_ = h.Keep(o.ctx) // in vain: the engine delivers it again
-			continue
+			_ = e.Keep(o.ctx) // in vain: the engine delivers it again
 		case <-o.ctx.Done():
 			select {
-			case <-m.Acked():
-				tell = h.Ack
+			case <-e.message.Acked():
+				return true
 			default:
+				return false
 			}
 		}
-		o.settle(tell)
-		taken()
-		return
 	}
 }
 
-// Settled waits until the engine was told of all that was given out. It is for the
-// goroutine that calls Give, once the subscription has ended.
-func (o *Out) Settled() { o.waiting.Wait() }
+// again hands a message on that was refused.
+func (o *Out) again(e *entry) bool {
+	e.taken()
+	e.message = e.message.Copy()
+	return o.hand(e)
+}
 
-// patience is how long an engine may take to learn what became of a message, once the
-// subscription has ended.
+// Settled waits until the engine was told of all that was given out. It is for the
+// goroutine that calls Give, which does no more, once the subscription has ended.
+func (o *Out) Settled() {
+	o.end.Do(func() {
+		close(o.received)
+		time.AfterFunc(patience, o.giveUp)
+	})
+	o.waiting.Wait()
+}
+
+// patience is how long an engine may take to say what it has sent when the subscription
+// ends, and then to learn what became of that.
 const patience = time.Second
 
 // Late returns a context for what comes after the subscription: it ends a little later.
@@ -159,12 +216,10 @@ func (o *Out) Late() (context.Context, context.CancelFunc) {
 
 // settle tells the engine until it knows, or nobody waits any more.
 func (o *Out) settle(tell func(context.Context) error) {
-	ctx, cancel := o.Late()
-	defer cancel()
-	for pause := 50 * time.Millisecond; tell(ctx) != nil; pause = min(2*pause, time.Second) {
+	for pause := 50 * time.Millisecond; tell(o.telling) != nil; pause = min(2*pause, time.Second) {
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
+		case <-o.telling.Done():
 			return
 		}
 	}

@@ -32,10 +32,10 @@ func NewSubscriber(inFlight int, start Start) *Subscriber {
 	return s
 }
 
-// Subscribe begins the subscription. It ends with ctx, or with Close.
-func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.Message, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(s.ctx, cancel)
+// Subscribe begins the subscription. It ends with ended, or with Leave or Close.
+func (s *Subscriber) Subscribe(ended context.Context, _ string) (<-chan *wmessage.Message, error) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	stop := context.AfterFunc(ended, cancel)
 	end := func() {
 		stop()
 		cancel()
@@ -47,7 +47,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.
 		end()
 		return nil, err
 	}
-	out := &Out{ctx: ctx, messages: make(chan *wmessage.Message, s.inFlight), slots: make(chan struct{}, s.inFlight)}
+	out := newOut(ctx, s.inFlight)
 	s.running.Go(func() {
 		defer close(out.messages)
 		receive(out)
@@ -56,6 +56,9 @@ func (s *Subscriber) Subscribe(ctx context.Context, _ string) (<-chan *wmessage.
 	})
 	return out.messages, nil
 }
+
+// Leave ends the subscription: nothing that is refused from now on comes here again.
+func (s *Subscriber) Leave() { s.cancel() }
 
 // Close ends the subscription and waits for that.
 func (s *Subscriber) Close() error {
