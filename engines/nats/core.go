@@ -44,9 +44,11 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	if err := k.nc.PublishMsg(toMsg(subject(k.config.Prefix, topic), m)); err != nil {
 		return refusal(err)
 	}
-	ctx, cancel := pubsub.During(ctx, down) // while the message is on its way already
-	defer cancel()
-	return k.flush(ctx)
+	err = k.flush(ctx)
+	if err == nil && down.Err() != nil { // another connection answered
+		return pubsub.ErrAway
+	}
+	return err
 }
 
 // subscriber subscribes as the client does: for ever, whatever becomes of the server.

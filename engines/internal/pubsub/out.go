@@ -10,10 +10,12 @@ import (
 
 // Out is where what a subscription receives goes.
 type Out struct {
-	ctx      context.Context        // of the subscription
-	messages chan *wmessage.Message // with room for all that are not settled: they are kept from the beginning
-	slots    chan struct{}          // one entry per message that is not settled
-	last     <-chan struct{}        // settled of the message that was given last; nil before
+	ctx      context.Context         // of the subscription
+	handle   func(*wmessage.Message) // nil, or where messages go instead
+	messages chan *wmessage.Message  // with room for all that are not settled: they are kept from the beginning
+	over     chan struct{}           // closed when the subscription has ended
+	slots    chan struct{}           // one entry per message that is not settled
+	last     <-chan struct{}         // settled of the message that was given last; nil before
 	waiting  sync.WaitGroup
 
 	received chan struct{} // closed when nothing more comes from the engine
@@ -22,15 +24,19 @@ type Out struct {
 	giveUp   context.CancelFunc
 }
 
-func newOut(ctx context.Context, inFlight int) *Out {
-	o := &Out{
-		ctx:      ctx,
+func newOut(inFlight int) *Out {
+	return &Out{
 		messages: make(chan *wmessage.Message, inFlight),
+		over:     make(chan struct{}),
 		slots:    make(chan struct{}, inFlight),
 		received: make(chan struct{}),
 	}
+}
+
+// begin is the beginning of the subscription, whose context is ctx.
+func (o *Out) begin(ctx context.Context) {
+	o.ctx = ctx
 	o.telling, o.giveUp = context.WithCancel(context.WithoutCancel(ctx))
-	return o
 }
 
 // Context is the subscription's.
@@ -39,6 +45,10 @@ func (o *Out) Context() context.Context { return o.ctx }
 // One hands a message on and waits until it is acknowledged; refused it is handed on
 // again, before all that come later. It returns false when the subscription ended.
 func (o *Out) One(m *wmessage.Message) bool {
+	if o.handle != nil {
+		o.handle(m)
+		return o.ctx.Err() == nil
+	}
 	for {
 		taken, ok := o.send(m)
 		if !ok {
