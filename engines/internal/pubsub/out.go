@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,13 +16,14 @@ type Out struct {
 	messages chan *wmessage.Message  // with room for all that are not settled: they are kept from the beginning
 	over     chan struct{}           // closed when the subscription has ended
 	slots    chan struct{}           // one entry per message that is not settled
-	last     <-chan struct{}         // settled of the message that was given last; nil before
 	waiting  sync.WaitGroup
+	given    int // how many were, for the goroutine that calls Give
 
-	received chan struct{} // closed when nothing more comes from the engine
-	end      sync.Once
-	telling  context.Context // of what the engine is told
-	giveUp   context.CancelFunc
+	mu   sync.Mutex
+	left []*entry // what was not settled when the subscription ended
+
+	telling context.Context // of what the engine is told
+	giveUp  context.CancelFunc
 }
 
 func newOut(inFlight int) *Out {
@@ -29,7 +31,6 @@ func newOut(inFlight int) *Out {
 		messages: make(chan *wmessage.Message, inFlight),
 		over:     make(chan struct{}),
 		slots:    make(chan struct{}, inFlight),
-		received: make(chan struct{}),
 	}
 }
 
@@ -68,9 +69,12 @@ func (o *Out) One(m *wmessage.Message) bool {
 	}
 }
 
-// send hands a message on. Who has it sees by the end of its context, which is taken,
-// that what he said of it is known.
+// send hands a message on, unless the subscription has ended. Who has it sees by the end
+// of its context, which is taken, that what he said of it is known.
 func (o *Out) send(m *wmessage.Message) (taken context.CancelFunc, ok bool) {
+	if o.ctx.Err() != nil { // though there may be room
+		return nil, false
+	}
 	ctx, taken := context.WithCancel(o.ctx)
 	m.SetContext(ctx)
 	select {
@@ -113,31 +117,28 @@ func (o *Out) Reserve() int {
 // entry is a message that was given.
 type entry struct {
 	Held
+	number  int
 	message *wmessage.Message
 	taken   context.CancelFunc
-	before  <-chan struct{} // settled of the one before, or nil
-	settled chan struct{}   // closed when it is acknowledged, or the engine knows that it is not
 }
 
 // Give hands a message on while others are not settled, in their order. What is not
-// settled when the subscription ends is refused as soon as nothing more comes, in that
-// order too: an engine that puts what is refused behind what was refused before keeps it.
+// settled when the subscription ends is refused when nothing more comes, in that order
+// too: an engine that puts what is refused behind what was refused before keeps it.
 // There is a goroutine for each message that is not settled.
 func (o *Out) Give(m *wmessage.Message, h Held) {
-	e := &entry{Held: h, message: m, taken: func() {}, before: o.last, settled: make(chan struct{})}
-	o.last = e.settled
-	slot := true
+	e := &entry{Held: h, number: o.given, message: m, taken: func() {}}
+	o.given++
 	select {
 	case o.slots <- struct{}{}:
-		o.hand(e)
 	case <-o.ctx.Done():
-		slot = false
+		o.leave(e)
+		return
 	}
+	o.hand(e)
 	o.waiting.Go(func() {
 		o.keep(e)
-		if slot {
-			<-o.slots
-		}
+		<-o.slots
 	})
 }
 
@@ -149,22 +150,24 @@ func (o *Out) hand(e *entry) bool {
 	return ok
 }
 
-// keep waits until a message is acknowledged or refused, and tells the engine.
+// keep waits until a message is acknowledged or refused, and tells the engine. The end of
+// the subscription leaves it to Settled.
 func (o *Out) keep(e *entry) {
 	defer func() { e.taken() }()
-	if o.wait(e) {
-		close(e.settled)
+	switch {
+	case o.wait(e):
 		o.settle(e.Ack)
-		return
+	case o.ctx.Err() == nil:
+		o.settle(e.Nack)
+	default:
+		o.leave(e)
 	}
-	defer close(e.settled)
-	if o.ctx.Err() != nil {
-		<-o.received
-		if e.before != nil {
-			<-e.before
-		}
-	}
-	o.settle(e.Nack)
+}
+
+func (o *Out) leave(e *entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.left = append(o.left, e)
 }
 
 // wait reports whether a message is acknowledged. It is not when the subscription ends
@@ -183,13 +186,17 @@ func (o *Out) wait(e *entry) bool {
 		case <-tick.C:
 			_ = e.Keep(o.ctx) // in vain: the engine delivers it again
 		case <-o.ctx.Done():
-			select {
-			case <-e.message.Acked():
-				return true
-			default:
-				return false
-			}
+			return e.acked()
 		}
+	}
+}
+
+func (e *entry) acked() bool {
+	select {
+	case <-e.message.Acked():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -203,11 +210,17 @@ func (o *Out) again(e *entry) bool {
 // Settled waits until the engine was told of all that was given out. It is for the
 // goroutine that calls Give, which does no more, once the subscription has ended.
 func (o *Out) Settled() {
-	o.end.Do(func() {
-		close(o.received)
-		time.AfterFunc(patience, o.giveUp)
-	})
+	defer time.AfterFunc(patience, o.giveUp).Stop()
 	o.waiting.Wait()
+	slices.SortFunc(o.left, func(a, b *entry) int { return a.number - b.number })
+	for _, e := range o.left {
+		tell := e.Nack
+		if e.acked() { // since
+			tell = e.Ack
+		}
+		o.settle(tell)
+	}
+	o.left = nil
 }
 
 // patience is how long an engine may take to say what it has sent when the subscription
@@ -226,11 +239,22 @@ func (o *Out) Late() (context.Context, context.CancelFunc) {
 
 // settle tells the engine until it knows, or nobody waits any more.
 func (o *Out) settle(tell func(context.Context) error) {
-	for pause := 50 * time.Millisecond; tell(o.telling) != nil; pause = min(2*pause, time.Second) {
+	for pause := 50 * time.Millisecond; o.attempt(tell) != nil; pause = min(2*pause, time.Second) {
 		select {
 		case <-time.After(pause):
 		case <-o.telling.Done():
 			return
 		}
 	}
+}
+
+// attempt has a deadline once the subscription has ended: the client of Redis heeds no
+// other end of a context while it waits for an answer.
+func (o *Out) attempt(tell func(context.Context) error) error {
+	if o.ctx.Err() == nil {
+		return tell(o.telling)
+	}
+	ctx, cancel := context.WithTimeout(o.telling, patience)
+	defer cancel()
+	return tell(ctx)
 }
