@@ -93,6 +93,9 @@ type Held struct {
 	Ack func(context.Context) error
 	// Nack says that somebody else is to have it.
 	Nack func(context.Context) error
+	// AtOnce leaves it to the engine's driver to say so of all messages at once that are
+	// not settled when the subscription has ended: after Settled.
+	AtOnce bool
 	// Again has what is refused handed on again instead, as long as the subscription
 	// lasts: Nack then says that this one is not done with it.
 	Again bool
@@ -214,11 +217,12 @@ func (o *Out) Settled() {
 	o.waiting.Wait()
 	slices.SortFunc(o.left, func(a, b *entry) int { return a.number - b.number })
 	for _, e := range o.left {
-		tell := e.Nack
-		if e.acked() { // since
-			tell = e.Ack
+		switch {
+		case e.acked(): // since
+			o.settle(e.Ack)
+		case !e.AtOnce:
+			o.settle(e.Nack)
 		}
-		o.settle(tell)
 	}
 	o.left = nil
 }

@@ -321,6 +321,28 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// What the driver gives back at once is not refused one by one at the end.
+func TestLeaveAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n noted
+		h := n.held(false)
+		h.AtOnce = true
+		s, messages := subscribe(t, 3, func(out *pubsub.Out) {
+			for range 3 {
+				out.Give(message("x"), h)
+			}
+			<-out.Context().Done()
+		})
+		(<-messages).Nack()
+		synctest.Wait()
+		(<-messages).Ack()
+		s.Close()
+		if n.acks.Load() != 1 || n.nacks.Load() != 1 {
+			t.Errorf("%d acknowledged, %d refused", n.acks.Load(), n.nacks.Load())
+		}
+	})
+}
+
 // An engine that does not answer is not waited for when a subscription has ended, even if
 // its client heeds nothing of a context but its deadline.
 func TestGiveHasADeadline(t *testing.T) {
