@@ -102,17 +102,12 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 }
 
 // published are messages of a group, of which the server knows nothing any more: what is
-// refused is published again.
+// refused is published again. That is not confirmed, one by one, when a member leaves.
 func (k *connection) published(m *natsgo.Msg) pubsub.Held {
 	nothing := func(context.Context) error { return nil }
 	return pubsub.Held{
-		Ack: nothing,
-		Nack: func(ctx context.Context) error {
-			if err := k.nc.PublishMsg(m); err != nil {
-				return err
-			}
-			return k.flush(ctx)
-		},
+		Ack:   nothing,
+		Nack:  func(context.Context) error { return k.nc.PublishMsg(m) },
 		Keep:  nothing,
 		Every: time.Hour,
 	}
