@@ -30,9 +30,14 @@ type BackplaneConfig struct {
 	// Subscriber makes the subscriber of one subscription to a topic, which is closed
 	// with it. Of those of one group, one gets a message; without a group, which is
 	// empty, each gets all that is published from then on. topic is what Topic made,
-	// group is as it was asked for. One that has a method Leave() is told by that to end
-	// its subscription before what it handed out is refused, or that might come to the
-	// same node again. There is no zero: it is needed.
+	// group is as it was asked for. There is no zero: it is needed.
+	//
+	// A subscriber may have two more methods. Leave() tells it to end its subscription
+	// before what it handed out is refused, which might come to the same node again
+	// otherwise. Call(ctx, topic, handle) is Subscribe without a group: it calls handle, a
+	// func(*message.Message), with one message after the other on a goroutine of its own,
+	// which spares them the way to another one. What handle returned from is acknowledged.
+	// It returns a <-chan struct{} that is closed when no more come, and an error.
 	Subscriber func(topic, group string) (wmessage.Subscriber, error)
 	// Topic is the engine's name of a topic, which must be one to one. Zero (nil)
 	// means [EscapeTopic].

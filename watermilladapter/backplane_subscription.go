@@ -73,8 +73,9 @@ func (s *subscription) end() {
 
 // connection is the subscription as the engine has it now.
 type connection struct {
-	source *Source
 	sub    wmessage.Subscriber
+	source *Source         // nil when sub calls
+	over   <-chan struct{} // closed when nothing comes any more
 	cancel context.CancelFunc
 }
 
@@ -88,7 +89,10 @@ func (s *subscription) run(first chan<- error) {
 	for pause := firstPause; err == nil; {
 		began := time.Now()
 		select {
-		case <-c.source.idle:
+		case <-c.over:
+			if c.source == nil && s.ctx.Err() == nil { // a source tells itself
+				s.log(slog.LevelWarn, "subscription ended")
+			}
 		case <-s.ctx.Done():
 		}
 		s.close(c)
@@ -132,7 +136,7 @@ func (s *subscription) connect() (c connection, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	defer context.AfterFunc(s.ctx, cancel)()
-	if c.source, err = subscribe(ctx, c.sub, s.topic, s.config, s.handle); err != nil {
+	if err = c.begin(ctx, s); err != nil {
 		cancel()
 		_ = c.sub.Close() // that it is of no use is known
 		return c, err
@@ -141,15 +145,13 @@ func (s *subscription) connect() (c connection, err error) {
 	return c, nil
 }
 
-// leaver is a subscriber that hands out nothing more once it was told to leave, and still
-// takes what becomes of the rest.
-type leaver interface{ Leave() }
-
 func (s *subscription) close(c connection) {
 	if sub, ok := c.sub.(leaver); ok {
 		sub.Leave()
 	}
-	c.source.Close()
+	if c.source != nil {
+		c.source.Close()
+	}
 	c.cancel()
 	if err := c.sub.Close(); err != nil {
 		s.log(slog.LevelWarn, "subscriber could not be closed", slog.Any("error", err))

@@ -76,13 +76,18 @@ func (d *delivery) settled() {
 }
 
 func (d *delivery) log(text string, err error) {
+	logMessage(d.ctx, d.source.config.logger(), d.source.topic, d.message, text, err)
+}
+
+// logMessage tells of a message that failed.
+func logMessage(ctx context.Context, log *slog.Logger, topic string, m *wmessage.Message, text string, err error) {
 	attrs := []slog.Attr{
-		slog.String("topic", d.source.topic),
-		slog.String("message_id", d.message.UUID),
+		slog.String("topic", topic),
+		slog.String("message_id", m.UUID),
 		slog.Any("error", err),
 	}
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
-	d.source.config.logger().LogAttrs(d.ctx, slog.LevelError, text, attrs...)
+	log.LogAttrs(ctx, slog.LevelError, text, attrs...)
 }

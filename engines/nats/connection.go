@@ -102,8 +102,11 @@ func (k *connection) close() {
 
 // flush waits until the server has all that was said to it.
 func (k *connection) flush(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+	}
 	return k.nc.FlushWithContext(ctx)
 }
 

@@ -15,10 +15,15 @@ const headerID = "Headrace-Id"
 // and values of one line.
 func toMsg(subject string, m *wmessage.Message) *natsgo.Msg {
 	out := &natsgo.Msg{Subject: subject, Data: m.Payload, Header: make(natsgo.Header, len(m.Metadata)+1)}
-	out.Header[headerID] = []string{url.QueryEscape(m.UUID)}
+	values := make([]string, 0, len(m.Metadata)+1) // of all fields, one each
+	set := func(name, value string) {
+		values = append(values, value)
+		out.Header[name] = values[len(values)-1:]
+	}
+	set(headerID, url.QueryEscape(m.UUID))
 	for name, value := range m.Metadata {
 		if name != "" && !strings.ContainsAny(name, ": \t\r\n\x00") && !strings.ContainsAny(value, "\r\n\x00") && strings.TrimSpace(value) == value {
-			out.Header[name] = []string{value}
+			set(name, value)
 		}
 	}
 	return out

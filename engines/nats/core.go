@@ -44,9 +44,11 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	if err := k.nc.PublishMsg(toMsg(subject(k.config.Prefix, topic), m)); err != nil {
 		return refusal(err)
 	}
-	ctx, cancel := pubsub.During(ctx, down) // while the message is on its way already
-	defer cancel()
-	return k.flush(ctx)
+	err = k.flush(ctx)
+	if err == nil && down.Err() != nil { // another connection answered
+		return pubsub.ErrAway
+	}
+	return err
 }
 
 // subscriber subscribes as the client does: for ever, whatever becomes of the server.
@@ -100,17 +102,12 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 }
 
 // published are messages of a group, of which the server knows nothing any more: what is
-// refused is published again.
+// refused is published again. That is not confirmed, one by one, when a member leaves.
 func (k *connection) published(m *natsgo.Msg) pubsub.Held {
 	nothing := func(context.Context) error { return nil }
 	return pubsub.Held{
-		Ack: nothing,
-		Nack: func(ctx context.Context) error {
-			if err := k.nc.PublishMsg(m); err != nil {
-				return err
-			}
-			return k.flush(ctx)
-		},
+		Ack:   nothing,
+		Nack:  func(context.Context) error { return k.nc.PublishMsg(m) },
 		Keep:  nothing,
 		Every: time.Hour,
 	}

@@ -152,10 +152,11 @@ func (m *member) failed(ctx context.Context, err error) {
 
 func (m *member) held(id string) pubsub.Held {
 	return pubsub.Held{
-		Ack:   func(ctx context.Context) error { return m.client.XAck(ctx, m.key, m.group, id).Err() },
-		Nack:  func(ctx context.Context) error { return m.idle(ctx, m.config.AckWait+round, id) },
-		Keep:  func(ctx context.Context) error { return m.idle(ctx, 0, id) },
-		Every: max(m.config.AckWait/3, time.Millisecond),
+		Ack:    func(ctx context.Context) error { return m.client.XAck(ctx, m.key, m.group, id).Err() },
+		Nack:   func(ctx context.Context) error { return m.idle(ctx, m.config.AckWait+round, id) },
+		Keep:   func(ctx context.Context) error { return m.idle(ctx, 0, id) },
+		Every:  max(m.config.AckWait/3, time.Millisecond),
+		AtOnce: true,
 	}
 }
 
@@ -169,20 +170,24 @@ func (m *member) idle(ctx context.Context, since time.Duration, ids ...string) e
 	return m.client.Do(ctx, append(args, "IDLE", since.Milliseconds(), "JUSTID")...).Err()
 }
 
-// giveBack leaves to others what the server gave us and we did not see.
+// giveBack leaves to others what the server gave us and is not settled, what we did not
+// see with it.
 func (m *member) giveBack(out *pubsub.Out) {
 	out.Settled()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(out.Context()), time.Second)
 	defer cancel()
-	pending, err := m.client.XPendingExt(ctx, &goredis.XPendingExtArgs{
-		Stream: m.key, Group: m.group, Start: "-", End: "+", Count: batch, Consumer: m.name,
-	}).Result()
-	if err != nil || len(pending) == 0 {
-		return // after AckWait they are left too
+	for next := "-"; ; {
+		pending, err := m.client.XPendingExt(ctx, &goredis.XPendingExtArgs{
+			Stream: m.key, Group: m.group, Start: next, End: "+", Count: batch, Consumer: m.name,
+		}).Result()
+		if err != nil || len(pending) == 0 {
+			return // after AckWait they are left too
+		}
+		var ids []string
+		for _, p := range pending {
+			ids = append(ids, p.ID)
+		}
+		_ = m.idle(ctx, m.config.AckWait+round, ids...) // or after AckWait
+		next = "(" + ids[len(ids)-1]
 	}
-	var ids []string
-	for _, p := range pending {
-		ids = append(ids, p.ID)
-	}
-	_ = m.idle(ctx, m.config.AckWait+round, ids...) // or after AckWait
 }

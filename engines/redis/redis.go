@@ -48,8 +48,10 @@ type engine struct {
 
 // Streams returns a backplane over streams of Redis, one for each topic, at least once.
 // A message that Publish returned nil for survives the server as far as that keeps what
-// it has: with appendonly yes the end of its process, with appendfsync always that of
-// its machine too. One that keeps nothing loses what waits; subscriptions go on.
+// it has: with appendonly yes and appendfsync no the end of its process, with always that
+// of its machine too. With everysec, which is Redis's default, it answers while it waits
+// for the disk, and loses that, up to two seconds of it, with its process already. One
+// that keeps nothing loses what waits; subscriptions go on.
 //
 // Each subscription has a connection that waits for messages. Without a group it reads
 // on from the last message that it got, in order and without doubles. A group begins

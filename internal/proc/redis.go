@@ -6,7 +6,8 @@ import (
 	"github.com/headrace/headrace/internal/need"
 )
 
-// Redis is a Redis that keeps what it has in an append-only file, written each second.
+// Redis is a Redis that keeps what it has in an append-only file, written before it answers.
+// With everysec, its default, it answers without that while it waits for the disk.
 type Redis struct {
 	*Process // the server, to kill and start anew
 	// Addr is where it listens.
@@ -21,7 +22,7 @@ func StartRedis(t testing.TB) *Redis {
 	p := Start(t, Config{
 		Args: []string{
 			need.Program(t, "redis-server"), "--bind", "127.0.0.1", "--port", port(addr), "--dir", t.TempDir(),
-			"--appendonly", "yes", "--save", "",
+			"--appendonly", "yes", "--appendfsync", "no", "--save", "",
 		},
 		Addrs: []string{addr},
 	})

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,27 +11,33 @@ import (
 
 // Out is where what a subscription receives goes.
 type Out struct {
-	ctx      context.Context        // of the subscription
-	messages chan *wmessage.Message // with room for all that are not settled: they are kept from the beginning
-	slots    chan struct{}          // one entry per message that is not settled
-	last     <-chan struct{}        // settled of the message that was given last; nil before
+	ctx      context.Context         // of the subscription
+	handle   func(*wmessage.Message) // nil, or where messages go instead
+	messages chan *wmessage.Message  // with room for all that are not settled: they are kept from the beginning
+	over     chan struct{}           // closed when the subscription has ended
+	slots    chan struct{}           // one entry per message that is not settled
 	waiting  sync.WaitGroup
+	given    int // how many were, for the goroutine that calls Give
 
-	received chan struct{} // closed when nothing more comes from the engine
-	end      sync.Once
-	telling  context.Context // of what the engine is told
-	giveUp   context.CancelFunc
+	mu   sync.Mutex
+	left []*entry // what was not settled when the subscription ended
+
+	telling context.Context // of what the engine is told
+	giveUp  context.CancelFunc
 }
 
-func newOut(ctx context.Context, inFlight int) *Out {
-	o := &Out{
-		ctx:      ctx,
+func newOut(inFlight int) *Out {
+	return &Out{
 		messages: make(chan *wmessage.Message, inFlight),
+		over:     make(chan struct{}),
 		slots:    make(chan struct{}, inFlight),
-		received: make(chan struct{}),
 	}
+}
+
+// begin is the beginning of the subscription, whose context is ctx.
+func (o *Out) begin(ctx context.Context) {
+	o.ctx = ctx
 	o.telling, o.giveUp = context.WithCancel(context.WithoutCancel(ctx))
-	return o
 }
 
 // Context is the subscription's.
@@ -39,6 +46,10 @@ func (o *Out) Context() context.Context { return o.ctx }
 // One hands a message on and waits until it is acknowledged; refused it is handed on
 // again, before all that come later. It returns false when the subscription ended.
 func (o *Out) One(m *wmessage.Message) bool {
+	if o.handle != nil {
+		o.handle(m)
+		return o.ctx.Err() == nil
+	}
 	for {
 		taken, ok := o.send(m)
 		if !ok {
@@ -58,9 +69,12 @@ func (o *Out) One(m *wmessage.Message) bool {
 	}
 }
 
-// send hands a message on. Who has it sees by the end of its context, which is taken,
-// that what he said of it is known.
+// send hands a message on, unless the subscription has ended. Who has it sees by the end
+// of its context, which is taken, that what he said of it is known.
 func (o *Out) send(m *wmessage.Message) (taken context.CancelFunc, ok bool) {
+	if o.ctx.Err() != nil { // though there may be room
+		return nil, false
+	}
 	ctx, taken := context.WithCancel(o.ctx)
 	m.SetContext(ctx)
 	select {
@@ -79,6 +93,9 @@ type Held struct {
 	Ack func(context.Context) error
 	// Nack says that somebody else is to have it.
 	Nack func(context.Context) error
+	// AtOnce leaves it to the engine's driver to say so of all messages at once that are
+	// not settled when the subscription has ended: after Settled.
+	AtOnce bool
 	// Again has what is refused handed on again instead, as long as the subscription
 	// lasts: Nack then says that this one is not done with it.
 	Again bool
@@ -103,31 +120,28 @@ func (o *Out) Reserve() int {
 // entry is a message that was given.
 type entry struct {
 	Held
+	number  int
 	message *wmessage.Message
 	taken   context.CancelFunc
-	before  <-chan struct{} // settled of the one before, or nil
-	settled chan struct{}   // closed when it is acknowledged, or the engine knows that it is not
 }
 
 // Give hands a message on while others are not settled, in their order. What is not
-// settled when the subscription ends is refused as soon as nothing more comes, in that
-// order too: an engine that puts what is refused behind what was refused before keeps it.
+// settled when the subscription ends is refused when nothing more comes, in that order
+// too: an engine that puts what is refused behind what was refused before keeps it.
 // There is a goroutine for each message that is not settled.
 func (o *Out) Give(m *wmessage.Message, h Held) {
-	e := &entry{Held: h, message: m, taken: func() {}, before: o.last, settled: make(chan struct{})}
-	o.last = e.settled
-	slot := true
+	e := &entry{Held: h, number: o.given, message: m, taken: func() {}}
+	o.given++
 	select {
 	case o.slots <- struct{}{}:
-		o.hand(e)
 	case <-o.ctx.Done():
-		slot = false
+		o.leave(e)
+		return
 	}
+	o.hand(e)
 	o.waiting.Go(func() {
 		o.keep(e)
-		if slot {
-			<-o.slots
-		}
+		<-o.slots
 	})
 }
 
@@ -139,22 +153,24 @@ func (o *Out) hand(e *entry) bool {
 	return ok
 }
 
-// keep waits until a message is acknowledged or refused, and tells the engine.
+// keep waits until a message is acknowledged or refused, and tells the engine. The end of
+// the subscription leaves it to Settled.
 func (o *Out) keep(e *entry) {
 	defer func() { e.taken() }()
-	if o.wait(e) {
-		close(e.settled)
+	switch {
+	case o.wait(e):
 		o.settle(e.Ack)
-		return
+	case o.ctx.Err() == nil:
+		o.settle(e.Nack)
+	default:
+		o.leave(e)
 	}
-	defer close(e.settled)
-	if o.ctx.Err() != nil {
-		<-o.received
-		if e.before != nil {
-			<-e.before
-		}
-	}
-	o.settle(e.Nack)
+}
+
+func (o *Out) leave(e *entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.left = append(o.left, e)
 }
 
 // wait reports whether a message is acknowledged. It is not when the subscription ends
@@ -173,13 +189,17 @@ func (o *Out) wait(e *entry) bool {
 		case <-tick.C:
 			_ = e.Keep(o.ctx) // in vain: the engine delivers it again
 		case <-o.ctx.Done():
-			select {
-			case <-e.message.Acked():
-				return true
-			default:
-				return false
-			}
+			return e.acked()
 		}
+	}
+}
+
+func (e *entry) acked() bool {
+	select {
+	case <-e.message.Acked():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -193,11 +213,18 @@ func (o *Out) again(e *entry) bool {
 // Settled waits until the engine was told of all that was given out. It is for the
 // goroutine that calls Give, which does no more, once the subscription has ended.
 func (o *Out) Settled() {
-	o.end.Do(func() {
-		close(o.received)
-		time.AfterFunc(patience, o.giveUp)
-	})
+	defer time.AfterFunc(patience, o.giveUp).Stop()
 	o.waiting.Wait()
+	slices.SortFunc(o.left, func(a, b *entry) int { return a.number - b.number })
+	for _, e := range o.left {
+		switch {
+		case e.acked(): // since
+			o.settle(e.Ack)
+		case !e.AtOnce:
+			o.settle(e.Nack)
+		}
+	}
+	o.left = nil
 }
 
 // patience is how long an engine may take to say what it has sent when the subscription
@@ -216,11 +243,22 @@ func (o *Out) Late() (context.Context, context.CancelFunc) {
 
 // settle tells the engine until it knows, or nobody waits any more.
 func (o *Out) settle(tell func(context.Context) error) {
-	for pause := 50 * time.Millisecond; tell(o.telling) != nil; pause = min(2*pause, time.Second) {
+	for pause := 50 * time.Millisecond; o.attempt(tell) != nil; pause = min(2*pause, time.Second) {
 		select {
 		case <-time.After(pause):
 		case <-o.telling.Done():
 			return
 		}
 	}
+}
+
+// attempt has a deadline once the subscription has ended: the client of Redis heeds no
+// other end of a context while it waits for an answer.
+func (o *Out) attempt(tell func(context.Context) error) error {
+	if o.ctx.Err() == nil {
+		return tell(o.telling)
+	}
+	ctx, cancel := context.WithTimeout(o.telling, patience)
+	defer cancel()
+	return tell(ctx)
 }

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -214,6 +218,150 @@ func TestGiveInsists(t *testing.T) {
 		if n := tries.Load(); n < 10 || n > 20 {
 			t.Errorf("tried %d times in 10 s", n)
 		}
+		began := time.Now()
+		s.Close()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+	})
+}
+
+// order is an engine that notes what it is told, in its order, and takes longer for what
+// came earlier.
+type order struct {
+	mu          sync.Mutex
+	acks, nacks []int
+}
+
+func (o *order) held(i int, again bool, nacks func()) pubsub.Held {
+	note := func(told *[]int) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		*told = append(*told, i)
+	}
+	return pubsub.Held{
+		Ack: func(context.Context) error { note(&o.acks); return nil },
+		Nack: func(ctx context.Context) error {
+			nacks()
+			time.Sleep(time.Duration(30-i) * time.Millisecond)
+			note(&o.nacks)
+			return ctx.Err()
+		},
+		Again: again,
+		Keep:  func(context.Context) error { return nil },
+		Every: time.Second,
+	}
+}
+
+// What is not settled when a subscriber leaves is refused as it came, whatever becomes of
+// it here and when, behind the last that the engine hands out. Nothing comes any more.
+func TestLeave(t *testing.T) {
+	const given, late = 20, 3
+	for name, again := range map[string]bool{"engine gives again": false, "subscription gives again": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var engine order
+				var over atomic.Bool
+				var of *pubsub.Out
+				nacks := func() {
+					if !over.Load() {
+						t.Error("something is refused while the engine hands out")
+					}
+				}
+				s, messages := subscribe(t, given+late, func(out *pubsub.Out) {
+					of = out
+					for i := range given {
+						out.Give(message(strconv.Itoa(i)), engine.held(i, again, nacks))
+					}
+					<-out.Context().Done()
+					for i := given; i < given+late; i++ { // they were on their way
+						time.Sleep(100 * time.Millisecond)
+						out.Give(message(strconv.Itoa(i)), engine.held(i, again, nacks))
+					}
+					over.Store(true)
+				})
+				var all []*wmessage.Message
+				for range given {
+					all = append(all, <-messages)
+				}
+				var acks, left []int
+				for i := range given + late {
+					if i%3 == 1 && i < given {
+						all[i].Ack()
+						acks = append(acks, i)
+					} else {
+						left = append(left, i)
+					}
+				}
+				synctest.Wait()
+				s.Leave()
+				if of.Context().Err() == nil {
+					t.Error("it left, and its subscription goes on")
+				}
+				synctest.Wait()
+				all[0].Ack() // that still counts
+				acks, left = append(acks, left[0]), left[1:]
+				for _, i := range rand.Perm(given) {
+					if i%3 == 2 { // of the rest nobody says anything
+						all[i].Nack()
+						time.Sleep(10 * time.Millisecond)
+					}
+				}
+				if m, open := <-messages; open {
+					t.Errorf("%s came after it left", m.UUID)
+				}
+				s.Close()
+				slices.Sort(acks)
+				slices.Sort(engine.acks)
+				if !slices.Equal(engine.acks, acks) || !slices.Equal(engine.nacks, left) {
+					t.Errorf("acknowledged %v, want %v; refused %v, want %v", engine.acks, acks, engine.nacks, left)
+				}
+			})
+		})
+	}
+}
+
+// What the driver gives back at once is not refused one by one at the end.
+func TestLeaveAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n noted
+		h := n.held(false)
+		h.AtOnce = true
+		s, messages := subscribe(t, 3, func(out *pubsub.Out) {
+			for range 3 {
+				out.Give(message("x"), h)
+			}
+			<-out.Context().Done()
+		})
+		(<-messages).Nack()
+		synctest.Wait()
+		(<-messages).Ack()
+		s.Close()
+		if n.acks.Load() != 1 || n.nacks.Load() != 1 {
+			t.Errorf("%d acknowledged, %d refused", n.acks.Load(), n.nacks.Load())
+		}
+	})
+}
+
+// An engine that does not answer is not waited for when a subscription has ended, even if
+// its client heeds nothing of a context but its deadline.
+func TestGiveHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(noted).held(false)
+		h.Nack = func(ctx context.Context) error {
+			answer := 10 * time.Second
+			if deadline, ok := ctx.Deadline(); ok {
+				answer = min(answer, time.Until(deadline))
+			}
+			time.Sleep(answer)
+			return errAway
+		}
+		s, messages := subscribe(t, 2, func(out *pubsub.Out) {
+			out.Give(message("1"), h)
+			out.Give(message("2"), h)
+			<-out.Context().Done()
+		})
+		<-messages
 		began := time.Now()
 		s.Close()
 		if took := time.Since(began); took > 2*time.Second {

@@ -34,6 +34,20 @@ func NewSubscriber(inFlight int, start Start) *Subscriber {
 
 // Subscribe begins the subscription. It ends with ended, or with Leave or Close.
 func (s *Subscriber) Subscribe(ended context.Context, _ string) (<-chan *wmessage.Message, error) {
+	out := newOut(s.inFlight)
+	return out.messages, s.begin(ended, out)
+}
+
+// Call is Subscribe for messages that come by [Out.One]: it hands them to a function
+// instead, and so spares them the way to another goroutine. over is closed when the
+// subscription has ended.
+func (s *Subscriber) Call(ended context.Context, _ string, handle func(*wmessage.Message)) (over <-chan struct{}, err error) {
+	out := newOut(0)
+	out.handle = handle
+	return out.over, s.begin(ended, out)
+}
+
+func (s *Subscriber) begin(ended context.Context, out *Out) error {
 	ctx, cancel := context.WithCancel(s.ctx)
 	stop := context.AfterFunc(ended, cancel)
 	end := func() {
@@ -45,16 +59,17 @@ func (s *Subscriber) Subscribe(ended context.Context, _ string) (<-chan *wmessag
 	started()
 	if err != nil {
 		end()
-		return nil, err
+		return err
 	}
-	out := newOut(ctx, s.inFlight)
+	out.begin(ctx)
 	s.running.Go(func() {
+		defer close(out.over)
 		defer close(out.messages)
 		receive(out)
 		end()
 		out.Settled()
 	})
-	return out.messages, nil
+	return nil
 }
 
 // Leave ends the subscription: nothing that is refused from now on comes here again.
