@@ -112,7 +112,7 @@ func (c *crew[E]) arm() {
 	if c.watching || c.stopped {
 		return
 	}
-	c.watching, c.seen = true, c.moved
+	c.watching, c.seen, c.started = true, c.moved, 0
 	if c.watch == nil {
 		c.watch = time.AfterFunc(stallTick, c.tick)
 	} else {
