@@ -208,8 +208,8 @@ func TestStreamLingerIsBounded(t *testing.T) {
 				p.conn.Send(plain("bye"))
 				p.conn.Close(nil)
 			}}, transport.StreamConfig{})
+			began := time.Now() // before the server's time begins to run
 			nc := dial()
-			began := time.Now()
 			if b, err := io.ReadAll(nc); string(b) != "bye" || err != nil {
 				t.Errorf("%q, %v", b, err)
 			}
