@@ -174,7 +174,7 @@ func TestErrorReachesStreams(t *testing.T) {
 // TestStreamsOfGarbage speaks HTTP, plain text to TLS and TLS to plain text:
 // each of them ends, and nobody else is troubled.
 func TestStreamsOfGarbage(t *testing.T) {
-	s := serveTCP(t, new(inbound), stompadapter.Config{LoginTimeout: 300 * time.Millisecond, TCP: transport.StreamConfig{HandshakeTimeout: 300 * time.Millisecond}})
+	s := serveTCP(t, new(inbound), stompadapter.Config{LoginTimeout: time.Second, TCP: transport.StreamConfig{HandshakeTimeout: time.Second}})
 	s.dial["bare"] = func() (net.Conn, error) {
 		c, err := s.dial["tls"]()
 		if err != nil {

@@ -319,7 +319,7 @@ func TestTLSHandshakeIsBounded(t *testing.T) {
 	var log lockedBuffer
 	ln, dial := listen(t, "tls")
 	s := serve(t, ln, setup{config: transport.Config{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))},
-		receive: echoPlain}, transport.StreamConfig{HandshakeTimeout: 100 * time.Millisecond})
+		receive: echoPlain}, transport.StreamConfig{HandshakeTimeout: time.Second})
 	silent, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
