@@ -241,7 +241,7 @@ func Example_gate() {
 func Example_logStats() {
 	ctx, stop := context.WithCancel(context.Background())
 	log := slog.New(slog.NewTextHandler(writer(func(line string) {
-		if strings.Contains(line, "msg=stats") {
+		if strings.Contains(line, "msg=stats") && ctx.Err() == nil { // the first alone
 			fmt.Println(regexp.MustCompile(`msg=stats|broker\.(sessions|subscriptions|published)=\d+`).FindAllString(line, -1))
 			stop()
 		}

@@ -112,15 +112,16 @@ func TestConnectVeto(t *testing.T) {
 	denied := message.Errorf(message.CodeDenied, "not you")
 	isConnect := func(m message.Raw) bool { return m.Kind == message.KindConnect }
 	for _, tc := range []struct {
-		name string
-		veto func() error
-		want string
+		name    string
+		veto    func() error
+		want    string
+		timeout time.Duration // of the login
 	}{
-		{"drop", func() error { return message.ErrDropped }, "message dropped"},
-		{"authored error", func() error { return denied }, "not you"},
-		{"error", func() error { return errors.New("secret of the program") }, "internal error"},
-		{"panic", explode, "internal error"},
-		{"nil", func() error { return nil }, "the login took too long"},
+		{"drop", func() error { return message.ErrDropped }, "message dropped", 0},
+		{"authored error", func() error { return denied }, "not you", 0},
+		{"error", func() error { return errors.New("secret of the program") }, "internal error", 0},
+		{"panic", explode, "internal error", 0},
+		{"nil", func() error { return nil }, "the login took too long", 100 * time.Millisecond},
 	} {
 		for side, mount := range map[string]func(*headrace.Node, message.RawInterceptor){
 			"Inbound":  func(n *headrace.Node, i message.RawInterceptor) { n.Inbound.Intercept(i) },
@@ -129,7 +130,7 @@ func TestConnectVeto(t *testing.T) {
 			t.Run(tc.name+" on "+side, func(t *testing.T) {
 				var handled atomic.Int64
 				s := serve(t, setup{
-					stomp: stompadapter.Config{LoginTimeout: 100 * time.Millisecond},
+					stomp: stompadapter.Config{LoginTimeout: tc.timeout},
 					wire: func(n *headrace.Node) {
 						mount(n, at(func(m message.Raw) bool {
 							return isConnect(m) || m.Kind == message.KindConnected

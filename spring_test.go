@@ -60,12 +60,12 @@ func TestAnswerToASubscription(t *testing.T) {
 func TestSilentClientIsGone(t *testing.T) {
 	var d diary
 	s := serve(t, setup{
-		stomp: stompadapter.Config{Heartbeat: stompadapter.HeartbeatConfig{Receive: 20 * time.Millisecond}},
+		stomp: stompadapter.Config{Heartbeat: stompadapter.HeartbeatConfig{Receive: 200 * time.Millisecond}},
 		wire:  d.wire,
 	})
 	other, c := s.connect(), s.dial()
 	other.subscribe("1", "/topic/a")
-	c.send("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:20,0\n\n\x00")
+	c.send("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:200,0\n\n\x00")
 	id := c.want("CONNECTED").header["session"]
 	c.send(subscribeFrame("1", "/topic/a", "r"))
 	c.wantReceipt("r")

@@ -18,6 +18,7 @@ type worker[E any] struct {
 	parked uint // the crew's age when it went idle
 	busy   bool // with entry
 	entry  E
+	since  uint32 // the moment at which it took entry
 }
 
 // rouse wakes an idle worker; nil is nobody.
@@ -33,10 +34,11 @@ func (w *worker[E]) rouse() {
 // hold the others up for some milliseconds only.
 type crew[E any] struct {
 	size, limit int
-	// hire returns the work of a new worker: it handles an entry and reports
-	// whether the entry must become ready again.
-	hire func() func(E) (more bool)
-	// moment is counted up by every tick; a worker sees by it that time passes.
+	// hire returns the work of a new worker: it handles an entry that was taken
+	// at that moment and reports whether the entry must become ready again.
+	hire func() func(e E, since uint32) (more bool)
+	// moment is counted up by every tick, under the lock; a worker sees by it
+	// that time passes.
 	moment *atomic.Uint32
 
 	mu       sync.Mutex
@@ -110,7 +112,7 @@ func (c *crew[E]) arm() {
 	if c.watching || c.stopped {
 		return
 	}
-	c.watching, c.seen = true, c.moved
+	c.watching, c.seen, c.started = true, c.moved, 0
 	if c.watch == nil {
 		c.watch = time.AfterFunc(stallTick, c.tick)
 	} else {
@@ -119,9 +121,9 @@ func (c *crew[E]) arm() {
 }
 
 func (c *crew[E]) tick() {
-	c.moment.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.moment.Add(1)
 	if c.ready.n == 0 || c.stopped || c.count >= c.limit {
 		c.watching = false
 		return
@@ -167,7 +169,7 @@ func (c *crew[E]) run(w *worker[E]) {
 		}
 	}()
 	for e, ok := c.next(w); ok; {
-		if work(e) {
+		if work(e, w.since) {
 			e = c.swap(w, e)
 		} else {
 			e, ok = c.next(w)
@@ -194,7 +196,7 @@ func (c *crew[E]) replace(w *worker[E]) {
 func (c *crew[E]) swap(w *worker[E], e E) E {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.moved++
+	c.moves(w)
 	if c.ready.n == 0 {
 		return e
 	}
@@ -212,7 +214,7 @@ func (c *crew[E]) next(w *worker[E]) (e E, ok bool) {
 		e, ok = c.ready.pop()
 		w.entry, w.busy = e, ok
 		if ok {
-			c.moved++
+			c.moves(w)
 			var another *worker[E]
 			if c.ready.n > 0 {
 				another = c.muster()
@@ -234,6 +236,14 @@ func (c *crew[E]) next(w *worker[E]) (e E, ok bool) {
 			return e, false
 		}
 	}
+}
+
+// moves counts an entry that w takes, and makes sure that a tick is to come: w
+// may take long when nothing becomes ready any more. The lock is held.
+func (c *crew[E]) moves(w *worker[E]) {
+	c.arm()
+	c.moved++
+	w.since = c.moment.Load()
 }
 
 // dropOldest takes the entry that has waited longest away.

@@ -88,7 +88,8 @@ func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
 func (panicking) Handle(context.Context, slog.Record) error { panic("log handler") }
 
 // TestSlowBatchLeavesAtOnce: what is handled does not count as under way until
-// its batch ends when handlers take long.
+// its batch ends when handlers take long; nor in the second batch, when nothing
+// has come in for a while.
 func TestSlowBatchLeavesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := channel.NewExecutorChannel(channel.Config[int]{Workers: 1})
@@ -99,6 +100,7 @@ func TestSlowBatchLeavesAtOnce(t *testing.T) {
 		})
 		for i := range 40 {
 			c.Handle(t.Context(), to("k", i))
+			synctest.Wait() // the first is a batch of its own
 		}
 		time.Sleep(20*time.Second + 500*time.Millisecond)
 		if s := c.Stats(); s.Handled != 20 || s.UnderWay != 20 {

@@ -31,7 +31,8 @@ type Executor[T any] struct {
 	abandon atomic.Bool
 	// subscribers is what handles items without a handler.
 	subscribers *atomic.Pointer[message.Handler[T]]
-	// moment changes every millisecond while messages come in.
+	// moment changes every millisecond while messages become ready, and once
+	// within the first millisecond of every batch.
 	moment atomic.Uint32
 
 	// What every message writes to must not share a cache line with what every
@@ -175,11 +176,11 @@ func (e *Executor[T]) lane(m *message.Message[T]) uint64 {
 	return maphash.String(e.seed, m.Destination)
 }
 
-// handle brings a batch to its end on the worker's goroutine and returns what it
-// came to; the caller gives the places back. What it leaves in the batch when a
-// handler ends the goroutine ([runtime.Goexit], as FailNow of a test does) has
-// not been handled.
-func (e *Executor[T]) handle(batch *buffer[T]) (t tally) {
+// handle brings a batch, begun at that moment, to its end on the worker's
+// goroutine and returns what it came to; the caller gives the places back. What
+// it leaves in the batch when a handler ends the goroutine ([runtime.Goexit], as
+// FailNow of a test does) has not been handled.
+func (e *Executor[T]) handle(batch *buffer[T], since uint32) (t tally) {
 	ended := false
 	defer func() {
 		if !ended {
@@ -188,7 +189,7 @@ func (e *Executor[T]) handle(batch *buffer[T]) (t tally) {
 		}
 	}()
 	for batch.len() > 0 {
-		if p := e.run(batch, &t); p != nil {
+		if p := e.run(batch, since, &t); p != nil {
 			e.settle(batch.next(), p, &t)
 		}
 	}
@@ -199,13 +200,13 @@ func (e *Executor[T]) handle(batch *buffer[T]) (t tally) {
 // run handles the batch up to its end or to a panic: one recover a batch, not
 // one for each message. Where messages take longer than a moment, what is done
 // leaves at once and not with the batch.
-func (e *Executor[T]) run(batch *buffer[T], t *tally) (p *message.PanicError) {
+func (e *Executor[T]) run(batch *buffer[T], since uint32, t *tally) (p *message.PanicError) {
 	defer func() {
 		if v := recover(); v != nil {
 			p = message.NewPanicError(v)
 		}
 	}()
-	slow, moment := e.room.closed(), e.moment.Load()
+	slow := e.room.closed()
 	for batch.len() > 0 {
 		if slow {
 			batch.slow.Store(int32(batch.head))
@@ -214,7 +215,7 @@ func (e *Executor[T]) run(batch *buffer[T], t *tally) (p *message.PanicError) {
 		err := e.call(it)
 		batch.head++
 		e.settle(it, err, t)
-		if slow = slow || e.moment.Load() != moment; slow {
+		if slow = slow || e.moment.Load() != since; slow {
 			e.leave(t)
 		}
 	}

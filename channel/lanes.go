@@ -34,10 +34,10 @@ func newLanes[T any](e *Executor[T]) *lanes[T] {
 	for i := range l.shards {
 		l.shards[i].buffers = &l.buffers
 	}
-	l.hire = func() func(*mailbox[T]) bool {
+	l.hire = func() func(*mailbox[T], uint32) bool {
 		batch := new(buffer[T])
-		return func(b *mailbox[T]) (more bool) {
-			batch, more = l.drain(b, batch)
+		return func(b *mailbox[T], since uint32) (more bool) {
+			batch, more = l.drain(b, batch, since)
 			return more
 		}
 	}
@@ -185,9 +185,9 @@ func (l *lanes[T]) forget(lane uint64, wait chan struct{}) bool {
 	return b != nil && b.senders.remove(wait)
 }
 
-// drain handles a batch of b on the worker's goroutine. It returns the emptied
-// batch and whether b must become ready again.
-func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bool) {
+// drain handles a batch of b, whose turn came at that moment, on the worker's
+// goroutine. It returns the emptied batch and whether b must become ready again.
+func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T], since uint32) (_ *buffer[T], more bool) {
 	s := b.shard
 	s.mu.Lock()
 	batch = s.take(b, batch, l.batch)
@@ -201,7 +201,7 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T]) (_ *buffer[T], more bo
 			l.putBack(b, batch)
 		}
 	}()
-	t := l.e.handle(batch)
+	t := l.e.handle(batch, since)
 	ended = true
 	l.e.counters.add(&t)
 

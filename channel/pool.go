@@ -15,11 +15,11 @@ type pool[T any] struct {
 func newPool[T any](e *Executor[T]) *pool[T] {
 	p := &pool[T]{e: e}
 	p.size, p.limit, p.moment = e.config.Workers, e.config.MaxWorkers, &e.moment
-	p.hire = func() func(item[T]) bool {
+	p.hire = func() func(item[T], uint32) bool {
 		one := new(buffer[T])
-		return func(it item[T]) bool {
+		return func(it item[T], since uint32) bool {
 			*one.push() = it
-			t := e.handle(one)
+			t := e.handle(one, since)
 			one.reset()
 			e.leave(&t)
 			return false

@@ -249,6 +249,7 @@ func TestSubscribersTakeTurns(t *testing.T) {
 				return
 			default:
 				c.Subscribe(returning(nil))()
+				runtime.Gosched() // or the others would hardly run on a single processor
 			}
 		}
 	})

@@ -107,28 +107,39 @@ func TestWorkersStayWhileBusy(t *testing.T) {
 }
 
 // TestWorkersDoNotGrowWithoutCause: a queue that is long and moves is served by
-// the usual number, started only when needed.
+// the usual number, started only when needed, also when there once was a cause
+// for more.
 func TestWorkersDoNotGrowWithoutCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := channel.NewExecutorChannel(channel.Config[int]{Workers: 3})
 		defer c.Close()
-		channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error {
-			time.Sleep(tick / 4)
+		channel.SubscribeFunc(c, func(_ context.Context, m message.Message[int]) error {
+			time.Sleep(time.Duration(m.Payload))
 			return nil
 		})
 		if w := c.Stats().Workers; w != 0 {
 			t.Errorf("%d workers before the first message", w)
 		}
-		for i := range 1000 {
-			c.Handle(t.Context(), to(fmt.Sprint(i), i))
+		send := func(n int, takes time.Duration) {
+			for i := range n {
+				c.Handle(t.Context(), to(fmt.Sprint(i), int(takes)))
+			}
+			elapse(20 * tick)
 		}
-		elapse(20 * tick)
-		if s := c.Stats(); s.Workers != 3 || s.UnderWay == 0 {
-			t.Errorf("%d workers with %d under way, want 3", s.Workers, s.UnderWay)
-		}
-		elapse(200 * tick)
-		if s := c.Stats(); s.Workers != 3 || s.Handled != 1000 {
-			t.Errorf("%d workers handled %d, want 3 and 1000", s.Workers, s.Handled)
+		for round := range uint64(2) {
+			send(1000, tick/4)
+			if s := c.Stats(); s.Workers != 3 || s.UnderWay == 0 {
+				t.Errorf("%d workers with %d under way, want 3", s.Workers, s.UnderWay)
+			}
+			elapse(200 * tick)
+			if s := c.Stats(); s.Workers != 3 || s.Handled != 1000+round*1096 {
+				t.Errorf("%d workers handled %d, want 3 and all", s.Workers, s.Handled)
+			}
+			send(96, 100*tick) // the last tick doubles them
+			if w := c.Stats().Workers; w < 96 {
+				t.Errorf("%d workers for 96 blocked handlers", w)
+			}
+			elapse(15 * time.Second) // they go home
 		}
 	})
 }

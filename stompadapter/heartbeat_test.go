@@ -90,9 +90,9 @@ func TestBeatsKeepAlive(t *testing.T) {
 // TestHeartbeatOnTheWire is the same over a socket, with wide bounds.
 func TestHeartbeatOnTheWire(t *testing.T) {
 	c := serve(t, new(inbound), stompadapter.Config{Heartbeat: stompadapter.HeartbeatConfig{Send: 50 * time.Millisecond, Receive: 100 * time.Millisecond}}, true).dial()
+	began, beats := time.Now(), 0 // before the server's time begins to run
 	c.send("CONNECT\naccept-version:1.2\nheart-beat:1,1\n\n\x00")
 	c.want(frame.Connected)
-	began, beats := time.Now(), 0
 	for {
 		_, p, err := c.ws.ReadMessage()
 		if err != nil {

@@ -174,7 +174,7 @@ func TestErrorReachesStreams(t *testing.T) {
 // TestStreamsOfGarbage speaks HTTP, plain text to TLS and TLS to plain text:
 // each of them ends, and nobody else is troubled.
 func TestStreamsOfGarbage(t *testing.T) {
-	s := serveTCP(t, new(inbound), stompadapter.Config{LoginTimeout: 300 * time.Millisecond, TCP: transport.StreamConfig{HandshakeTimeout: 300 * time.Millisecond}})
+	s := serveTCP(t, new(inbound), stompadapter.Config{LoginTimeout: time.Second, TCP: transport.StreamConfig{HandshakeTimeout: time.Second}})
 	s.dial["bare"] = func() (net.Conn, error) {
 		c, err := s.dial["tls"]()
 		if err != nil {
@@ -256,9 +256,9 @@ func TestStreamsDrain(t *testing.T) {
 func TestHeartbeatsOverTCP(t *testing.T) {
 	s := serveTCP(t, new(inbound), stompadapter.Config{Heartbeat: stompadapter.HeartbeatConfig{Send: 20 * time.Millisecond, Receive: 50 * time.Millisecond}})
 	c := s.open("tcp")
+	began := time.Now() // before the server's time begins to run
 	fmt.Fprint(c, "CONNECT\naccept-version:1.2\nheart-beat:1,1\n\n\x00")
 	c.want(frame.Connected)
-	began := time.Now()
 	rest, _ := io.ReadAll(c)
 	if beats := strings.Count(string(rest), "\n"); beats < 2 || strings.Trim(string(rest), "\n") != "" {
 		t.Errorf("a silent client got %q", rest)

@@ -193,6 +193,7 @@ func TestMaxPerUserOfALogin(t *testing.T) {
 		s := exchangeOn(t, transport.Config{MaxPerUser: 1}, transport.StreamConfig{Principal: guest}, transport.ExchangeConfig{Tolerant: true}, login)
 		defer s.stop()
 		ann := s.dial()
+		synctest.Wait()         // each connection is let in on a goroutine of its own
 		s.dial().want(t, "END") // ann is the guest
 		ann.say("OPEN 0 ann")
 		ann.want(t, "WELCOME", "DONE 0")

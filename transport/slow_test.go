@@ -63,7 +63,7 @@ func TestWhoIsOverBudgetIsCut(t *testing.T) {
 // Who was slow once is written without blocking again, and an old deadline
 // means nothing to those writes.
 func TestASlowClientRecovers(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	const timeout = 500 * time.Millisecond
 	f := start(t, setup{connect: smallSendBuffer, config: transport.Config{WriteTimeout: timeout}})
 	ws, p := f.dial(t, nil)
 	for range 3 {
