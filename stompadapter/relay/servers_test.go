@@ -73,6 +73,7 @@ func TestActiveMQ(t *testing.T) {
 	})
 	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
 	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
+	t.Run("spellings", func(t *testing.T) { spellings(t, config) })
 	t.Run("no users", func(t *testing.T) {
 		b := start(t, config)
 		c := messagetest.Connect(t, b)
