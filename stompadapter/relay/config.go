@@ -92,9 +92,10 @@ type Config struct {
 	Limits frame.Limits
 	// UserPrefix begins the destinations of users. Zero means "/user".
 	UserPrefix string
-	// Sessions returns the ids of the sessions that a user has on all nodes, from any
-	// goroutine. Zero (nil) means that the relay knows of its own sessions alone.
-	Sessions func(user string) []string
+	// Sessions returns the ids of the sessions that a user has on all nodes, or that of the
+	// one session whose id the name is, from any goroutine, as [broker.Users.SessionsOf]
+	// does. Zero (nil) means that the relay knows of its own sessions alone.
+	Sessions func(name string) []string
 	// Subscriptions are those of the application: what comes from a destination of the
 	// broker goes to the handler, one message at a time, on the goroutine that reads,
 	// which waits for it. They are made on each new connection. Zero (nil) means none.

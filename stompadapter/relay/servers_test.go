@@ -41,6 +41,7 @@ func TestRabbitMQ(t *testing.T) {
 	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
 	t.Run("cut", func(t *testing.T) { cut(t, config) })
 	t.Run("users", func(t *testing.T) { ownQueues(t, config) })
+	t.Run("users alike", func(t *testing.T) { ownKeys(t, config) })
 	t.Run("nothing is left", func(t *testing.T) {
 		before := rabbit.Queues()
 		comeAndGo(t, config, "/topic/a", "/user/queue/a", "/user/exchange/amq.direct/a")
