@@ -91,13 +91,7 @@ func TestUsersOverARelay(t *testing.T) {
 			New: func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker {
 				return relay.New(outbound, relay.Config{
 					Address: rabbit.STOMP, Logger: slog.New(slog.DiscardHandler), Events: events,
-					Sessions: func(user string) (ids []string) {
-						of, _ := nodes[i].Users.User(user)
-						for _, s := range of.Sessions {
-							ids = append(ids, s.ID)
-						}
-						return ids
-					},
+					Sessions: func(name string) []string { return nodes[i].Users.SessionsOf(name) },
 				})
 			},
 		}}})
@@ -105,7 +99,8 @@ func TestUsersOverARelay(t *testing.T) {
 	}
 	here, there := messagetest.Connect(t, nodes[0], messagetest.User("ada")), messagetest.Connect(t, nodes[1], messagetest.User("ada"))
 	bob := messagetest.Connect(t, nodes[1], messagetest.User("bob"))
-	for _, c := range []*messagetest.Client{here, there, bob} {
+	mallory := messagetest.Connect(t, nodes[0], messagetest.User(there.Session().ID()))
+	for _, c := range []*messagetest.Client{here, there, bob, mallory} {
 		c.Subscribe("/user/queue/a")
 		c.Subscribe("/topic/all")
 	}
@@ -125,10 +120,16 @@ func TestUsersOverARelay(t *testing.T) {
 			}
 		}
 	}
+	if err := nodes[0].Template.SendToUser(t.Context(), there.Session().ID(), "/queue/a", "own"); err != nil {
+		t.Fatal(err)
+	}
+	if m := there.Next(t); string(m.Payload) != "own" {
+		t.Errorf("to the session came %+v", m)
+	}
 	if err := nodes[0].Template.Send(t.Context(), "/topic/all", "end"); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []*messagetest.Client{here, there, bob} { // and nothing came besides
+	for _, c := range []*messagetest.Client{here, there, bob, mallory} { // and nothing came besides
 		if m := c.Next(t); string(m.Payload) != "end" {
 			t.Errorf("got %+v", m)
 		}

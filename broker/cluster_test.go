@@ -185,6 +185,16 @@ func TestClusterViews(t *testing.T) {
 		if u, ok := a.User("kim"); !ok || !slices.Equal(ids(u.Sessions), []string{kim1.ID(), kim2.ID()}) {
 			t.Errorf("kim is %v", u)
 		}
+		liar := newClient(lee.ID())
+		a.connect(liar)
+		for name, want := range map[string][]string{
+			"kim": {kim1.ID(), kim2.ID()}, kim1.ID(): {kim1.ID()}, lee.ID(): {lee.ID()}, liar.ID(): {liar.ID()}, "nobody": nil, "": nil,
+		} {
+			if got := a.SessionsOf(name); !slices.Equal(got, want) {
+				t.Errorf("a message for %q reaches %q, want %q", name, got, want)
+			}
+		}
+		a.leave(liar)
 		if s := a.Stats(); s.Users != 3 || s.Sessions != 5 || s.Nodes != 1 {
 			t.Errorf("stats %+v", s)
 		}

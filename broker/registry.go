@@ -136,6 +136,19 @@ func (u *Users) Session(id string) (SessionView, bool) {
 	return SessionView{}, false
 }
 
+// SessionsOf returns the ids of the sessions that a message for name reaches: that of the
+// session whose id it is, or those of all the sessions of the user of this name.
+func (u *Users) SessionsOf(name string) (ids []string) {
+	if _, ok := u.Session(name); ok {
+		return []string{name}
+	}
+	user, _ := u.User(name)
+	for _, s := range user.Sessions {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
 // Subscriptions yields the subscriptions whose destinations p matches. One that is
 // a pattern itself counts as text: "/topic/?" matches "/topic/a" and "/topic/*". It
 // looks at all subscriptions there are, in no order.

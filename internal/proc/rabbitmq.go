@@ -57,7 +57,8 @@ func rabbitMQHome(t testing.TB, stomp, webSTOMP, amqp string) []string {
 	}
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + home,               // and the cookie in it
+		"HOME=" + home, // and the cookie in it
+		"ERL_CRASH_DUMP=" + filepath.Join(home, "erl_crash.dump"),
 		"RUNNING_UNDER_SYSTEMD=true", // the script becomes the server, so that its id is the server's
 		"RABBITMQ_NODENAME=headrace@localhost",
 		"RABBITMQ_CONF_ENV_FILE=" + filepath.Join(home, "none"),

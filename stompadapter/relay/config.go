@@ -58,8 +58,13 @@ type Config struct {
 	ReconnectDelay time.Duration
 	// Reattach gives a client whose connection is lost another one, with its
 	// subscriptions, and sends again what was not confirmed; its transactions are lost.
-	// Zero means that its session ends.
+	// Its session ends when the broker does not let it in any more. Zero means that it
+	// ends with the connection.
 	Reattach bool
+	// ReattachTimeout is how long what a client has sent waits at most where its connection
+	// is lost: then all of it is refused, as is what it sends further, until there is
+	// another one. Zero means 1 min.
+	ReattachTimeout time.Duration
 	// MaxDials is how many connections of clients may be opened at once; others wait.
 	// Zero means 16.
 	MaxDials int
@@ -87,9 +92,10 @@ type Config struct {
 	Limits frame.Limits
 	// UserPrefix begins the destinations of users. Zero means "/user".
 	UserPrefix string
-	// Sessions returns the ids of the sessions that a user has on all nodes, from any
-	// goroutine. Zero (nil) means that the relay knows of its own sessions alone.
-	Sessions func(user string) []string
+	// Sessions returns the ids of the sessions that a user has on all nodes, or that of the
+	// one session whose id the name is, from any goroutine, as [broker.Users.SessionsOf]
+	// does. Zero (nil) means that the relay knows of its own sessions alone.
+	Sessions func(name string) []string
 	// Subscriptions are those of the application: what comes from a destination of the
 	// broker goes to the handler, one message at a time, on the goroutine that reads,
 	// which waits for it. They are made on each new connection. Zero (nil) means none.
@@ -134,6 +140,7 @@ func (c Config) withDefaults() Config {
 	c.Heartbeat.Receive = max(0, cmp.Or(c.Heartbeat.Receive, 10*time.Second))
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, 10*time.Second)
 	c.ReconnectDelay = cmp.Or(c.ReconnectDelay, 5*time.Second)
+	c.ReattachTimeout = cmp.Or(c.ReattachTimeout, time.Minute)
 	c.MaxDials = cmp.Or(c.MaxDials, 16)
 	c.MaxSubscriptions = cmp.Or(c.MaxSubscriptions, 128)
 	c.Prefetch = cmp.Or(c.Prefetch, 64)

@@ -25,13 +25,24 @@ func (c *Config) allowed(m message.Raw) error {
 }
 
 // hides reports whether a destination is not what it looks like: RabbitMQ decodes
-// percents, ActiveMQ has several with commas between them.
+// percents, ActiveMQ has several with commas between them, cuts off what is behind "?", and
+// trims the name and the whole.
 func (d Dialect) hides(m message.Raw) bool {
 	if d == ActiveMQ {
-		return strings.Contains(m.Destination, ",")
+		return strings.ContainsAny(m.Destination, ",?") || hasMargins(m.Destination)
 	}
 	return m.Kind == message.KindSubscribe &&
 		(strings.Contains(m.Destination, "%23") || strings.Contains(strings.ToLower(m.Destination), "%2a"))
+}
+
+// hasMargins reports whether a part of a destination begins or ends with what Java trims.
+func hasMargins(destination string) bool {
+	for part := range strings.SplitSeq(destination, "/") {
+		if part != "" && (part[0] <= ' ' || part[len(part)-1] <= ' ') {
+			return true
+		}
+	}
+	return false
 }
 
 // makesQueues reports whether a header is about the queue, or about who gets its messages.

@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,6 +32,15 @@ func TestSec_S21_QueuesOfOthers(t *testing.T) {
 		{relay.ActiveMQ, "/topic/a", "activemq.exclusive", message.CodeDenied},
 		{relay.ActiveMQ, "/topic/a", "durable-subscription-name", message.CodeDenied},
 		{relay.ActiveMQ, "/topic/a,/queue/b", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/a?x=1", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/a?", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/a ", "", message.CodeInvalid},
+		{relay.ActiveMQ, " /queue/a", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/ a", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue /a", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/a\t", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/\na", "", message.CodeInvalid},
+		{relay.ActiveMQ, "/queue/a\x01", "", message.CodeInvalid},
 	} {
 		bubble(t, relay.Config{Dialect: tt.dialect}, func(s *site) {
 			c := s.connect(messagetest.User("ada"))
@@ -40,16 +50,68 @@ func TestSec_S21_QueuesOfOthers(t *testing.T) {
 			}
 			_, err := c.TrySubscribe(tt.destination, header...)
 			if told := message.Public(err); told == nil || told.Code != tt.code {
-				t.Errorf("%s %s: subscribed: %v", tt.destination, tt.header, err)
+				t.Errorf("%q %s: subscribed: %v", tt.destination, tt.header, err)
 			}
+			sent := message.Raw{Session: c.Session(), Destination: tt.destination, Header: message.NewHeader(header...)}
 			if tt.header != "" {
-				err = s.do(message.Raw{Session: c.Session(), Destination: "/queue/a", Header: message.NewHeader(header...)})()
+				sent.Destination = "/queue/a"
+			}
+			if tt.header != "" || tt.dialect == relay.ActiveMQ {
+				err = s.do(sent)()
 				if told := message.Public(err); told == nil || told.Code != tt.code {
-					t.Errorf("sent with %s: %v", tt.header, err)
+					t.Errorf("sent to %q with %s: %v", sent.Destination, tt.header, err)
 				}
 			}
 			if p := s.fake.peer(1); len(p.got(frame.Subscribe))+len(p.got(frame.Send)) > 0 {
-				t.Errorf("%s %s: the broker was asked", tt.destination, tt.header)
+				t.Errorf("%q %s: the broker was asked", tt.destination, tt.header)
+			}
+		})
+	}
+}
+
+// spellings has a client write a destination in ways that a broker might take for it: what the
+// relay lets pass is another one to the broker too.
+func spellings(t *testing.T, c relay.Config) {
+	b := start(t, c)
+	for _, kind := range []string{"/topic", "/queue"} {
+		t.Run(kind[1:], func(t *testing.T) {
+			admin, end := kind+"/admin.x", kind+"/end"
+			owner, stranger := messagetest.Connect(t, b), messagetest.Connect(t, b)
+			var forms []string
+			for _, s := range []string{
+				"K/admin.x?x=1", "K/admin.x?", "K/admin.x?consumer.prefetchSize=1", "K/?x=1/admin.x", "K/admin.x,", "K/,admin.x", "K/end.x,K/admin.x",
+				"K/admin.x ", "K/ admin.x", "K/admin.x\t", "K/\tadmin.x", "K/admin.x\n", "K/\nadmin.x", "K/admin.x\r", "K/admin.x\x01", "K/\x7fadmin.x",
+				" K/admin.x", "\tK/admin.x", "\nK/admin.x", "/ K/admin.x", "K /admin.x", "K/admin .x", "K/admin.x\u00a0", "K/\u2003admin.x", "K/\ufeffadmin.x",
+				"K/admin/x", "K/admin.x.", "K/.admin.x", "K/admin..x", "K//admin.x", "/K/admin.x", "K/admin.x/", "K/ADMIN.x", "K/admin.x;", "K/admin.x;a=b",
+				"K/admin.x#a", "K/admin.x&a=b", "K/%61dmin.x", "K/admin%2Ex", "K/admin%2ex", "K/KK://admin.x", "K/queue://admin.x", "K/topic://admin.x",
+				"K/composite://admin.x", "KK://admin.x", "KK:admin.x", "KK/admin.x", "K/admin.x\\", "K/\"admin.x\"", "K/VirtualTopic.admin.x",
+			} {
+				forms = append(forms, strings.ReplaceAll(strings.ReplaceAll(s, "KK", kind[1:]), "K", kind))
+			}
+			sub := owner.Subscribe(admin)
+			forms = slices.DeleteFunc(forms, func(s string) bool { return stranger.Try(message.Raw{Destination: s, Payload: []byte(s)}) != nil })
+			if len(forms) == 0 {
+				t.Error("void: all are refused")
+			}
+			stranger.Send(admin, "the end")
+			for m := owner.Next(t); string(m.Payload) != "the end"; m = owner.Next(t) {
+				t.Errorf("what is sent to %q comes to %s", m.Payload, admin)
+			}
+			owner.Unsubscribe(sub)
+			reads := map[string]string{stranger.Subscribe(end): end}
+			for _, s := range forms {
+				id, err := stranger.TrySubscribe(s)
+				if err != nil {
+					t.Errorf("%q is refused to subscribers alone: %v", s, err)
+				}
+				reads[id] = s
+			}
+			owner.Send(admin, "for the owner")
+			owner.Send(end, "the end")
+			for m := stranger.Next(t); string(m.Payload) != "the end"; m = stranger.Next(t) {
+				if string(m.Payload) == "for the owner" {
+					t.Errorf("who subscribes to %q reads what is for %s", reads[m.Subscription], admin)
+				}
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -19,6 +20,7 @@ type outgoing struct {
 	last    bool        // nothing may be written after it
 	suspect bool        // it may be what the broker ended a connection for
 	seq     uint64      // its place among all frames, and its receipt
+	since   time.Time   // it waits
 	size    int
 }
 
@@ -39,6 +41,7 @@ type link struct {
 
 	mu     sync.Mutex
 	shut   error // why nothing is taken any more
+	idle   error // why nothing is taken until there is a connection
 	seq    uint64
 	queue  []*outgoing // to be written
 	sent   map[uint64]*outgoing
@@ -97,8 +100,8 @@ func (l *link) send(ctx context.Context, o *outgoing, timeout time.Duration) err
 func (l *link) push(o *outgoing) (room <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.shut != nil {
-		return nil, l.shut
+	if err := cmp.Or(l.shut, l.idle); err != nil {
+		return nil, err
 	}
 	if n := len(l.queue) + len(l.sent); n >= l.maxFrames || n > 0 && l.bytes+o.size > l.maxBytes {
 		if l.room == nil {
@@ -129,7 +132,8 @@ func (l *link) mustOn(c *line.Line, o *outgoing) error {
 
 // must puts what frames returns at the end, where room does not matter: there are no more
 // such frames than subscriptions. It asks for them either before another connection begins or
-// afterwards. Those that make sense on a connection only end at once where there is none.
+// afterwards. Those that make sense on a connection only end at once where there is none, and
+// all do once that was given up.
 func (l *link) must(frames func() []*outgoing) error {
 	l.mu.Lock()
 	if l.shut != nil {
@@ -138,7 +142,7 @@ func (l *link) must(frames func() []*outgoing) error {
 	}
 	var gone []*outgoing
 	for _, o := range frames() {
-		if o.once && l.conn == nil {
+		if l.idle != nil || o.once && l.conn == nil {
 			gone = append(gone, o)
 			continue
 		}
@@ -169,7 +173,7 @@ func (l *link) ending(o *outgoing) error {
 // add appends o. The lock is held.
 func (l *link) add(o *outgoing) {
 	l.seq++
-	o.seq = l.seq
+	o.seq, o.since = l.seq, time.Now()
 	l.bytes += o.size
 	l.queue = append(l.queue, o)
 	if o.last {
@@ -248,8 +252,8 @@ func (l *link) waiting() (frames, bytes int) {
 
 // again makes ready for another connection: what was sent and not confirmed is sent
 // again, in its order, but for what made sense on the last one only. It returns how
-// much that is.
-func (l *link) again(err error) (resent int) {
+// much that is, and how long the first of all that is left waits.
+func (l *link) again(err error) (resent int, waited time.Duration) {
 	l.mu.Lock()
 	sent := slices.SortedFunc(maps.Values(l.sent), func(a, b *outgoing) int { return int(int64(a.seq - b.seq)) })
 	clear(l.sent)
@@ -267,18 +271,30 @@ func (l *link) again(err error) (resent int) {
 		kept = append(kept, o)
 	}
 	l.queue = kept
+	if len(kept) > 0 {
+		waited = time.Since(kept[0].since)
+	}
 	l.mu.Unlock()
 	for _, o := range dropped {
 		o.end(err)
 	}
-	return resent
+	return resent, waited
 }
 
-// close refuses what comes later and ends all that waits with err. It returns how many
-// messages that were, for which somebody waited.
-func (l *link) close(err error) (lost int) {
+// giveUp ends all that waits with err, and refuses what comes, until another connection
+// begins.
+func (l *link) giveUp(err error) {
 	l.mu.Lock()
-	l.shut = err
+	l.idle = err
+	all := l.takeAll()
+	l.mu.Unlock()
+	for _, o := range all {
+		o.end(err)
+	}
+}
+
+// takeAll takes all that waits. The lock is held.
+func (l *link) takeAll() []*outgoing {
 	all := slices.Concat(slices.Collect(maps.Values(l.sent)), l.queue)
 	clear(l.sent)
 	l.queue, l.bytes = nil, 0
@@ -286,6 +302,15 @@ func (l *link) close(err error) (lost int) {
 		close(l.room)
 		l.room = nil
 	}
+	return all
+}
+
+// close refuses what comes later and ends all that waits with err. It returns how many
+// messages that were, for which somebody waited.
+func (l *link) close(err error) (lost int) {
+	l.mu.Lock()
+	l.shut = err
+	all := l.takeAll()
 	l.mu.Unlock()
 	for _, o := range all {
 		if o.settle != nil {

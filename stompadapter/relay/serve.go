@@ -53,11 +53,11 @@ func (l *link) begin(c *line.Line, frames func() []*outgoing) {
 	first := frames()
 	for _, o := range first {
 		l.seq++
-		o.seq, o.size = l.seq, sizeOf(o.frame)
+		o.seq, o.since, o.size = l.seq, time.Now(), sizeOf(o.frame)
 		l.bytes += o.size
 	}
 	l.queue = slices.Concat(first, l.queue)
-	l.conn = c
+	l.conn, l.idle = c, nil
 	l.signal()
 }
 

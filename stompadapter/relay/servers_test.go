@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -41,6 +40,7 @@ func TestRabbitMQ(t *testing.T) {
 	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
 	t.Run("cut", func(t *testing.T) { cut(t, config) })
 	t.Run("users", func(t *testing.T) { ownQueues(t, config) })
+	t.Run("users alike", func(t *testing.T) { ownKeys(t, config) })
 	t.Run("nothing is left", func(t *testing.T) {
 		before := rabbit.Queues()
 		comeAndGo(t, config, "/topic/a", "/user/queue/a", "/user/exchange/amq.direct/a")
@@ -73,6 +73,7 @@ func TestActiveMQ(t *testing.T) {
 	})
 	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
 	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
+	t.Run("spellings", func(t *testing.T) { spellings(t, config) })
 	t.Run("no users", func(t *testing.T) {
 		b := start(t, config)
 		c := messagetest.Connect(t, b)
@@ -327,113 +328,5 @@ func comeAndGo(t *testing.T, c relay.Config, destinations ...string) {
 		if i%2 == 0 {
 			client.Disconnect()
 		}
-	}
-}
-
-// killed kills the broker, as kill -9 does, under a load of the application's messages. What
-// was confirmed is there afterwards, little of it twice, and the relay comes back soon. settle
-// lets the broker know its queue for good.
-func killed(t *testing.T, p *proc.Process, c relay.Config, url string, settle func()) {
-	const load, inFlight, queue = 20_000, 1000, "/queue/killed"
-	const recovery = 6 * time.Second // one reconnect delay and one second
-	c.SendTimeout = time.Second      // the sender need not wait for a window that stays full
-	b := start(t, c)
-	if err := publish(t.Context(), b, queue, "0"); err != nil {
-		t.Fatal(err)
-	}
-	settle()
-	kills := 1
-	if *long {
-		kills = 3
-	}
-	var confirmed sync.Map
-	var acked, sent, refused atomic.Int64
-	for range kills {
-		stop := make(chan struct{})
-		var sender sync.WaitGroup
-		sender.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				id := strconv.FormatInt(sent.Add(1), 10)
-				m := message.Raw{Destination: queue, Payload: []byte(id)}
-				m.Done = message.NewCompletion(message.Stored, func(err error) {
-					if err == nil {
-						acked.Add(1)
-						confirmed.Store(id, true)
-					} else {
-						refused.Add(1)
-					}
-				})
-				m.Done.Release(b.Handle(context.Background(), m))
-			}
-		})
-		before, reconnects := acked.Load(), b.Stats().Reconnects
-		eventually(t, "the load runs", func() bool { return acked.Load() > before+load })
-		p.Stop() // what is in flight now stays so, and more is sent
-		eventually(t, "enough is in flight", func() bool { return b.Stats().Waiting >= inFlight })
-		p.Kill()
-		close(stop)
-		sender.Wait()
-		eventually(t, "the loss is seen", func() bool { return !b.Stats().Available })
-		if err := publish(t.Context(), b, queue, "away"); !errors.Is(err, relay.ErrAway) {
-			t.Errorf("while the broker is away: %v", err)
-		}
-		p.Launch() // returns when the port is back
-		back := time.Now()
-		eventually(t, "the relay is back", func() bool { return b.Stats().Available })
-		if took := time.Since(back); took > recovery {
-			t.Errorf("the relay was back %v after the port", took)
-		}
-		eventually(t, "what was in flight is confirmed", func() bool { s := b.Stats(); return s.Available && s.Waiting == 0 })
-		if b.Stats().Reconnects == reconnects {
-			t.Fatal("void: no connection broke")
-		}
-	}
-	if err := publish(t.Context(), b, queue, "end"); err != nil {
-		t.Fatal(err)
-	}
-	seen, duplicates := map[string]bool{}, 0
-	reader, err := client.Dial(t.Context(), client.Config{URL: url, Login: "guest", Passcode: "guest", Host: "/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close(t.Context())
-	sub, err := reader.Subscribe(t.Context(), queue, client.SubscribeConfig{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for m, err := range sub.Messages(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if string(m.Payload) == "end" {
-			break
-		}
-		if seen[string(m.Payload)] {
-			duplicates++
-		}
-		seen[string(m.Payload)] = true
-	}
-	lost := 0
-	confirmed.Range(func(id, _ any) bool {
-		if !seen[id.(string)] {
-			lost++
-		}
-		return true
-	})
-	stats := b.Stats()
-	t.Logf("%d sent, %d confirmed, %d refused, %d sent again, %d lost, %d twice", sent.Load(), acked.Load(), refused.Load(), stats.Resent, lost, duplicates)
-	if lost > 0 {
-		t.Errorf("%d confirmed messages are lost", lost)
-	}
-	if stats.Resent == 0 {
-		t.Error("void: nothing was sent again")
-	}
-	if 20*duplicates > len(seen) {
-		t.Errorf("%d of %d came twice, want at most 5 %%", duplicates, len(seen))
 	}
 }

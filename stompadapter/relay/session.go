@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -76,10 +77,10 @@ func (s *session) run(connect message.Raw) {
 	s.broker.tell(s.session.Context(), broker.Event{Kind: broker.Connected, Session: s.session})
 	connect.Done.Release(nil)
 	for c != nil {
+		began := time.Now()
 		err = s.serve(c)
-		c = s.reattach(err)
+		c, err = s.reattach(err, time.Since(began))
 	}
-	err = away(err)
 	s.link.close(err)
 	if !s.isLeaving() { // before the session ends, so that who waits learns why
 		s.session.Close(err)
@@ -118,22 +119,38 @@ func (s *session) serve(c *line.Line) error {
 	return err
 }
 
-// reattach returns another connection, or nil if the session is to end.
-func (s *session) reattach(err error) *line.Line {
+// reattach returns another connection in place of one that had lasted, or why the session
+// is to end. What waits meanwhile does not wait for ever.
+func (s *session) reattach(err error, lasted time.Duration) (*line.Line, error) {
 	b := s.broker
+	err = away(err)
 	if !b.config.Reattach || isRefusal(err) {
-		return nil
+		return nil, err
 	}
-	s.link.again(away(err))
-	for began := time.Now(); s.ctx.Err() == nil && !s.isLeaving(); {
-		b.config.pause(s.ctx, time.Since(began))
-		c, err := s.open()
-		if err == nil {
+	_, waited := s.link.again(err)
+	given := make(chan struct{})
+	late := time.AfterFunc(b.config.ReattachTimeout-waited, func() {
+		defer close(given)
+		s.link.giveUp(err)
+	})
+	defer func() {
+		if !late.Stop() {
+			<-given
+		}
+	}()
+	for s.ctx.Err() == nil && !s.isLeaving() {
+		b.config.pause(s.ctx, lasted)
+		lasted = 0
+		c, failed := s.open()
+		switch {
+		case failed == nil:
 			b.counts.reconnects.Add(1)
-			return c
+			return c, nil
+		case errors.Is(failed, errLogin): // the next one would be too
+			return nil, failed
 		}
 	}
-	return nil
+	return nil, err
 }
 
 // lost forgets what was tied to a connection: the broker has taken it back.

@@ -91,65 +91,6 @@ func TestLostConnectionEndsTheSession(t *testing.T) {
 	})
 }
 
-// With Reattach a client does not notice that the broker was away.
-func TestReattach(t *testing.T) {
-	bubble(t, relay.Config{Reattach: true, ForwardCredentials: true}, func(s *site) {
-		c := s.connect(messagetest.ConnectHeader("login", "ada"), messagetest.ConnectHeader("passcode", "secret"))
-		first, second := c.Subscribe("/topic/a", message.Field{Name: "x", Value: "y"}), c.Subscribe("/topic/b", message.Field{Name: "ack", Value: "client-individual"})
-		gone := c.Subscribe("/topic/c")
-		c.Unsubscribe(gone)
-		s.fake.peer(1).push(second, "old", "ack:1")
-		old := c.Next(s.t)
-		begin := message.Raw{Kind: message.KindBegin, Session: c.Session(), Header: message.NewHeader(message.Field{Name: "transaction", Value: "t"})}
-		s.want("begin", s.do(begin), nil)
-		s.fake.set(func(b *fake) { b.answer = func(*peer, frame.Frame) {} })
-		pending := s.do(message.Raw{Session: c.Session(), Destination: "/topic/a", Payload: []byte("p")})
-		s.fake.stop()
-		synctest.Wait()
-		if stats := s.Stats(); stats.Open != 0 || stats.Sessions != 1 {
-			s.t.Errorf("while there is no connection: %+v", stats)
-		}
-		late := s.do(message.Raw{Session: c.Session(), Destination: "/topic/a", Payload: []byte("l")})
-		s.want("in the meantime", late, errPending)
-		s.fake.set(func(b *fake) { b.answer, b.down = nil, nil })
-		pass(10 * time.Second)
-		s.want("what was not confirmed", pending, nil)
-		s.want("what came in the meantime", late, nil)
-		var again *peer
-		for i := 2; i < s.fake.opened(); i++ {
-			if p := s.fake.peer(i); len(p.got(frame.Subscribe)) > 0 {
-				again = p
-			}
-		}
-		if again == nil {
-			t.Fatal("nobody has subscribed again")
-		}
-		if login := again.got(frame.Connect)[0].Header.Get("login"); login != "ada" {
-			t.Errorf("came back as %s", login)
-		}
-		subs := again.got(frame.Subscribe)
-		if len(subs) != 2 || subs[0].Header.Get("id") != first || subs[0].Header.Get("x") != "y" || subs[1].Header.Get("id") != second || again.bodies() != "p l" {
-			t.Errorf("subscribed again: %v, sent %q", subs, again.bodies())
-		}
-		c.Ack(old) // which the broker has taken back
-		if n := len(again.got(frame.Ack)); n != 0 {
-			t.Errorf("%d acknowledgements of the lost connection", n)
-		}
-		commit := begin
-		commit.Kind = message.KindCommit
-		if err := s.do(commit)(); message.Public(err).Code != message.CodeNotFound {
-			t.Errorf("the commit of a lost transaction: %v", err)
-		}
-		again.push(first, "new")
-		if m := c.Next(s.t); string(m.Payload) != "new" || m.Subscription != first {
-			t.Errorf("got %+v", m)
-		}
-		if c.Session().Reason() != nil {
-			t.Error("the session has ended")
-		}
-	})
-}
-
 // One session has one connection, however often it connects.
 func TestSec_S05_OneConnectionPerSession(t *testing.T) {
 	bubble(t, relay.Config{}, func(s *site) {

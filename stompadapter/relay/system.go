@@ -132,7 +132,8 @@ func (s *system) serve(c *line.Line) error {
 	defer stop()
 	s.set(up, nil)
 	err := s.link.serve(c, s.resubscribe)
-	s.broker.counts.resent.Add(uint64(s.link.again(away(err))))
+	resent, _ := s.link.again(away(err))
+	s.broker.counts.resent.Add(uint64(resent))
 	return err
 }
 

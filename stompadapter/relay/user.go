@@ -16,7 +16,7 @@ const directExchange = "/exchange/amq.direct/"
 // ownDestination returns where RabbitMQ has the queue of one session for a destination
 // that begins with the prefix of users: a queue of the subscription's own, which ends
 // with the connection, bound by a name that has the session's id in it. Nobody can guess
-// it, and no pattern matches it.
+// it, and no pattern matches it. No other destination has the same.
 func (b *Broker) ownDestination(destination, session string) (string, error) {
 	return b.boundTo(strings.TrimPrefix(destination, b.config.UserPrefix), destination, session)
 }
@@ -26,17 +26,22 @@ func (b *Broker) boundTo(rest, destination, session string) (string, error) {
 		return "", errUsers
 	}
 	key, ok := strings.CutPrefix(rest, directExchange)
-	if !ok {
+	if ok {
+		ok, key = key != "", unslashed.Replace(key) // so that it is none of the others
+	} else {
 		var kind, name string
-		kind, name, ok = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+		key = strings.TrimPrefix(rest, "/")
+		kind, name, ok = strings.Cut(key, "/")
 		ok = ok && kind != "" && kind != "exchange" && name != "" // another exchange would tell others
-		key = kind + "." + name
 	}
-	if !ok || key == "" {
+	if !ok {
 		return "", errUserDestination(b.config.UserPrefix, destination)
 	}
 	return directExchange + url.PathEscape(key) + "-user" + session, nil
 }
+
+// unslashed takes the slashes out of keys, no two of which become one.
+var unslashed = strings.NewReplacer("%", "%25", "/", "%2F")
 
 func errUserDestination(prefix, destination string) error {
 	return message.Errorf(message.CodeInvalid, "%.200q is not a destination of a user: it needs %s/queue/... or %s"+directExchange+"...", destination, prefix, prefix)
@@ -95,8 +100,8 @@ func together(done *message.Completion) *message.Completion {
 }
 
 // sessionsOf returns the ids of the sessions of a user, on all nodes as far as they are
-// known, or of the one session that has this id: nobody may take one's messages by naming
-// himself like it.
+// known, or of the one session, on whichever node, that has this id: nobody may take one's
+// messages by naming himself like it.
 func (b *Broker) sessionsOf(name string) (ids []string) {
 	b.mu.RLock()
 	_, one := b.byID[name]
@@ -108,7 +113,11 @@ func (b *Broker) sessionsOf(name string) (ids []string) {
 		return []string{name}
 	}
 	if b.config.Sessions != nil {
-		ids = append(ids, b.config.Sessions(name)...)
+		all := b.config.Sessions(name)
+		if slices.Contains(all, name) {
+			return []string{name}
+		}
+		ids = append(ids, all...)
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
