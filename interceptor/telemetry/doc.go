@@ -92,9 +92,11 @@
 //
 // # Metrics
 //
-// Trace measures messaging.process.duration, messaging.client.consumed.messages and
-// headrace.handler.panics; TraceSend messaging.client.sent.messages and, over all
-// destinations, messaging.client.operation.duration. Both, and [TracePublish], count in
+// Trace measures messaging.process.duration and, over all destinations,
+// messaging.client.consumed.messages and headrace.handler.panics; TraceSend
+// messaging.client.sent.messages and, over all destinations,
+// messaging.client.operation.duration. What fails is measured over all destinations, by
+// error.type: with both there would be as many series as destinations times codes. Both, and [TracePublish], count in
 // headrace.messages.dropped what an interceptor behind them drops, of every kind, by the
 // name that [message.Drop] was given. With [Config.Channel] both
 // together measure headrace.channel.queue.wait. [Sessions] counts

@@ -70,12 +70,13 @@ func (ms *meters) enabled(ctx context.Context, op *operation) bool {
 	return false
 }
 
-// measure records a message that took so long.
+// measure records a message that took so long. What failed shows why, not where to: by
+// both there would be as many series as destinations times codes.
 func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err error) {
 	add, record := s.add, s.record
 	if err != nil && !errors.Is(err, message.ErrDropped) {
-		code := semconv.ErrorTypeKey.String(errorType(err))
-		add, record = []metric.AddOption{set(s.counted, code)}, []metric.RecordOption{set(s.timed, code)}
+		failed := set(s.fixed, semconv.ErrorTypeKey.String(errorType(err)))
+		add, record = []metric.AddOption{failed}, []metric.RecordOption{failed}
 	}
 	if s.op != process {
 		ms.operated.Record(ctx, took.Seconds(), record...)
@@ -85,7 +86,7 @@ func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err
 	ms.processed.Record(ctx, took.Seconds(), record...)
 	ms.consumed.Add(ctx, 1, add...)
 	if _, ok := errors.AsType[*message.PanicError](err); ok || err == errPanicked {
-		ms.panics.Add(ctx, 1, s.add...)
+		ms.panics.Add(ctx, 1, set(s.fixed))
 	}
 }
 
@@ -95,10 +96,10 @@ func (ms *meters) drop(ctx context.Context, s *shape, err error) {
 		return
 	}
 	if by := message.DroppedBy(err); by != "" {
-		ms.dropped.Add(ctx, 1, set(s.counted, interceptorKey.String(by)))
+		ms.dropped.Add(ctx, 1, set(s.fixed, interceptorKey.String(by)))
 		return
 	}
-	ms.dropped.Add(ctx, 1, s.add...)
+	ms.dropped.Add(ctx, 1, set(s.fixed))
 }
 
 // queued is when a message came to a channel.
