@@ -115,7 +115,9 @@
 // interceptor.Recover, the span sees it before it is recovered. The span covers the
 // call: what a handler took over and finishes later comes after it.
 //
-// [LogHandler] adds the ids of trace and span to log lines.
+// [LogHandler] adds the ids of trace and span to log lines. Every span tells the
+// message's Done of itself, by [message.Completion.Within], so that what adapters log of
+// a message that failed has them too.
 //
 // # Concurrency
 //

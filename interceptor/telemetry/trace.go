@@ -105,6 +105,9 @@ func (t *tracing) start(l *lineage, s *shape, subscription string) (context.Cont
 
 // run calls next within span, ends it and measures.
 func run[T any](ctx context.Context, t *tracing, s *shape, span trace.Span, m *message.Message[T], next message.Handler[T]) error {
+	if m.Done != nil && span.SpanContext().IsValid() {
+		m.Done.Within(ctx)
+	}
 	metered := t.meters.enabled(ctx, s.op)
 	if !metered && !span.IsRecording() {
 		defer span.End()
