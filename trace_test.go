@@ -201,3 +201,42 @@ func TestSec_S12_SpansKeepSecrets(t *testing.T) {
 		t.Errorf("a metric has a secret: %s", text)
 	}
 }
+
+// A reply that an interceptor drops on its way to the broker passes three mounts, and is
+// counted where it was dropped.
+func TestDropIsCountedOnce(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	config := telemetry.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
+	over := func(message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return message.Drop("quota") })
+	}
+	s := serve(t, setup{node: headrace.Config{
+		Handling:   []message.RawInterceptor{telemetry.TraceWith[[]byte](config)},
+		Publishing: []message.RawInterceptor{telemetry.TracePublish(config), over},
+	}, wire: func(n *headrace.Node) {
+		n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](config))
+		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config))
+		handler.Handle(n.Router, "/echo", echo)
+	}})
+	c := s.connect()
+	c.send(sendFrame("/app/echo", "r", "hello"))
+	c.want("ERROR")
+	s.idle()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var drops []string
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "headrace.messages.dropped" {
+			for _, p := range sum.DataPoints {
+				op, _ := p.Attributes.Value("messaging.operation.name")
+				by, _ := p.Attributes.Value("headrace.interceptor")
+				drops = append(drops, fmt.Sprint(op.AsString(), " ", by.AsString(), " ", p.Value))
+			}
+		}
+	}
+	if !slices.Equal(drops, []string{"publish quota 1"}) {
+		t.Errorf("drops %q", drops)
+	}
+}

@@ -96,10 +96,10 @@
 // messaging.client.consumed.messages and headrace.handler.panics; TraceSend
 // messaging.client.sent.messages and, over all destinations,
 // messaging.client.operation.duration. What fails is measured over all destinations, by
-// error.type: with both there would be as many series as destinations times codes. Both, and [TracePublish], count in
-// headrace.messages.dropped what an interceptor behind them drops, of every kind, by the
-// name that [message.Drop] was given. With [Config.Channel] both
-// together measure headrace.channel.queue.wait. [Sessions] counts
+// error.type: with both there would be as many series as destinations times codes. Both,
+// and [TracePublish], count in headrace.messages.dropped what an interceptor behind them
+// drops, of every kind, by the name that [message.Drop] was given, and each drop once. With
+// [Config.Channel] both together measure headrace.channel.queue.wait. [Sessions] counts
 // headrace.sessions.active and closed. [Observe] reads what others count:
 // headrace.channel.queue.depth, rejected and dropped, headrace.subscriptions.active,
 // headrace.frames, by direction and by what the protocol calls a frame,

@@ -91,16 +91,26 @@ func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err
 }
 
 // drop counts a message that an interceptor dropped, by that one's name if it says it.
-func (ms *meters) drop(ctx context.Context, s *shape, err error) {
-	if !errors.Is(err, message.ErrDropped) || !ms.dropped.Enabled(ctx) {
-		return
+// It returns err for those before it, who do not count it again.
+func (ms *meters) drop(ctx context.Context, s *shape, err error) error {
+	if err == nil || !errors.Is(err, message.ErrDropped) || !ms.dropped.Enabled(ctx) {
+		return err
+	}
+	if _, ok := errors.AsType[*countedDrop](err); ok {
+		return err
 	}
 	if by := message.DroppedBy(err); by != "" {
 		ms.dropped.Add(ctx, 1, set(s.fixed, interceptorKey.String(by)))
-		return
+	} else {
+		ms.dropped.Add(ctx, 1, set(s.fixed))
 	}
-	ms.dropped.Add(ctx, 1, set(s.fixed))
+	return &countedDrop{err}
 }
+
+// countedDrop is a drop that a mount has counted.
+type countedDrop struct{ error }
+
+func (d *countedDrop) Unwrap() error { return d.error }
 
 // queued is when a message came to a channel.
 type queued struct {
