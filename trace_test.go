@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/handler"
@@ -239,4 +240,36 @@ func TestDropIsCountedOnce(t *testing.T) {
 	if !slices.Equal(drops, []string{"publish quota 1"}) {
 		t.Errorf("drops %q", drops)
 	}
+}
+
+// What is given to a relay has a span of its own, which names the broker.
+func TestTraceToARelay(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	defer provider.Shutdown(t.Context())
+	config := telemetry.Config{TracerProvider: provider}
+	rabbit := config
+	rabbit.System = "rabbitmq"
+	beside := new(beside)
+	relay := relayTo(beside, "/queue")
+	relay.Sending = []message.RawInterceptor{telemetry.TraceRelay(rabbit)}
+	s := serve(t, setup{stomp: withUsers(), node: headrace.Config{
+		Relays:     []headrace.Relay{relay},
+		Publishing: []message.RawInterceptor{telemetry.TracePublish(config)},
+	}})
+	c := s.connectAs("kim")
+	c.subscribe("q", "/queue/a")
+	c.send("SEND\ndestination:/queue/a\ntraceparent:" + traceparent + "\n\nhello\x00")
+	if f := c.wantMessage("q", "hello"); f.header["traceparent"] != traceparent {
+		t.Errorf("delivered with %q", f.header["traceparent"])
+	}
+	wantSpans(t, spans, map[string]string{"publish /queue/a": clientSpan, "relay /queue/a": "publish /queue/a"}, func(s tracetest.SpanStub) {
+		if s.Name != "relay /queue/a" {
+			return
+		}
+		linked := len(s.Links) == 1 && s.Links[0].SpanContext.SpanID().String() == clientSpan
+		if system := s.Attributes[0].Value.AsString(); s.SpanKind != trace.SpanKindClient || !linked || system != "rabbitmq" {
+			t.Errorf("kind %v, links %v, system %q", s.SpanKind, s.Links, system)
+		}
+	})
 }

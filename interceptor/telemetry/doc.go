@@ -26,7 +26,8 @@
 //
 // Each is for one place: two of a kind around the same handler count twice.
 // Messages that go to an engine or come from one pass TraceSendWith and TraceWith
-// with a Config whose System names it.
+// with a Config whose System names it, as Sending and Receiving of a node with a
+// Backplane; those that go to another broker pass [TraceRelay].
 //
 // TraceSend writes the W3C trace context into the header, and Trace reads it
 // there, so the two belong to one trace whatever carries the header from one to
