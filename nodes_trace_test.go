@@ -3,6 +3,7 @@ package headrace_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -87,13 +88,13 @@ var hops = map[string]int{
 	"publish /topic/trades.{symbol}": 2,
 }
 
-// nodeHops are those of nodes that are one: the other node receives the message and
-// delivers it.
+// nodeHops are those of nodes that are one: the message is sent to the engine as well, and
+// the other node receives it and delivers it.
 var nodeHops = map[string]int{
 	"click":                          1,
 	"send /app/trade/{symbol}":       1,
 	"process /app/trade/{symbol}":    1,
-	"send /topic/trades.{symbol}":    1,
+	"send /topic/trades.{symbol}":    2,
 	"process /topic/trades.{symbol}": 1,
 	"publish /topic/trades.{symbol}": 1,
 }
@@ -130,7 +131,8 @@ func newTwoNodes(t *testing.T, policy telemetry.RemoteContext, mode telemetry.Li
 		}, handler.SendTo("/topic/trades.{symbol}"))
 	}
 	if one {
-		config := headrace.Config{Backplane: messagetest.NewBackplane(), Receiving: []message.RawInterceptor{telemetry.TraceWith[[]byte](over)}}
+		config := headrace.Config{Backplane: messagetest.NewBackplane(),
+			Sending: []message.RawInterceptor{telemetry.TraceSendWith[[]byte](over)}, Receiving: []message.RawInterceptor{telemetry.TraceWith[[]byte](over)}}
 		a := serve(t, setup{stomp: withUsers(), node: config, wire: trades})
 		b := serve(t, setup{stomp: withUsers(), node: config, wire: mount})
 		return &twoNodes{graph: g, tracer: provider.Tracer("client"), a: a, b: b}
@@ -265,5 +267,25 @@ func TestTraceAcrossTwoNodes(t *testing.T) {
 				t.Errorf("spans %v", n.graph.names)
 			}
 		})
+	}
+}
+
+// What leaves for other nodes passes Sending, also where it is for a user.
+func TestSendingSeesWhatLeaves(t *testing.T) {
+	var seen []string
+	node := headrace.New(headrace.Config{Backplane: messagetest.NewBackplane(), Sending: []message.RawInterceptor{func(next message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			seen = append(seen, m.Destination)
+			return next.Handle(ctx, m)
+		})
+	}}})
+	defer node.Close()
+	for _, dest := range []string{"/topic/a", "/user/kim/queue/a"} {
+		if err := node.Template.Send(t.Context(), dest, "1"); err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []string{"/topic/a", "/user/kim/queue/a"}; !slices.Equal(seen, want) {
+		t.Errorf("saw %q, want %q", seen, want)
 	}
 }

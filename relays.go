@@ -27,13 +27,16 @@ type Relay struct {
 	// closes it, after a call of Shutdown(context.Context) error where it has that
 	// method.
 	New func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker
+	// Sending is put before what is published at the broker, behind Config.Publishing. The
+	// first is the outermost. Zero (nil) means none.
+	Sending []message.RawInterceptor
 }
 
 // relayed is a broker of Config.Relays.
 type relayed struct {
 	prefixes []string
 	broker   broker.Broker
-	publish  message.RawHandler // it behind Config.Publishing
+	publish  message.RawHandler // it behind Config.Publishing and Relay.Sending
 }
 
 // unclaimed returns the prefixes that no relay has.
@@ -87,7 +90,7 @@ func (n *Node) makeRelays() {
 		s.relays = append(s.relays, relayed{
 			prefixes: r.Prefixes,
 			broker:   b,
-			publish:  message.Chain(message.RawHandler(b), s.config.Publishing...),
+			publish:  message.Chain(message.Chain(message.RawHandler(b), r.Sending...), s.config.Publishing...),
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package headrace_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -35,7 +36,7 @@ type setup struct {
 func serve(t testing.TB, s setup) *site {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	s.node.Logger, s.stomp.Logger = quiet, quiet
+	s.node.Logger, s.stomp.Logger = cmp.Or(s.node.Logger, quiet), cmp.Or(s.stomp.Logger, quiet)
 	node := headrace.New(s.node)
 	if s.wire != nil {
 		s.wire(node)

@@ -126,7 +126,7 @@ func (s *split) farewell(next message.RawHandler) message.RawHandler {
 				_ = s.exit.Handle(ctx, last) // what failed is told already
 			}
 			if told.Release(failed); told == nil {
-				s.logFailure(ctx, failed)
+				s.logFailure(m.Done.Context(ctx), failed)
 			}
 		})
 		defer m.Done.Release(nil) // what next returns is told by returning it

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/handler"
@@ -200,4 +201,75 @@ func TestSec_S12_SpansKeepSecrets(t *testing.T) {
 	if text := fmt.Sprintf("%v", metrics); strings.Contains(text, "canary") {
 		t.Errorf("a metric has a secret: %s", text)
 	}
+}
+
+// A reply that an interceptor drops on its way to the broker passes three mounts, and is
+// counted where it was dropped.
+func TestDropIsCountedOnce(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	config := telemetry.Config{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))}
+	over := func(message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return message.Drop("quota") })
+	}
+	s := serve(t, setup{node: headrace.Config{
+		Handling:   []message.RawInterceptor{telemetry.TraceWith[[]byte](config)},
+		Publishing: []message.RawInterceptor{telemetry.TracePublish(config), over},
+	}, wire: func(n *headrace.Node) {
+		n.Inbound.Intercept(telemetry.TraceSendWith[[]byte](config))
+		n.BrokerChannel.Intercept(telemetry.TraceSendWith[[]byte](config))
+		handler.Handle(n.Router, "/echo", echo)
+	}})
+	c := s.connect()
+	c.send(sendFrame("/app/echo", "r", "hello"))
+	c.want("ERROR")
+	s.idle()
+	var all metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	var drops []string
+	for _, m := range all.ScopeMetrics[0].Metrics {
+		if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "headrace.messages.dropped" {
+			for _, p := range sum.DataPoints {
+				op, _ := p.Attributes.Value("messaging.operation.name")
+				by, _ := p.Attributes.Value("headrace.interceptor")
+				drops = append(drops, fmt.Sprint(op.AsString(), " ", by.AsString(), " ", p.Value))
+			}
+		}
+	}
+	if !slices.Equal(drops, []string{"publish quota 1"}) {
+		t.Errorf("drops %q", drops)
+	}
+}
+
+// What is given to a relay has a span of its own, which names the broker.
+func TestTraceToARelay(t *testing.T) {
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	defer provider.Shutdown(t.Context())
+	config := telemetry.Config{TracerProvider: provider}
+	rabbit := config
+	rabbit.System = "rabbitmq"
+	beside := new(beside)
+	relay := relayTo(beside, "/queue")
+	relay.Sending = []message.RawInterceptor{telemetry.TraceRelay(rabbit)}
+	s := serve(t, setup{stomp: withUsers(), node: headrace.Config{
+		Relays:     []headrace.Relay{relay},
+		Publishing: []message.RawInterceptor{telemetry.TracePublish(config)},
+	}})
+	c := s.connectAs("kim")
+	c.subscribe("q", "/queue/a")
+	c.send("SEND\ndestination:/queue/a\ntraceparent:" + traceparent + "\n\nhello\x00")
+	if f := c.wantMessage("q", "hello"); f.header["traceparent"] != traceparent {
+		t.Errorf("delivered with %q", f.header["traceparent"])
+	}
+	wantSpans(t, spans, map[string]string{"publish /queue/a": clientSpan, "relay /queue/a": "publish /queue/a"}, func(s tracetest.SpanStub) {
+		if s.Name != "relay /queue/a" {
+			return
+		}
+		linked := len(s.Links) == 1 && s.Links[0].SpanContext.SpanID().String() == clientSpan
+		if system := s.Attributes[0].Value.AsString(); s.SpanKind != trace.SpanKindClient || !linked || system != "rabbitmq" {
+			t.Errorf("kind %v, links %v, system %q", s.SpanKind, s.Links, system)
+		}
+	})
 }

@@ -40,6 +40,10 @@ type Config struct {
 	Backplane Backplane
 	// NodeID names this node among those of Backplane; zero (empty) means a random one.
 	NodeID string
+	// Sending is put before what goes to the engine of Backplane, once for each message: it
+	// is where a trace leaves. What it refuses is refused, and delivered nowhere. The first
+	// is the outermost. Zero (nil) means none.
+	Sending []message.RawInterceptor
 	// Receiving is put before what other nodes sent, once for each message, before it is
 	// delivered here: it is where a trace goes on. What it refuses is not delivered here.
 	// The first is the outermost. Zero (nil) means none.
@@ -71,6 +75,10 @@ type UsersConfig struct {
 	// who are away then costs other nodes nothing, and is counted as unresolved. Zero
 	// means that it is sent.
 	NoBroadcast bool
+	// Sending is put before what goes to other nodes, once for each message, however many
+	// nodes its user is at: it is where a trace leaves. What it refuses is delivered here
+	// alone, and refused. The first is the outermost. Zero (nil) means none.
+	Sending []message.RawInterceptor
 	// Receiving is put before what other nodes sent, once for each message that has its
 	// user here: it is where a trace goes on. What it refuses is not delivered here. The
 	// first is the outermost. Zero (nil) means none.

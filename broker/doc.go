@@ -90,8 +90,8 @@
 // come twice, as with every engine that delivers at least once. No node learns what becomes
 // of a message at another one: rules that promise a receipt at [message.Handled] panic.
 //
-// Config.Receiving sees all that comes from the engine. Traces go on there: the headers of a
-// message travel with it.
+// Config.Sending sees what is published to the engine, and Config.Receiving all that comes
+// from it. Traces leave and go on there: the headers of a message travel with it.
 //
 // # Subscription ids
 //

@@ -53,8 +53,14 @@ func (u *Users) route(name, dest string) (targets []subscription, here bool, top
 	return targets, here, topics
 }
 
-// forward hands a message to the engine, for each of the topics.
-func (u *Users) forward(ctx context.Context, m message.Raw, topics []string) (failed error) {
+// forward hands a message to the engine, for each of the topics, behind
+// UsersConfig.Sending.
+func (u *Users) forward(ctx context.Context, m message.Raw, topics []string) error {
+	leave := message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error { return u.leave(ctx, m, topics) })
+	return message.Chain(message.RawHandler(leave), u.config.Sending...).Handle(ctx, m)
+}
+
+func (u *Users) leave(ctx context.Context, m message.Raw, topics []string) (failed error) {
 	e := Envelope{
 		ID:          m.Header.Get(message.HeaderMessageID),
 		Destination: m.Destination,

@@ -20,6 +20,7 @@ type mesh struct {
 	link    *link
 	shares  shares
 	arrival message.RawHandler // what other nodes sent, behind Config.Receiving
+	leaving message.RawHandler // what other nodes are sent, behind Config.Sending
 	arrived atomic.Uint64
 	quit    chan struct{} // closed with the broker
 	work    sync.WaitGroup
@@ -45,6 +46,7 @@ func newMesh(b *Memory) *mesh {
 	m.link.echo, m.markers = m.returned, make(map[string]chan struct{})
 	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share)}
 	m.arrival = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](m.arrive)), b.config.Receiving...)
+	m.leaving = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](m.leave)), b.config.Sending...)
 	b.store.orphaned = m.shares.look
 	return m
 }
@@ -139,6 +141,11 @@ func (m *mesh) send(ctx context.Context, out *message.Raw, r *Rule) error {
 	return m.link.publish(ctx, r.topic(out.Destination), Envelope{Destination: out.Destination, Header: out.Header, Payload: out.Payload})
 }
 
+// leave gives the engine a message that passed the interceptors.
+func (m *mesh) leave(ctx context.Context, out message.Raw) error {
+	return m.send(ctx, &out, m.broker.rules.of(out.Destination))
+}
+
 // publish gives a message to the engine, and when that has it, to the subscriptions of
 // this node; one to a queue comes back from the engine to one of the nodes. What is
 // borrowed is a client's, see owned.
@@ -157,7 +164,9 @@ func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bo
 	}
 	in.Header = in.Header.Without(headerTries, headerMarker) // only nodes say that
 	out := b.delivery.prepare(in)
-	if err := m.send(ctx, &out, r); err != nil {
+	leaving := out
+	leaving.Session = in.Session
+	if err := m.leaving.Handle(ctx, leaving); err != nil {
 		return err
 	}
 	switch {

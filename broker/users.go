@@ -335,6 +335,7 @@ func (u *Users) send(ctx context.Context, m message.Raw) error {
 		if here { // the message needs not come back
 			u.forwards.seen.add(out.Header.Get(message.HeaderMessageID))
 		}
+		out.Session = m.Session
 		if err := u.forward(ctx, out, topics); err != nil {
 			return err
 		}

@@ -1,6 +1,9 @@
 package message
 
-import "sync/atomic"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Level says how far a message must get before its [Completion] is told that
 // all is well.
@@ -34,8 +37,9 @@ const (
 // a nil Completion, where they do nothing.
 type Completion struct {
 	level   atomic.Uint32 // a Level
-	holders atomic.Int64
 	fired   atomic.Bool
+	holders atomic.Int64
+	within  atomic.Pointer[context.Context]
 	done    func(error)
 }
 
@@ -61,6 +65,26 @@ func (c *Completion) Suffice(level Level) {
 			return
 		}
 	}
+}
+
+// Within says that the message is handled in ctx now: who logs how it ended then logs
+// that with the values of the ctx said last, see Context. It is for interceptors that
+// put into ctx what log lines show, such as a span.
+func (c *Completion) Within(ctx context.Context) {
+	if c != nil {
+		c.within.Store(&ctx)
+	}
+}
+
+// Context returns the values of the ctx that Within was given last, or of the one given
+// here if there is none. It does not end.
+func (c *Completion) Context(or context.Context) context.Context {
+	if c != nil {
+		if ctx := c.within.Load(); ctx != nil {
+			or = *ctx
+		}
+	}
+	return context.WithoutCancel(or)
 }
 
 // Hold makes the caller one more holder. It must come before the Handle call

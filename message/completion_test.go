@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"runtime"
@@ -116,4 +117,25 @@ func TestCompletionExactlyOnce(t *testing.T) {
 			t.Fatalf("outcome %v, want the failure", outcome)
 		}
 	})
+}
+
+// A completion knows where its message is handled, for the log.
+func TestCompletionKnowsItsContext(t *testing.T) {
+	type key struct{}
+	at := func(where string) context.Context { return context.WithValue(t.Context(), key{}, where) }
+	var none *message.Completion
+	none.Within(at("nowhere"))
+	c := message.NewCompletion(message.Handled, func(error) {})
+	for _, c := range []*message.Completion{none, c} {
+		if got := c.Context(at("the sender's")).Value(key{}); got != "the sender's" {
+			t.Errorf("before anybody said: %v", got)
+		}
+	}
+	c.Within(at("the channel"))
+	ctx, cancel := context.WithCancel(at("the handler"))
+	c.Within(ctx)
+	cancel()
+	if got := c.Context(at("the sender's")); got.Value(key{}) != "the handler" || got.Err() != nil {
+		t.Errorf("%v, ended: %v", got.Value(key{}), got.Err())
+	}
 }

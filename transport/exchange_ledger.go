@@ -9,6 +9,7 @@ type entry struct {
 	last    bool    // its answer is the last
 	done    bool
 	err     error
+	told    *message.Completion // what inbound was given, or nil
 	next    *entry
 }
 

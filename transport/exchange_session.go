@@ -65,7 +65,7 @@ func (s *session) loginExpired() {
 	}
 	s.mu.Unlock()
 	if late {
-		s.report("login", errLoginTimeout, true)
+		s.report(s.session.Context(), "login", errLoginTimeout, true)
 	}
 }
 
@@ -210,6 +210,7 @@ func (s *session) dispatch(e *entry, r Request) {
 	m := r.Message
 	m.Session = s.session
 	m.Done = message.NewCompletion(message.Handled, func(err error) { s.settle(e, err) })
+	e.told = m.Done
 	m.Done.Release(s.handle(s.session.Context(), m))
 }
 
@@ -223,7 +224,7 @@ func (s *session) handle(ctx context.Context, m message.Raw) (err error) {
 // goroutine and does not block.
 func (s *session) settle(e *entry, err error) {
 	if err != nil {
-		s.report(e.request.Name, err, e.fatal)
+		s.report(e.told.Context(s.session.Context()), e.request.Name, err, e.fatal)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -319,21 +320,22 @@ func (s *session) Closed(reason error) {
 	// The broker has to learn of it even when the session's context ended.
 	ctx := context.WithoutCancel(s.session.Context())
 	if err := s.handle(ctx, message.Raw{Kind: message.KindDisconnect, Session: s.session}); err != nil {
-		s.report("disconnect", err, true)
+		s.report(ctx, "disconnect", err, true)
 	}
 	s.exchange.sessions.Add(-1)
 }
 
 // report counts and logs that something was refused or failed. Of what the client
-// sent, nothing is logged that the error does not quote. The lock is not held: a log
-// that blocks must not hold up deliveries.
-func (s *session) report(request string, err error, fatal bool) {
+// sent, nothing is logged that the error does not quote. What is in ctx, such as a span,
+// is for the log handler. The lock is not held: a log that blocks must not hold up
+// deliveries.
+func (s *session) report(ctx context.Context, request string, err error, fatal bool) {
 	s.exchange.refused.Add(1)
 	attrs := []slog.Attr{slog.String("session", s.session.ID()), slog.String("request", request), slog.Any("error", err)}
 	if p, ok := errors.AsType[*message.PanicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
-	s.exchange.config.Logger.LogAttrs(context.Background(), s.level(err, fatal), "request refused", attrs...)
+	s.exchange.config.Logger.LogAttrs(ctx, s.level(err, fatal), "request refused", attrs...)
 }
 
 // level says who has to mend what err tells. What was authored for the client is the

@@ -103,6 +103,6 @@ func (s *session) Close(reason error) {
 	}
 	s.mu.Unlock()
 	if told {
-		s.report("", reason, true)
+		s.report(s.session.Context(), "", reason, true)
 	}
 }

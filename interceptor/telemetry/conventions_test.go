@@ -37,6 +37,7 @@ func TestConventions(t *testing.T) {
 		"process":                {telemetry.TraceWith[[]byte], message.KindData, "/app/trade/IBM", "process /app/trade/{symbol}", trace.SpanKindConsumer, "process", attrs{"template": "/app/trade/{symbol}"}},
 		"process, a user's":      {telemetry.TraceWith[[]byte], message.KindData, "/user/kim/queue/a", "process /user/queue/*", trace.SpanKindConsumer, "process", attrs{"template": "/user/queue/*", "temporary": "true", "anonymous": "true"}},
 		"publish":                {telemetry.TracePublish, message.KindData, "/topic/a/b", "publish /topic/**", trace.SpanKindInternal, "", attrs{"template": "/topic/**"}},
+		"relay":                  {telemetry.TraceRelay, message.KindData, "/topic/a/b", "relay /topic/**", trace.SpanKindClient, "send", attrs{"template": "/topic/**"}},
 		"connect":                {telemetry.TraceWith[[]byte], message.KindConnect, "", "connect", trace.SpanKindServer, "", nil},
 		"subscribe":              {telemetry.TraceWith[[]byte], message.KindSubscribe, "/topic/price.*", "subscribe /topic/price.*", trace.SpanKindInternal, "", attrs{"name": "/topic/price.*"}},
 		"subscribe, user's":      {telemetry.TraceWith[[]byte], message.KindSubscribe, "/user/queue/a", "subscribe /user/queue/*", trace.SpanKindInternal, "", attrs{"template": "/user/queue/*", "temporary": "true", "anonymous": "true"}},

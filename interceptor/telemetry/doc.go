@@ -26,7 +26,8 @@
 //
 // Each is for one place: two of a kind around the same handler count twice.
 // Messages that go to an engine or come from one pass TraceSendWith and TraceWith
-// with a Config whose System names it.
+// with a Config whose System names it, as Sending and Receiving of a node with a
+// Backplane; those that go to another broker pass [TraceRelay].
 //
 // TraceSend writes the W3C trace context into the header, and Trace reads it
 // there, so the two belong to one trace whatever carries the header from one to
@@ -92,12 +93,14 @@
 //
 // # Metrics
 //
-// Trace measures messaging.process.duration, messaging.client.consumed.messages and
-// headrace.handler.panics; TraceSend messaging.client.sent.messages and, over all
-// destinations, messaging.client.operation.duration. Both, and [TracePublish], count in
-// headrace.messages.dropped what an interceptor behind them drops, of every kind, by the
-// name that [message.Drop] was given. With [Config.Channel] both
-// together measure headrace.channel.queue.wait. [Sessions] counts
+// Trace measures messaging.process.duration and, over all destinations,
+// messaging.client.consumed.messages and headrace.handler.panics; TraceSend
+// messaging.client.sent.messages and, over all destinations,
+// messaging.client.operation.duration. What fails is measured over all destinations, by
+// error.type: with both there would be as many series as destinations times codes. Both,
+// and [TracePublish], count in headrace.messages.dropped what an interceptor behind them
+// drops, of every kind, by the name that [message.Drop] was given, and each drop once. With
+// [Config.Channel] both together measure headrace.channel.queue.wait. [Sessions] counts
 // headrace.sessions.active and closed. [Observe] reads what others count:
 // headrace.channel.queue.depth, rejected and dropped, headrace.subscriptions.active,
 // headrace.frames, by direction and by what the protocol calls a frame,
@@ -113,7 +116,9 @@
 // interceptor.Recover, the span sees it before it is recovered. The span covers the
 // call: what a handler took over and finishes later comes after it.
 //
-// [LogHandler] adds the ids of trace and span to log lines.
+// [LogHandler] adds the ids of trace and span to log lines. Every span tells the
+// message's Done of itself, by [message.Completion.Within], so that what adapters log of
+// a message that failed has them too.
 //
 // # Concurrency
 //

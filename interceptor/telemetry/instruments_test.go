@@ -20,16 +20,20 @@ import (
 	"github.com/headrace/headrace/message/destination"
 )
 
-// ofMessages are the attributes of what is measured of messages; error.type is there
-// when one fails.
-const ofMessages = "messaging.destination.template messaging.operation.name messaging.operation.type messaging.system"
+// ofMessages are the attributes of what is measured of messages. Where their
+// destination is one too it is that of those that did not fail; error.type is there
+// when one did.
+const (
+	ofMessages    = "messaging.operation.name messaging.operation.type messaging.system"
+	ofDestination = "messaging.destination.template " + ofMessages
+)
 
 // instruments are all metrics, with their kinds, units and attributes: those of the
 // semantic conventions for messaging as these have them, and our own.
 var instruments = map[string]string{
-	"messaging.client.operation.duration": "histogram s: error.type messaging.operation.name messaging.operation.type messaging.system",
-	"messaging.process.duration":          "histogram s: error.type " + ofMessages,
-	"messaging.client.sent.messages":      "counter {message}: error.type " + ofMessages,
+	"messaging.client.operation.duration": "histogram s: error.type " + ofMessages,
+	"messaging.process.duration":          "histogram s: error.type " + ofDestination,
+	"messaging.client.sent.messages":      "counter {message}: error.type " + ofDestination,
 	"messaging.client.consumed.messages":  "counter {message}: error.type " + ofMessages,
 
 	"headrace.sessions.active":           "up-down counter {session}: headrace.transport",

@@ -70,12 +70,13 @@ func (ms *meters) enabled(ctx context.Context, op *operation) bool {
 	return false
 }
 
-// measure records a message that took so long.
+// measure records a message that took so long. What failed shows why, not where to: by
+// both there would be as many series as destinations times codes.
 func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err error) {
 	add, record := s.add, s.record
 	if err != nil && !errors.Is(err, message.ErrDropped) {
-		code := semconv.ErrorTypeKey.String(errorType(err))
-		add, record = []metric.AddOption{set(s.counted, code)}, []metric.RecordOption{set(s.timed, code)}
+		failed := set(s.fixed, semconv.ErrorTypeKey.String(errorType(err)))
+		add, record = []metric.AddOption{failed}, []metric.RecordOption{failed}
 	}
 	if s.op != process {
 		ms.operated.Record(ctx, took.Seconds(), record...)
@@ -85,21 +86,31 @@ func (ms *meters) measure(ctx context.Context, s *shape, took time.Duration, err
 	ms.processed.Record(ctx, took.Seconds(), record...)
 	ms.consumed.Add(ctx, 1, add...)
 	if _, ok := errors.AsType[*message.PanicError](err); ok || err == errPanicked {
-		ms.panics.Add(ctx, 1, s.add...)
+		ms.panics.Add(ctx, 1, set(s.fixed))
 	}
 }
 
 // drop counts a message that an interceptor dropped, by that one's name if it says it.
-func (ms *meters) drop(ctx context.Context, s *shape, err error) {
-	if !errors.Is(err, message.ErrDropped) || !ms.dropped.Enabled(ctx) {
-		return
+// It returns err for those before it, who do not count it again.
+func (ms *meters) drop(ctx context.Context, s *shape, err error) error {
+	if err == nil || !errors.Is(err, message.ErrDropped) || !ms.dropped.Enabled(ctx) {
+		return err
+	}
+	if _, ok := errors.AsType[*countedDrop](err); ok {
+		return err
 	}
 	if by := message.DroppedBy(err); by != "" {
-		ms.dropped.Add(ctx, 1, set(s.counted, interceptorKey.String(by)))
-		return
+		ms.dropped.Add(ctx, 1, set(s.fixed, interceptorKey.String(by)))
+	} else {
+		ms.dropped.Add(ctx, 1, set(s.fixed))
 	}
-	ms.dropped.Add(ctx, 1, s.add...)
+	return &countedDrop{err}
 }
+
+// countedDrop is a drop that a mount has counted.
+type countedDrop struct{ error }
+
+func (d *countedDrop) Unwrap() error { return d.error }
 
 // queued is when a message came to a channel.
 type queued struct {

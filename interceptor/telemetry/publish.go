@@ -32,6 +32,24 @@ func TracePublish(c Config) message.RawInterceptor {
 	}
 }
 
+// TraceRelay opens a span around the handing over of each message to another broker,
+// "relay {destination}" of kind CLIENT, a link to the context that the message was created
+// in where that is not the parent. It is mounted before a relay, as Relay.Sending of the
+// node, with a Config whose System names the broker and whose Attributes say where it is.
+// Messages of another kind than [message.KindData] pass.
+func TraceRelay(c Config) message.RawInterceptor {
+	t := newTracing(c)
+	return func(next message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			if m.Kind != message.KindData {
+				return next.Handle(ctx, m)
+			}
+			ctx, span, s := outgoing(ctx, t, &m, &relay, &relay)
+			return run(ctx, t, s, span, &m, next)
+		})
+	}
+}
+
 // fanout counts the deliveries of one message.
 type fanout struct{ atomic.Int64 }
 

@@ -163,7 +163,7 @@ func TestDeliveryKeepsThePublishedHeader(t *testing.T) {
 
 func TestPublishLetsOtherKindsPass(t *testing.T) {
 	r := newRecorder()
-	for _, mount := range []message.RawInterceptor{telemetry.TracePublish(r.config), telemetry.TraceDelivery(r.config)} {
+	for _, mount := range []message.RawInterceptor{telemetry.TracePublish(r.config), telemetry.TraceRelay(r.config), telemetry.TraceDelivery(r.config)} {
 		out, _ := through(t, mount, t.Context(), message.Raw{Kind: message.KindSubscribe, Destination: "/topic/news"})
 		if out.Kind != message.KindSubscribe || out.Header.Len() > 0 || len(r.GetSpans()) > 0 {
 			t.Errorf("%v, spans %v", out, r.GetSpans())

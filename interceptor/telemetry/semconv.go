@@ -69,6 +69,8 @@ var (
 	send = operation{name: "send", spanKind: trace.SpanKindProducer, types: []attribute.KeyValue{semconv.MessagingOperationTypeSend}}
 	// resend is a send of a message that has a creation context already.
 	resend = operation{name: "send", spanKind: trace.SpanKindClient, types: []attribute.KeyValue{semconv.MessagingOperationTypeSend}}
+	// relay hands a message to another broker, which does the rest.
+	relay = operation{name: "relay", spanKind: trace.SpanKindClient, types: []attribute.KeyValue{semconv.MessagingOperationTypeSend}}
 	// publish is the fan-out of a message to its subscriptions, and deliver the
 	// way to one of them.
 	publish = operation{name: "publish", spanKind: trace.SpanKindInternal}

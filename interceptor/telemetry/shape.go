@@ -19,10 +19,9 @@ type shape struct {
 	name    string
 	start   []trace.SpanStartOption // kind, and what samplers may want to know
 	metered attribute.KeyValue      // the destination, as metrics may show it, or none
-	counted []attribute.KeyValue    // what counters have, without error.type
-	timed   []attribute.KeyValue    // the same of durations
-	add     []metric.AddOption      // both, of what went well
-	record  []metric.RecordOption
+	fixed   []attribute.KeyValue    // what all of the operation have: of what failed metrics show no more
+	add     []metric.AddOption      // what counters have, of what went well
+	record  []metric.RecordOption   // the same of durations
 }
 
 // shapeKey tells shapes apart.
@@ -99,17 +98,22 @@ func (t *tracing) keep(key shapeKey) *shape {
 
 func (t *tracing) newShape(key shapeKey) *shape {
 	fixed := key.op.attributes(&t.config)
-	s := &shape{op: key.op, name: key.op.spanName(key.shown), counted: fixed, timed: fixed}
+	s := &shape{op: key.op, name: key.op.spanName(key.shown), fixed: fixed}
 	dest := destinationAttributes(key)
 	s.start = []trace.SpanStartOption{trace.WithSpanKind(key.op.spanKind), trace.WithAttributes(slices.Concat(fixed, dest)...)}
 	if len(dest) > 0 && (key.as != name || t.config.Template != nil) {
 		s.metered = dest[0]
-		s.counted = slices.Concat(fixed, dest[:1])
 	}
-	if key.op.consumes { // how long sending takes does not depend on where to
-		s.timed = s.counted
+	// Few series: how long sending takes does not depend on where to, and how often a
+	// handler was called is in the histogram of how long that took.
+	plain, shown := set(fixed), set(fixed)
+	if s.metered.Valid() {
+		shown = set(fixed, s.metered)
 	}
-	s.add, s.record = []metric.AddOption{set(s.counted)}, []metric.RecordOption{set(s.timed)}
+	s.add, s.record = []metric.AddOption{shown}, []metric.RecordOption{plain}
+	if key.op.consumes {
+		s.add, s.record = []metric.AddOption{plain}, []metric.RecordOption{shown}
+	}
 	return s
 }
 

@@ -55,7 +55,7 @@ func TraceSendWith[T any](c Config) message.Interceptor[T] {
 			if m.Kind != message.KindData {
 				err := next.Handle(ctx, m)
 				if err != nil {
-					t.meters.drop(ctx, t.shape(handling(m.Kind), m.Destination), err)
+					err = t.meters.drop(ctx, t.shape(handling(m.Kind), m.Destination), err)
 				}
 				return err
 			}
@@ -105,14 +105,13 @@ func (t *tracing) start(l *lineage, s *shape, subscription string) (context.Cont
 
 // run calls next within span, ends it and measures.
 func run[T any](ctx context.Context, t *tracing, s *shape, span trace.Span, m *message.Message[T], next message.Handler[T]) error {
+	if m.Done != nil && span.SpanContext().IsValid() {
+		m.Done.Within(ctx)
+	}
 	metered := t.meters.enabled(ctx, s.op)
 	if !metered && !span.IsRecording() {
 		defer span.End()
-		err := next.Handle(ctx, *m)
-		if err != nil {
-			t.meters.drop(ctx, s, err)
-		}
-		return err
+		return t.meters.drop(ctx, s, next.Handle(ctx, *m))
 	}
 	return observed(ctx, t, s, span, m, next, metered)
 }
@@ -134,9 +133,7 @@ func observed[T any](ctx context.Context, t *tracing, s *shape, span trace.Span,
 		if metered {
 			t.meters.measure(ctx, s, time.Since(start), err)
 		}
-		if err != nil {
-			t.meters.drop(ctx, s, err)
-		}
+		err = t.meters.drop(ctx, s, err)
 		span.End()
 	}()
 	err = next.Handle(ctx, *m)
