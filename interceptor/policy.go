@@ -40,8 +40,9 @@ type PolicyConfig struct {
 //
 // A subscription whose destination has one of "*?{}", or of "#>", which are wildcards to
 // brokers behind a relay, is a pattern and is denied unless a rule has [Patterns], so
-// "/room/*" does not pass for a room. Whatever was
-// subscribed to, [AuthorizeDelivery] looks at the destination of each message.
+// "/room/*" does not pass for a room. A "#" or ">" is read as "**", and within a segment
+// as all that begins as the segment does, deeper down too. Whatever was subscribed to,
+// [AuthorizeDelivery] looks at the destination of each message.
 //
 // A policy does not change. Its methods may be called from any goroutine, do not block
 // and, apart from the texts of Explain and Doors, do not allocate.
@@ -166,8 +167,23 @@ func (p *Policy) decide(a Access) *Rule {
 	return nil
 }
 
-// foreign makes ours of the wildcards of other brokers, as far as rules are concerned.
-var foreign = strings.NewReplacer("#", "*", ">", "*")
+// foreign makes ours of the wildcards of other brokers. Theirs take any number of words
+// between dots, whatever divides our segments: what begins within a segment may end
+// anywhere, so the rest is left open.
+func foreign(dest string, sep destination.Separator) string {
+	segments := strings.Split(dest, sep.String())
+	for i, s := range segments {
+		switch at := strings.IndexAny(s, "#>"); {
+		case at < 0:
+		case len(s) == 1:
+			segments[i] = "**"
+		default:
+			segments = append(segments[:i], strings.TrimSuffix(s[:at], ".")+"*", "**") // "a.#" takes "a" too
+			return strings.Join(segments, sep.String())
+		}
+	}
+	return strings.Join(segments, sep.String())
+}
 
 // decidePattern decides about a client's pattern: some rule must let in patterns and
 // cover it, and none before that may deny a part of it. That other rules allow a part
@@ -176,7 +192,7 @@ func (p *Policy) decidePattern(a Access) *Rule {
 	if !p.patterns {
 		return nil
 	}
-	asked, err := destination.Parse(foreign.Replace(a.Destination), p.config.Separator)
+	asked, err := destination.Parse(foreign(a.Destination, p.config.Separator), p.config.Separator)
 	if err != nil {
 		return nil
 	}

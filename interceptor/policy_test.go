@@ -164,12 +164,51 @@ func TestPolicyPatterns(t *testing.T) {
 		{kim, subscribe, "/plain/*", false},
 		{kim, subscribe, "/plain/#", false},   // a wildcard of RabbitMQ's
 		{kim, subscribe, "/plain/x.>", false}, // and one of ActiveMQ's
-		{kim, subscribe, "/prices/#", true},
-		{kim, subscribe, "/prices/t.>", true},
+		{kim, subscribe, "/prices/#", false},  // /prices/secret/bid
+		{kim, subscribe, "/prices/tin/#", true},
+		{kim, subscribe, "/prices/tin/t.>", true},
 		{member{"bob", []string{"trial"}}, subscribe, "/prices/#", false},
 		{kim, send, "/plain/#", false},
 		{kim, send, "/prices/*", false},
 	})
+}
+
+// The wildcards of brokers behind a relay take any number of words between dots, whatever
+// divides the destinations of the policy: none passes a rule for one word, nor a Deny.
+func TestPolicyForeignPatterns(t *testing.T) {
+	for sep, tt := range map[destination.Separator]struct {
+		rules    []interceptor.Rule
+		yes, not string // by white space
+	}{
+		destination.Dot: {[]interceptor.Rule{
+			interceptor.Deny(subscribe, "/topic/prices.secret.{x}"),
+			interceptor.Deny(subscribe, "/topic/quotes.gold"),
+			interceptor.Allow(subscribe, "/topic/prices.*", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/topic/quotes.**", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/topic/news.**.eu", interceptor.Patterns()),
+		}, "/topic/prices.* /topic/quotes.tin.# /topic/quotes.tin.> /topic/quotes.tin.#.eu /topic/quotes.tin.t# /topic/news.#.eu /topic/news.*.#.eu",
+			"/topic/prices.# /topic/prices.> /topic/prices.#.# /topic/prices.*.# /topic/prices.tin.# /topic/prices# /topic/# /topic/> /topic/#.tin # > #.tin " +
+				"/topic/quotes.# /topic/quotes.> /topic/quotes.#.gold /topic/quotes.g# /topic/quotes.gold.# /topic/news.# /topic/news.#eu /topic/news.x#.eu"},
+		destination.Slash: {[]interceptor.Rule{
+			interceptor.Deny(subscribe, "/topic/prices.secret.{x}"),
+			interceptor.Deny(subscribe, "/topic/quotes"),
+			interceptor.Deny(subscribe, "/topic/a/secret"),
+			interceptor.Allow(subscribe, "/topic/prices.*", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/exchange/{x}/*", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/topic/**", interceptor.Patterns()),
+		}, "/topic/prices.tin.* /topic/prices.tin.# /topic/news.# /topic/news.> /topic/news# /topic/a/x.# /exchange/x/*",
+			"/topic/prices.# /topic/prices.> /topic/prices.#.x /topic/prices.secret.# /topic/prices# /topic/quotes.# /topic/quotes.> /topic/# /topic/> " +
+				"/topic/a.#/x /topic/a/# /exchange/x/# /exchange/x/prices.# /exchange/x.#/prices /exchange/# # >"},
+	} {
+		p := interceptor.NewPolicy(interceptor.PolicyConfig{Separator: sep}, tt.rules...)
+		for want, dests := range map[bool]string{true: tt.yes, false: tt.not} {
+			for _, dest := range strings.Fields(dests) {
+				if v := p.Explain(kim, subscribe, dest); v.Allowed != want {
+					t.Errorf("%q, divided by %v: %v", dest, sep, v)
+				}
+			}
+		}
+	}
 }
 
 // TestSec_S25: a user's name is compared byte by byte, wherever it stands, and whatever
