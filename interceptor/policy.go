@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -44,13 +45,14 @@ type PolicyConfig struct {
 // as all that begins as the segment does, deeper down too. Whatever was subscribed to,
 // [AuthorizeDelivery] looks at the destination of each message.
 //
-// A policy does not change. Its methods may be called from any goroutine, do not block
+// The rules do not change. Its methods may be called from any goroutine, do not block
 // and, apart from the texts of Explain and Doors, do not allocate.
 type Policy struct {
 	config   PolicyConfig
 	source   string
 	rules    []Rule
 	patterns bool // some rule has Patterns
+	mounted  [bothWays]atomic.Bool
 	// The numbers of the rules about sending, subscribing and delivery.
 	send, subscribe, deliver *destination.Index[int]
 }

@@ -307,12 +307,17 @@ func TestPolicyDoors(t *testing.T) {
 		interceptor.Allow(send, "/**", interceptor.Role("root")),
 	)
 	doors := append(p.Doors(), message.Door{Where: "Config.AllowedOrigins", What: "pages of every origin may connect"})
-	report := doors.String()
-	for i := range 8 {
-		report = strings.ReplaceAll(report, fmt.Sprintf("%s:%d)", first[:strings.LastIndex(first, ":")], lineOf(first)+i), fmt.Sprintf("rule %d)", i+1))
+	report := func() string {
+		text := doors.String()
+		for i := range 9 {
+			text = strings.ReplaceAll(text, fmt.Sprintf("%s:%d)", first[:strings.LastIndex(first, ":")], lineOf(first)+i-1), fmt.Sprintf("rule %d)", i))
+		}
+		return text
 	}
-	const want = `open doors: 9
-  every user may send to /app/** (rule 2)
+	const unmounted = `  clients may send and subscribe whatever the policy says, for no Authorize is mounted (rule 0)
+  clients may receive whatever the policy says, for no AuthorizeDelivery is mounted (rule 0)
+`
+	const want = `  every user may send to /app/** (rule 2)
   who is not logged in may subscribe to /topic/news (rule 3)
   clients may subscribe to patterns below /prices/** (rule 5)
   who is not logged in may send to and receive from /user/{name}/queue/chat (rule 6)
@@ -322,10 +327,25 @@ func TestPolicyDoors(t *testing.T) {
   clients may send past the program: to /**, which reaches below /topic (rule 8)
   pages of every origin may connect (Config.AllowedOrigins)
 `
-	if report != want {
-		t.Errorf("report:\n%s\nwant:\n%s", report, want)
+	in, out := interceptor.Authorize(p), interceptor.AuthorizeDelivery(p)
+	if got := report(); got != "open doors: 11\n"+unmounted+want {
+		t.Errorf("report:\n%s\nwant:\n%s", got, unmounted+want)
 	}
-	if none := interceptor.NewPolicy(interceptor.PolicyConfig{}).Doors(); none == nil || len(none) > 0 { // nil is not said
+	in(rawReturning(nil))
+	if got := report(); strings.Contains(got, "no Authorize is") || !strings.Contains(got, "no AuthorizeDelivery is") {
+		t.Errorf("with Authorize mounted:\n%s", got)
+	}
+	out(rawReturning(nil))
+	if got := report(); got != "open doors: 9\n"+want {
+		t.Errorf("with both mounted:\n%s\nwant:\n%s", got, want)
+	}
+	if now := p.Doors(); len(now) != 8 || len(doors.Open()) != 9 || len(doors) != 11 {
+		t.Errorf("%d doors of the policy, %d of %d in all", len(now), len(doors.Open()), len(doors))
+	}
+	none := interceptor.NewPolicy(interceptor.PolicyConfig{})
+	interceptor.Authorize(none)(rawReturning(nil))
+	interceptor.AuthorizeDelivery(none)(rawReturning(nil))
+	if none := none.Doors(); none == nil || len(none) > 0 { // nil is not said
 		t.Errorf("a policy that opens nothing says %#v", none)
 	}
 	if closed := (message.Doors)(nil).String(); closed != "open doors: 0\n" {
