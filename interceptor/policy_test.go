@@ -99,6 +99,24 @@ func TestPolicyRoles(t *testing.T) {
 	})
 }
 
+// A Deny is for those who are not logged in as well, whatever a later rule lets them.
+func TestPolicyDenyHoldsForNobody(t *testing.T) {
+	ask(t, interceptor.NewPolicy(interceptor.PolicyConfig{},
+		interceptor.Deny(send|subscribe, "/topic/secret"),
+		interceptor.Deny(deliver, "/topic/later"),
+		interceptor.Allow(send|subscribe, "/topic/{x}", interceptor.Anonymous(), interceptor.Patterns()),
+	), []question{
+		{nil, send, "/topic/secret", false},
+		{nil, subscribe, "/topic/secret", false},
+		{nil, deliver, "/topic/secret", false},
+		{nil, subscribe, "/topic/s*", false},
+		{nil, subscribe, "/topic/later", true},
+		{nil, deliver, "/topic/later", false},
+		{message.User(""), deliver, "/topic/later", false},
+		{nil, deliver, "/topic/news", true},
+	})
+}
+
 // A room is reached by its own name, and no spelling of a destination, and no pattern,
 // reaches another.
 func TestPolicyRoomsCannotBeReachedByTricks(t *testing.T) {
