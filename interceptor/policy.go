@@ -2,6 +2,7 @@ package interceptor
 
 import (
 	"fmt"
+	"math/bits"
 	"runtime"
 	"slices"
 	"strings"
@@ -45,8 +46,10 @@ type PolicyConfig struct {
 // as all that begins as the segment does, deeper down too. Whatever was subscribed to,
 // [AuthorizeDelivery] looks at the destination of each message.
 //
-// The rules do not change. Its methods may be called from any goroutine, do not block
-// and, apart from the texts of Explain and Doors, do not allocate.
+// The rules do not change. A policy may be asked from any goroutine and does not block. A
+// question takes the time of the rules that match its destination, until one decides, and
+// allocates nothing but texts, of Explain and of refusals, and what a client's pattern
+// takes to be read.
 type Policy struct {
 	config   PolicyConfig
 	source   string
@@ -155,16 +158,26 @@ func (p *Policy) decide(a Access) *Rule {
 	case a.Action == Subscribe && strings.ContainsAny(a.Destination, "*?{}#>"):
 		return p.decidePattern(a)
 	}
-	var few [16]int
-	matching := few[:0]
-	for i := range index.Match(a.Destination) {
-		matching = append(matching, i)
-	}
-	slices.Sort(matching)
-	for _, i := range matching {
-		if r := &p.rules[i]; r.holds(a) {
-			return r
+	for from := 0; from < len(p.rules); {
+		var matching [4]uint64 // a bit for each rule: the index has not their order
+		beyond := len(p.rules) // the first that has no bit
+		for i := range index.Match(a.Destination) {
+			switch n := i - from; {
+			case n < 0: // asked before
+			case n < 64*len(matching):
+				matching[n/64] |= 1 << (n % 64)
+			default:
+				beyond = min(beyond, i)
+			}
 		}
+		for n, word := range matching {
+			for ; word != 0; word &= word - 1 {
+				if r := &p.rules[from+64*n+bits.TrailingZeros64(word)]; r.holds(a) {
+					return r
+				}
+			}
+		}
+		from = beyond
 	}
 	return nil
 }

@@ -117,6 +117,38 @@ func TestPolicyDenyHoldsForNobody(t *testing.T) {
 	})
 }
 
+// The rules that match are asked in their order, each once and none behind the one that
+// decides, however many there are.
+func TestPolicyAsksInOrder(t *testing.T) {
+	const n = 700
+	var asked []int
+	decides := n
+	rules := make([]interceptor.Rule, n)
+	for i := range rules {
+		pattern := []string{"/app/{a}/*", "/app/**", "/app/*/x", "/app/room/x"}[i%4]
+		rules[i] = interceptor.Allow(send, pattern, interceptor.If(func(interceptor.Access) bool {
+			asked = append(asked, i)
+			return i == decides
+		}))
+	}
+	for i := 300; i < 600; i++ { // a stretch without one that matches
+		rules[i] = interceptor.Allow(send, fmt.Sprint("/other/", i))
+	}
+	p := interceptor.NewPolicy(interceptor.PolicyConfig{}, rules...)
+	for _, decides = range []int{0, 17, 63, 64, 255, 256, 299, 600, 699, n} {
+		var want []int
+		for i := range min(decides+1, n) {
+			if i < 300 || i >= 600 {
+				want = append(want, i)
+			}
+		}
+		asked = nil
+		if v := p.Explain(kim, send, "/app/room/x"); v.Allowed != (decides < n) || !slices.Equal(asked, want) {
+			t.Errorf("rule %d is to decide: %v, %d rules are asked: %v", decides, v, len(asked), asked)
+		}
+	}
+}
+
 // A room is reached by its own name, and no spelling of a destination, and no pattern,
 // reaches another.
 func TestPolicyRoomsCannotBeReachedByTricks(t *testing.T) {
