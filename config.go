@@ -112,9 +112,10 @@ type Config struct {
 	// slog.Default().
 	Logger *slog.Logger
 	// Doors are what Serve logs at its start, besides what the node and the adapters
-	// leave open themselves: those of a policy, and what else the program lets
-	// strangers do. Zero (nil) means that nobody has said, which is logged; where
-	// interceptors of the program's own leave nothing open, message.Doors{} says so.
+	// leave open themselves: those of a policy, that it is not mounted yet among them,
+	// and what else the program lets strangers do. Zero (nil) means that nobody has
+	// said, which is logged; where interceptors of the program's own leave nothing
+	// open, message.Doors{} says so.
 	Doors message.Doors
 	// LogStats is how often Serve logs [Stats], in one line of the level Info; the
 	// first comes after 1 min, or LogStats where that is shorter. Zero means never.

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"github.com/headrace/headrace/message"
 )
@@ -20,9 +18,8 @@ import (
 func (n *Node) Doors(adapters ...Adapter) message.Doors {
 	const at = "headrace.Config"
 	c := &n.split.config
-	clients := append(slices.Clone(c.BrokerPrefixes), c.UserPrefix)
-	everything := "clients may send to and receive from " + strings.Join(clients, ", ") + " whatever no interceptor refuses"
-	doors := slices.Clone(c.Doors).
+	everything := "clients may send to and receive from " + n.split.prefixes() + " whatever no interceptor refuses"
+	doors := c.Doors.Open().
 		If(len(c.Gate) == 0, at+".Gate", everything).
 		If(len(c.Gate) > 0 && c.Doors == nil, at+".Doors", everything).
 		If(c.MaxSubscriptions < 0, at+".MaxSubscriptions", "a session may have any number of subscriptions").

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/jsonadapter"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
 	"github.com/headrace/headrace/sseadapter"
 	"github.com/headrace/headrace/stompadapter"
 	"github.com/headrace/headrace/stompadapter/sockjs"
@@ -59,13 +61,12 @@ func TestDoors(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	node, adapters := wideOpen(t, quiet)
 	defer node.Close()
-	report := node.Doors(adapters...).String()
-	if at := strings.Index(report, "doors_test.go:"); at > 0 { // the line of the rule
-		report = report[:strings.LastIndexByte(report[:at], '(')] + "(a rule" + report[at+strings.IndexByte(report[at:], ')'):]
-	}
-	const want = `open doors: 24
-  clients may send past the program: to /topic/chat, which reaches below /topic (a rule)
-  clients may send to and receive from /topic, /queue, /user whatever no interceptor refuses (headrace.Config.Gate)
+	report := regexp.MustCompile(`\(\S*doors_test.go:\d+\)`).ReplaceAllString(node.Doors(adapters...).String(), "(the policy)")
+	const want = `open doors: 26
+  clients may send and subscribe whatever the policy says, for no Authorize is mounted (the policy)
+  clients may receive whatever the policy says, for no AuthorizeDelivery is mounted (the policy)
+  clients may send past the program: to /topic/chat, which reaches below /topic (the policy)
+  clients may send to and receive from /app, /topic, /queue, /user whatever no interceptor refuses (headrace.Config.Gate)
   a session may have any number of subscriptions (headrace.Config.MaxSubscriptions)
   clients may subscribe to patterns of any cost (headrace.Config.MaxPatternCost)
   destinations may be of any length (headrace.Config.MaxDestination)
@@ -96,6 +97,14 @@ func TestDoors(t *testing.T) {
 	policy := interceptor.Secure(interceptor.PolicyConfig{}, interceptor.Allow(interceptor.Send, "/app/trade"))
 	shut := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.AuthorizeDelivery(policy)}, Doors: policy.Doors()})
 	defer shut.Close()
+	const ajar = "clients may send and subscribe whatever the policy says, for no Authorize is mounted"
+	if doors := shut.Doors(); len(doors) != 1 || doors[0].What != ajar {
+		t.Errorf("without Authorize: %v", doors)
+	}
+	if err := messagetest.Connect(t, shut).TrySend("/topic/news", "anybody's"); err != nil {
+		t.Errorf("without Authorize: %v", err) // as the report says
+	}
+	shut.Inbound.Intercept(interceptor.Authorize(policy))
 	known := transport.Config{Handshake: transport.Handshake{Principal: byHeader}}
 	for _, a := range []headrace.Adapter{
 		stompadapter.New(shut.Inbound, stompadapter.Config{Transport: known}),
@@ -108,12 +117,27 @@ func TestDoors(t *testing.T) {
 	}
 }
 
+// Destinations of relays are as open as those of the embedded broker.
+func TestDoorsOfRelays(t *testing.T) {
+	for want, prefixes := range map[string][]string{
+		"/app, /topic, /queue, /exchange, /user": {"/topic", "/queue", "/exchange"},
+		"/app, /queue, /user, /topic":            {"/user", "/topic"},
+	} {
+		node := headrace.New(headrace.Config{Relays: []headrace.Relay{relayTo(new(beside), prefixes...)}})
+		defer node.Close()
+		want = "clients may send to and receive from " + want + " whatever no interceptor refuses"
+		if doors := node.Doors(); len(doors) != 1 || doors[0].What != want {
+			t.Errorf("%v, want %q", doors, want)
+		}
+	}
+}
+
 // What stands in the gate may refuse nothing, so it closes no door by itself.
 func TestDoorsBehindTheGate(t *testing.T) {
 	node := headrace.New(headrace.Config{Gate: []message.RawInterceptor{interceptor.Recover[[]byte]}})
 	defer node.Close()
 	const want = `open doors: 1
-  clients may send to and receive from /topic, /queue, /user whatever no interceptor refuses (headrace.Config.Doors)
+  clients may send to and receive from /app, /topic, /queue, /user whatever no interceptor refuses (headrace.Config.Doors)
 `
 	if report := node.Doors().String(); report != want {
 		t.Errorf("report:\n%s\nwant:\n%s", report, want)
@@ -137,7 +161,7 @@ func TestServeLogsDoors(t *testing.T) {
 	logged, doors := <-lines, node.Doors(adapters...)
 	for _, door := range doors {
 		if !strings.Contains(logged, `level=INFO msg="open door" what="`+door.What+`" where=`+door.Where+"\n") {
-			t.Errorf("%q is not in\n%s", door, logged)
+			t.Errorf("%q is not in\n%s", door.What, logged)
 		}
 	}
 	if n := strings.Count(logged, "\n"); n != len(doors) {

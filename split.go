@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -172,12 +173,16 @@ func (s *split) publish(ctx context.Context, m message.Raw) error {
 	return message.Errorf(message.CodeNotFound, "no handler for %.200s; known prefixes: %s", m.Destination, s.prefixes())
 }
 
+// prefixes names all that clients can reach.
 func (s *split) prefixes() string {
 	all := append([]string{s.config.AppPrefix}, s.config.BrokerPrefixes...)
 	for _, r := range s.relays {
 		all = append(all, r.prefixes...)
 	}
-	return strings.Join(append(all, s.config.UserPrefix), ", ")
+	if !slices.Contains(all, s.config.UserPrefix) { // as where a relay has it
+		all = append(all, s.config.UserPrefix)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (s *split) below(dest, prefix string) bool { return below(dest, prefix, s.config.Separator) }

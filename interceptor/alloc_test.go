@@ -23,6 +23,8 @@ func TestHotInterceptorsAllocateNothing(t *testing.T) {
 	duplicate := keyed(s, "a")
 	for name, f := range map[string]func(){
 		"Authorize a message":      handling(t, interceptor.Authorize(policy)(rawReturning(nil)), message.Raw{Destination: "/app/room50/kim", Session: s}),
+		"Authorize, 100 match":     handling(t, interceptor.Authorize(overlapping(100))(rawReturning(nil)), message.Raw{Destination: "/app/room50/kim", Session: s}),
+		"Authorize, 700 match":     handling(t, interceptor.Authorize(overlapping(700))(rawReturning(nil)), message.Raw{Destination: "/app/room50/kim", Session: s}),
 		"Authorize a subscription": handling(t, interceptor.Authorize(policy)(rawReturning(nil)), ask),
 		"AuthorizeDelivery":        handling(t, interceptor.AuthorizeDelivery(policy)(rawReturning(nil)), m),
 		"RateLimit":                handling(t, limited, ask),

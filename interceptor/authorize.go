@@ -21,7 +21,7 @@ import (
 // of CodeUnauthenticated when nobody is logged in, whether a login would help or not.
 // Authorize panics when the policy is nil.
 func Authorize(policy *Policy) message.RawInterceptor {
-	return authorize(policy, func(kind message.Kind) (Action, error) {
+	return authorize(policy, inward, func(kind message.Kind) (Action, error) {
 		switch kind {
 		case message.KindData:
 			return Send, nil
@@ -54,7 +54,7 @@ func Authorize(policy *Policy) message.RawInterceptor {
 // runs on the publisher's goroutine, once for each receiver. It panics when the policy
 // is nil.
 func AuthorizeDelivery(policy *Policy) message.RawInterceptor {
-	return authorize(policy, func(kind message.Kind) (Action, error) {
+	return authorize(policy, outward, func(kind message.Kind) (Action, error) {
 		switch kind {
 		case message.KindData:
 			return Deliver, nil
@@ -65,12 +65,20 @@ func AuthorizeDelivery(policy *Policy) message.RawInterceptor {
 	})
 }
 
+// The ways that a policy guards.
+const (
+	inward = iota
+	outward
+	bothWays
+)
+
 // authorize asks the policy about the action that a message is; 0 is none.
-func authorize(policy *Policy, action func(message.Kind) (Action, error)) message.RawInterceptor {
+func authorize(policy *Policy, way int, action func(message.Kind) (Action, error)) message.RawInterceptor {
 	if policy == nil {
 		panic("interceptor: authorization needs a policy")
 	}
 	return func(next message.RawHandler) message.RawHandler {
+		policy.mounted[way].Store(true)
 		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
 			if m.Session != nil {
 				what, err := action(m.Kind)

@@ -70,6 +70,16 @@ func hundredRules() *interceptor.Policy {
 	return interceptor.NewPolicy(interceptor.PolicyConfig{}, rules...)
 }
 
+// overlapping is a policy of n rules that all match one destination, of which the last
+// decides.
+func overlapping(n int) *interceptor.Policy {
+	rules := make([]interceptor.Rule, n-1, n)
+	for i := range rules {
+		rules[i] = interceptor.Allow(interceptor.Send, "/app/{room}/*", interceptor.Role(fmt.Sprint("role", i)))
+	}
+	return interceptor.NewPolicy(interceptor.PolicyConfig{}, append(rules, interceptor.Allow(interceptor.Send, "/app/**"))...)
+}
+
 // BenchmarkAuthorize has authorization among 100 rules, the handler behind it included.
 func BenchmarkAuthorize(b *testing.B) {
 	policy := hundredRules()
@@ -82,6 +92,7 @@ func BenchmarkAuthorize(b *testing.B) {
 		"send":      {interceptor.Authorize(policy), message.Raw{Destination: "/app/room50/kim", Session: s}},
 		"subscribe": {interceptor.Authorize(policy), message.Raw{Kind: message.KindSubscribe, Destination: "/topic/room50/kim", Session: s}},
 		"role":      {interceptor.Authorize(policy), message.Raw{Kind: message.KindSubscribe, Destination: "/topic/30/a/b/c", Session: s}},
+		"overlap":   {interceptor.Authorize(overlapping(100)), message.Raw{Destination: "/app/room50/kim", Session: s}},
 		"deliver":   {interceptor.AuthorizeDelivery(policy), message.Raw{Destination: "/topic/room50/kim", Session: s}},
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -94,6 +105,34 @@ func BenchmarkAuthorize(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkAuthorizeRatio has the time of a question that all of 100 rules match, of which
+// the last decides, over that of one that one of 100 matches, in interleaved rounds.
+func BenchmarkAuthorizeRatio(b *testing.B) {
+	const calls = 20_000
+	m := message.Raw{Destination: "/app/room50/kim", Session: userSession(kim)}
+	clock := func(policy *interceptor.Policy) func() time.Duration {
+		h := interceptor.Authorize(policy)(rawReturning(nil))
+		return func() time.Duration {
+			start := time.Now()
+			for range calls {
+				if err := h.Handle(b.Context(), m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			return time.Since(start)
+		}
+	}
+	one, all := clock(hundredRules()), clock(overlapping(100))
+	var ratios []float64
+	for b.Loop() {
+		ratios = append(ratios, float64(all())/float64(one()))
+	}
+	slices.Sort(ratios)
+	n := len(ratios)
+	b.ReportMetric(ratios[n/2], "x-one")
+	b.Logf("%d rounds, quartiles %.2f %.2f %.2f", n, ratios[n/4], ratios[n/2], ratios[3*n/4])
 }
 
 // generous limits let everything through.

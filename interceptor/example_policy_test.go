@@ -76,7 +76,8 @@ func ExamplePolicy_Explain() {
 	// false
 }
 
-// What is open wide is worth a look at every start of the program.
+// What is open wide is worth a look at every start of the program, which says as well
+// whether the policy is asked.
 func ExamplePolicy_Doors() {
 	doors := append(chatPolicy().Doors(), message.Door{Where: "AllowedOrigins", What: "pages of another origin may connect"})
 	for line := range strings.Lines(doors.String()) {
@@ -84,7 +85,9 @@ func ExamplePolicy_Doors() {
 		fmt.Println(what)
 	}
 	// Output:
-	// open doors: 3
+	// open doors: 5
+	// clients may send and subscribe whatever the policy says, for no Authorize is mounted
+	// clients may receive whatever the policy says, for no AuthorizeDelivery is mounted
 	// every user may send to /app/**
 	// who is not logged in may subscribe to /topic/news
 	// pages of another origin may connect

@@ -47,8 +47,9 @@ type ExpireConfig struct {
 // an endpoint of the program to which the client sends a new token and which calls
 // [Renew]. To end one earlier, close it.
 //
-// There is one timer for each session whose user has an end. It is stopped when the
-// session ends, which waits for a Refresh that runs. Expire panics when config.Before is
+// There is one timer for each session whose user has an end. It is stopped by
+// KindDisconnect, which comes when the session is closed and waits for a Refresh that
+// runs. Expire panics when config.Before is
 // negative.
 func Expire(config ExpireConfig) message.RawInterceptor {
 	if config.Before < 0 {
@@ -139,13 +140,28 @@ func (e *expiry) forget(s *message.Session) {
 // term is the time that is left to a session.
 type term struct {
 	alarm
-	expiry  *expiry
-	planned atomic.Int64 // the end that the alarm is set for, as UnixNano
-	asked   time.Time    // the end for which Refresh was called
+	expiry *expiry
+
+	deciding sync.Mutex   // about the end and the alarm together: plan may run beside due, and due beside itself
+	planned  atomic.Int64 // the end that the alarm is set for, as UnixNano
+	asked    int64        // the end for which Refresh was called, as UnixNano
 }
 
-// plan sets the alarm for an end, unless it is set for it already.
-func (t *term) plan(end time.Time) {
+// plan sets the alarm for the end that its caller has seen, unless it is set for it
+// already; when the user has another by now, for that one.
+func (t *term) plan(seen time.Time) {
+	if t.planned.Load() == seen.UnixNano() {
+		return
+	}
+	t.deciding.Lock()
+	defer t.deciding.Unlock()
+	if end := endOf(t.session.User()); !end.IsZero() {
+		t.aim(end)
+	}
+}
+
+// aim sets the alarm for an end, unless it is set for it already.
+func (t *term) aim(end time.Time) {
 	if n := end.UnixNano(); t.planned.Swap(n) == n {
 		return
 	}
@@ -162,22 +178,41 @@ func (t *term) due() {
 		t.expiry.forget(t.session)
 		return
 	}
-	end := endOf(t.session.User()) // which may be another by now
-	left := time.Until(end)
+	switch end, then := t.look(); then {
+	case closing:
+		t.session.Close(errExpired)
+	case refreshing:
+		t.refresh(end)
+	}
+}
+
+// What comes of an alarm.
+const (
+	waiting = iota
+	refreshing
+	closing
+)
+
+// look sets the alarm anew, and returns the end and what is to be done now.
+func (t *term) look() (end time.Time, then int) {
+	t.deciding.Lock()
+	defer t.deciding.Unlock()
+	end = endOf(t.session.User()) // which may be another by now
+	n, left := end.UnixNano(), time.Until(end)
 	switch {
 	case end.IsZero():
 		t.planned.Store(0)
 	case left <= 0:
-		t.session.Close(errExpired)
-	case t.planned.Load() != end.UnixNano():
-		t.plan(end)
-	case t.expiry.config.Refresh == nil || t.asked.Equal(end):
-		t.set(left)
+		return end, closing
+	case t.planned.Load() != n:
+		t.aim(end)
 	default:
-		t.asked = end
+		if t.expiry.config.Refresh != nil && t.asked != n {
+			t.asked, then = n, refreshing
+		}
 		t.set(left) // the end comes whatever Refresh does
-		t.refresh(end)
 	}
+	return end, then
 }
 
 // refresh asks for a new principal in the place of the one with this end. When somebody

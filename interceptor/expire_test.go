@@ -407,6 +407,67 @@ func TestExpireEndComesNearer(t *testing.T) {
 	})
 }
 
+// An alarm that rings while the one before is still at work does not disturb it, as the
+// race detector tells, and asks nobody twice.
+func TestExpireAlarmsSideBySide(t *testing.T) {
+	var asked atomic.Int32
+	in := interceptor.Expire(interceptor.ExpireConfig{Before: time.Hour, Refresh: func(ctx context.Context, _ *message.Session) (message.Principal, error) {
+		asked.Add(1)
+		<-ctx.Done() // what follows it would order the two
+		return nil, nil
+	}})(rawReturning(nil))
+	rang := make(chan struct{})
+	var slow atomic.Bool
+	ann := lasting("ann", 800*time.Millisecond)
+	user := restless{ann, func() {
+		if slow.CompareAndSwap(true, false) {
+			close(rang)
+			<-time.After(time.Until(ann.end) * 3 / 4) // the next alarm is at the half
+		}
+	}}
+	s := userSession(nil)
+	says := func(p message.Principal) {
+		s.SetUser(p)
+		_ = in.Handle(t.Context(), message.Raw{Session: s}) // the last may be late, which is no matter
+	}
+	says(user)
+	slow.Store(true)
+	select {
+	case <-rang:
+	case <-s.Done(): // all this came late
+	}
+	says(lasting("ann", time.Hour))
+	says(user)
+	<-s.Done()
+	if err := in.Handle(t.Context(), message.Raw{Kind: message.KindDisconnect, Session: s}); err != nil || asked.Load() > 1 {
+		t.Errorf("%v, Refresh is asked %d times", err, asked.Load())
+	}
+}
+
+// restless is a user with whom something happens whenever his end is asked for.
+type restless struct {
+	ticket
+	then func()
+}
+
+func (r restless) Expires() time.Time { r.then(); return r.end }
+
+// Who looked at the end before it came nearer does not put the alarm off.
+func TestExpireEndComesNearerMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g *stage
+		g = newStage(interceptor.Expire(interceptor.ExpireConfig{}), lasting("ann", time.Hour))
+		g.says(message.KindConnect)
+		g.SetUser(restless{lasting("ann", 2*time.Hour), func() {
+			g.SetUser(lasting("ann", time.Minute))
+			g.says(message.KindData)
+		}})
+		g.says(message.KindData)
+		time.Sleep(3 * time.Hour)
+		g.wantClosed(t, time.Minute)
+	})
+}
+
 func TestExpireNeedsABefore(t *testing.T) {
 	mustPanic(t, func() { interceptor.Expire(interceptor.ExpireConfig{Before: -1}) })
 }

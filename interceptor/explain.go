@@ -48,11 +48,16 @@ func (p *Policy) Explain(user message.Principal, action Action, destination stri
 	return Verdict{Allowed: r.allow, Rule: r.String(), Source: r.source}
 }
 
-// Doors returns what the rules open wide, in the order of the rules: to those who are
-// not logged in; to all users at destinations that are not named one by one; past the
-// program, to BrokerPrefixes; and to clients' patterns. It is never nil.
+// Doors returns what the policy leaves open. First comes all of it, on the way in until
+// [Authorize] is mounted and on the way out until [AuthorizeDelivery] is, which may be
+// later: see [message.Doors.Unless]. Then comes what the rules open wide, in their order:
+// to those who are not logged in; to all users at destinations that are not named one by
+// one; past the program, to BrokerPrefixes; and to clients' patterns. It is never nil.
 func (p *Policy) Doors() message.Doors {
-	doors := message.Doors{}
+	doors := message.Doors{}.
+		Unless(&p.mounted[inward], p.source, "clients may send and subscribe whatever the policy says, for no Authorize is mounted").
+		Unless(&p.mounted[outward], p.source, "clients may receive whatever the policy says, for no AuthorizeDelivery is mounted").
+		Open()
 	for i := range p.rules {
 		r := &p.rules[i]
 		if !r.allow {

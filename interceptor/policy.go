@@ -2,9 +2,11 @@ package interceptor
 
 import (
 	"fmt"
+	"math/bits"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/message/destination"
@@ -40,16 +42,20 @@ type PolicyConfig struct {
 //
 // A subscription whose destination has one of "*?{}", or of "#>", which are wildcards to
 // brokers behind a relay, is a pattern and is denied unless a rule has [Patterns], so
-// "/room/*" does not pass for a room. Whatever was
-// subscribed to, [AuthorizeDelivery] looks at the destination of each message.
+// "/room/*" does not pass for a room. A "#" or ">" is read as "**", and within a segment
+// as all that begins as the segment does, deeper down too. Whatever was subscribed to,
+// [AuthorizeDelivery] looks at the destination of each message.
 //
-// A policy does not change. Its methods may be called from any goroutine, do not block
-// and, apart from the texts of Explain and Doors, do not allocate.
+// The rules do not change. A policy may be asked from any goroutine and does not block. A
+// question takes the time of the rules that match its destination, until one decides, and
+// allocates nothing but texts, of Explain and of refusals, and what a client's pattern
+// takes to be read.
 type Policy struct {
 	config   PolicyConfig
 	source   string
 	rules    []Rule
 	patterns bool // some rule has Patterns
+	mounted  [bothWays]atomic.Bool
 	// The numbers of the rules about sending, subscribing and delivery.
 	send, subscribe, deliver *destination.Index[int]
 }
@@ -152,22 +158,47 @@ func (p *Policy) decide(a Access) *Rule {
 	case a.Action == Subscribe && strings.ContainsAny(a.Destination, "*?{}#>"):
 		return p.decidePattern(a)
 	}
-	var few [16]int
-	matching := few[:0]
-	for i := range index.Match(a.Destination) {
-		matching = append(matching, i)
-	}
-	slices.Sort(matching)
-	for _, i := range matching {
-		if r := &p.rules[i]; r.holds(a) {
-			return r
+	for from := 0; from < len(p.rules); {
+		var matching [4]uint64 // a bit for each rule: the index has not their order
+		beyond := len(p.rules) // the first that has no bit
+		for i := range index.Match(a.Destination) {
+			switch n := i - from; {
+			case n < 0: // asked before
+			case n < 64*len(matching):
+				matching[n/64] |= 1 << (n % 64)
+			default:
+				beyond = min(beyond, i)
+			}
 		}
+		for n, word := range matching {
+			for ; word != 0; word &= word - 1 {
+				if r := &p.rules[from+64*n+bits.TrailingZeros64(word)]; r.holds(a) {
+					return r
+				}
+			}
+		}
+		from = beyond
 	}
 	return nil
 }
 
-// foreign makes ours of the wildcards of other brokers, as far as rules are concerned.
-var foreign = strings.NewReplacer("#", "*", ">", "*")
+// foreign makes ours of the wildcards of other brokers. Theirs take any number of words
+// between dots, whatever divides our segments: what begins within a segment may end
+// anywhere, so the rest is left open.
+func foreign(dest string, sep destination.Separator) string {
+	segments := strings.Split(dest, sep.String())
+	for i, s := range segments {
+		switch at := strings.IndexAny(s, "#>"); {
+		case at < 0:
+		case len(s) == 1:
+			segments[i] = "**"
+		default:
+			segments = append(segments[:i], strings.TrimSuffix(s[:at], ".")+"*", "**") // "a.#" takes "a" too
+			return strings.Join(segments, sep.String())
+		}
+	}
+	return strings.Join(segments, sep.String())
+}
 
 // decidePattern decides about a client's pattern: some rule must let in patterns and
 // cover it, and none before that may deny a part of it. That other rules allow a part
@@ -176,7 +207,7 @@ func (p *Policy) decidePattern(a Access) *Rule {
 	if !p.patterns {
 		return nil
 	}
-	asked, err := destination.Parse(foreign.Replace(a.Destination), p.config.Separator)
+	asked, err := destination.Parse(foreign(a.Destination, p.config.Separator), p.config.Separator)
 	if err != nil {
 		return nil
 	}

@@ -99,6 +99,56 @@ func TestPolicyRoles(t *testing.T) {
 	})
 }
 
+// A Deny is for those who are not logged in as well, whatever a later rule lets them.
+func TestPolicyDenyHoldsForNobody(t *testing.T) {
+	ask(t, interceptor.NewPolicy(interceptor.PolicyConfig{},
+		interceptor.Deny(send|subscribe, "/topic/secret"),
+		interceptor.Deny(deliver, "/topic/later"),
+		interceptor.Allow(send|subscribe, "/topic/{x}", interceptor.Anonymous(), interceptor.Patterns()),
+	), []question{
+		{nil, send, "/topic/secret", false},
+		{nil, subscribe, "/topic/secret", false},
+		{nil, deliver, "/topic/secret", false},
+		{nil, subscribe, "/topic/s*", false},
+		{nil, subscribe, "/topic/later", true},
+		{nil, deliver, "/topic/later", false},
+		{message.User(""), deliver, "/topic/later", false},
+		{nil, deliver, "/topic/news", true},
+	})
+}
+
+// The rules that match are asked in their order, each once and none behind the one that
+// decides, however many there are.
+func TestPolicyAsksInOrder(t *testing.T) {
+	const n = 700
+	var asked []int
+	decides := n
+	rules := make([]interceptor.Rule, n)
+	for i := range rules {
+		pattern := []string{"/app/{a}/*", "/app/**", "/app/*/x", "/app/room/x"}[i%4]
+		rules[i] = interceptor.Allow(send, pattern, interceptor.If(func(interceptor.Access) bool {
+			asked = append(asked, i)
+			return i == decides
+		}))
+	}
+	for i := 300; i < 600; i++ { // a stretch without one that matches
+		rules[i] = interceptor.Allow(send, fmt.Sprint("/other/", i))
+	}
+	p := interceptor.NewPolicy(interceptor.PolicyConfig{}, rules...)
+	for _, decides = range []int{0, 17, 63, 64, 255, 256, 299, 600, 699, n} {
+		var want []int
+		for i := range min(decides+1, n) {
+			if i < 300 || i >= 600 {
+				want = append(want, i)
+			}
+		}
+		asked = nil
+		if v := p.Explain(kim, send, "/app/room/x"); v.Allowed != (decides < n) || !slices.Equal(asked, want) {
+			t.Errorf("rule %d is to decide: %v, %d rules are asked: %v", decides, v, len(asked), asked)
+		}
+	}
+}
+
 // A room is reached by its own name, and no spelling of a destination, and no pattern,
 // reaches another.
 func TestPolicyRoomsCannotBeReachedByTricks(t *testing.T) {
@@ -164,12 +214,51 @@ func TestPolicyPatterns(t *testing.T) {
 		{kim, subscribe, "/plain/*", false},
 		{kim, subscribe, "/plain/#", false},   // a wildcard of RabbitMQ's
 		{kim, subscribe, "/plain/x.>", false}, // and one of ActiveMQ's
-		{kim, subscribe, "/prices/#", true},
-		{kim, subscribe, "/prices/t.>", true},
+		{kim, subscribe, "/prices/#", false},  // /prices/secret/bid
+		{kim, subscribe, "/prices/tin/#", true},
+		{kim, subscribe, "/prices/tin/t.>", true},
 		{member{"bob", []string{"trial"}}, subscribe, "/prices/#", false},
 		{kim, send, "/plain/#", false},
 		{kim, send, "/prices/*", false},
 	})
+}
+
+// The wildcards of brokers behind a relay take any number of words between dots, whatever
+// divides the destinations of the policy: none passes a rule for one word, nor a Deny.
+func TestPolicyForeignPatterns(t *testing.T) {
+	for sep, tt := range map[destination.Separator]struct {
+		rules    []interceptor.Rule
+		yes, not string // by white space
+	}{
+		destination.Dot: {[]interceptor.Rule{
+			interceptor.Deny(subscribe, "/topic/prices.secret.{x}"),
+			interceptor.Deny(subscribe, "/topic/quotes.gold"),
+			interceptor.Allow(subscribe, "/topic/prices.*", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/topic/quotes.**", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/topic/news.**.eu", interceptor.Patterns()),
+		}, "/topic/prices.* /topic/quotes.tin.# /topic/quotes.tin.> /topic/quotes.tin.#.eu /topic/quotes.tin.t# /topic/news.#.eu /topic/news.*.#.eu",
+			"/topic/prices.# /topic/prices.> /topic/prices.#.# /topic/prices.*.# /topic/prices.tin.# /topic/prices# /topic/# /topic/> /topic/#.tin # > #.tin " +
+				"/topic/quotes.# /topic/quotes.> /topic/quotes.#.gold /topic/quotes.g# /topic/quotes.gold.# /topic/news.# /topic/news.#eu /topic/news.x#.eu"},
+		destination.Slash: {[]interceptor.Rule{
+			interceptor.Deny(subscribe, "/topic/prices.secret.{x}"),
+			interceptor.Deny(subscribe, "/topic/quotes"),
+			interceptor.Deny(subscribe, "/topic/a/secret"),
+			interceptor.Allow(subscribe, "/topic/prices.*", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/exchange/{x}/*", interceptor.Patterns()),
+			interceptor.Allow(subscribe, "/topic/**", interceptor.Patterns()),
+		}, "/topic/prices.tin.* /topic/prices.tin.# /topic/news.# /topic/news.> /topic/news# /topic/a/x.# /exchange/x/*",
+			"/topic/prices.# /topic/prices.> /topic/prices.#.x /topic/prices.secret.# /topic/prices# /topic/quotes.# /topic/quotes.> /topic/# /topic/> " +
+				"/topic/a.#/x /topic/a/# /exchange/x/# /exchange/x/prices.# /exchange/x.#/prices /exchange/# # >"},
+	} {
+		p := interceptor.NewPolicy(interceptor.PolicyConfig{Separator: sep}, tt.rules...)
+		for want, dests := range map[bool]string{true: tt.yes, false: tt.not} {
+			for _, dest := range strings.Fields(dests) {
+				if v := p.Explain(kim, subscribe, dest); v.Allowed != want {
+					t.Errorf("%q, divided by %v: %v", dest, sep, v)
+				}
+			}
+		}
+	}
 }
 
 // TestSec_S25: a user's name is compared byte by byte, wherever it stands, and whatever
@@ -268,12 +357,17 @@ func TestPolicyDoors(t *testing.T) {
 		interceptor.Allow(send, "/**", interceptor.Role("root")),
 	)
 	doors := append(p.Doors(), message.Door{Where: "Config.AllowedOrigins", What: "pages of every origin may connect"})
-	report := doors.String()
-	for i := range 8 {
-		report = strings.ReplaceAll(report, fmt.Sprintf("%s:%d)", first[:strings.LastIndex(first, ":")], lineOf(first)+i), fmt.Sprintf("rule %d)", i+1))
+	report := func() string {
+		text := doors.String()
+		for i := range 9 {
+			text = strings.ReplaceAll(text, fmt.Sprintf("%s:%d)", first[:strings.LastIndex(first, ":")], lineOf(first)+i-1), fmt.Sprintf("rule %d)", i))
+		}
+		return text
 	}
-	const want = `open doors: 9
-  every user may send to /app/** (rule 2)
+	const unmounted = `  clients may send and subscribe whatever the policy says, for no Authorize is mounted (rule 0)
+  clients may receive whatever the policy says, for no AuthorizeDelivery is mounted (rule 0)
+`
+	const want = `  every user may send to /app/** (rule 2)
   who is not logged in may subscribe to /topic/news (rule 3)
   clients may subscribe to patterns below /prices/** (rule 5)
   who is not logged in may send to and receive from /user/{name}/queue/chat (rule 6)
@@ -283,10 +377,25 @@ func TestPolicyDoors(t *testing.T) {
   clients may send past the program: to /**, which reaches below /topic (rule 8)
   pages of every origin may connect (Config.AllowedOrigins)
 `
-	if report != want {
-		t.Errorf("report:\n%s\nwant:\n%s", report, want)
+	in, out := interceptor.Authorize(p), interceptor.AuthorizeDelivery(p)
+	if got := report(); got != "open doors: 11\n"+unmounted+want {
+		t.Errorf("report:\n%s\nwant:\n%s", got, unmounted+want)
 	}
-	if none := interceptor.NewPolicy(interceptor.PolicyConfig{}).Doors(); none == nil || len(none) > 0 { // nil is not said
+	in(rawReturning(nil))
+	if got := report(); strings.Contains(got, "no Authorize is") || !strings.Contains(got, "no AuthorizeDelivery is") {
+		t.Errorf("with Authorize mounted:\n%s", got)
+	}
+	out(rawReturning(nil))
+	if got := report(); got != "open doors: 9\n"+want {
+		t.Errorf("with both mounted:\n%s\nwant:\n%s", got, want)
+	}
+	if now := p.Doors(); len(now) != 8 || len(doors.Open()) != 9 || len(doors) != 11 {
+		t.Errorf("%d doors of the policy, %d of %d in all", len(now), len(doors.Open()), len(doors))
+	}
+	none := interceptor.NewPolicy(interceptor.PolicyConfig{})
+	interceptor.Authorize(none)(rawReturning(nil))
+	interceptor.AuthorizeDelivery(none)(rawReturning(nil))
+	if none := none.Doors(); none == nil || len(none) > 0 { // nil is not said
 		t.Errorf("a policy that opens nothing says %#v", none)
 	}
 	if closed := (message.Doors)(nil).String(); closed != "open doors: 0\n" {

@@ -2,7 +2,9 @@ package message
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Door is one thing that strangers, or more users than one might think, can do.
@@ -12,6 +14,8 @@ type Door struct {
 	Where string
 	// What says who may do what.
 	What string
+
+	shut *atomic.Bool // nil: open for good
 }
 
 // Doors are a report of what is open. Policies, configurations and adapters return
@@ -26,8 +30,20 @@ func (d Doors) If(open bool, where, what string) Doors {
 	return append(d, Door{Where: where, What: what})
 }
 
-// String returns the report, one door a line.
+// Unless returns d, with one more door at its end that is open until shut is true, for
+// good: by what the program mounts when it has the report already.
+func (d Doors) Unless(shut *atomic.Bool, where, what string) Doors {
+	return append(d, Door{where, what, shut})
+}
+
+// Open returns what is open of d by now. It is nil only if d is.
+func (d Doors) Open() Doors {
+	return slices.DeleteFunc(slices.Clone(d), func(door Door) bool { return door.shut != nil && door.shut.Load() })
+}
+
+// String returns the report of what is open by now, one door a line.
 func (d Doors) String() string {
+	d = d.Open()
 	var b strings.Builder
 	fmt.Fprintf(&b, "open doors: %d\n", len(d))
 	for _, door := range d {

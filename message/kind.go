@@ -17,7 +17,7 @@ const (
 	// KindUnsubscribe ends a subscription.
 	KindUnsubscribe
 	// KindDisconnect is the last message of a session, sent once by its
-	// adapter however the session ended.
+	// adapter however the session ended, behind [Session.Close].
 	KindDisconnect
 	// KindAck acknowledges a delivered message.
 	KindAck

@@ -77,9 +77,9 @@ type Received struct {
 
 // Adapter checks that an adapter keeps the contract of its kind: a session
 // begins with one [message.KindConnect] and ends with one
-// [message.KindDisconnect], however it ends; what a client sends before it is
-// connected waits; receipts come in order; reserved headers stay out; delivery
-// keeps order and payload, and never blocks; a drain finishes what was
+// [message.KindDisconnect], once it is closed, however it ends; what a client sends
+// before it is connected waits; receipts come in order; reserved headers stay out;
+// delivery keeps order and payload, and never blocks; a drain finishes what was
 // accepted; and nothing is left behind. serve starts an adapter that sends to
 // inbound, with budgets and limits at their defaults, over real sockets.
 //

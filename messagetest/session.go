@@ -38,18 +38,22 @@ func endings(t *testing.T, f factory) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := f.serve(t, nil)
+			s := f.serve(t, func(ctx context.Context, m message.Raw) error {
+				if m.Kind == message.KindDisconnect {
+					select {
+					case <-m.Session.Done():
+					default:
+						t.Error("Session.Done is open at KindDisconnect")
+					}
+				}
+				return accept(ctx, m)
+			})
 			p := s.connect()
 			p.send("/a", "r")
 			p.wantReceipts("r")
 			end(s, p)
 			s.eventually("the session ended", func() bool { return len(s.of(message.KindDisconnect)) > 0 })
 			session := s.messages()[0].Session
-			select {
-			case <-session.Done():
-			default:
-				t.Error("Session.Done is open after KindDisconnect")
-			}
 			if err := session.Deliver(t.Context(), message.Raw{Destination: "/a", Subscription: "1"}); err == nil {
 				t.Error("a session that has ended takes deliveries")
 			}
