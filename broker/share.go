@@ -226,6 +226,9 @@ func (ss *shares) close() {
 				<-s.begun
 			}
 			ss.finish(topic, s)
+			ss.mu.Lock()
+			delete(ss.byTopic, topic)
+			ss.mu.Unlock()
 			<-places
 		})
 	}
