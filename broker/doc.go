@@ -138,10 +138,11 @@
 //
 // Everything is bounded: a session's subscriptions, their patterns and destinations by
 // [Config]; each queue by [Backlog] and each history by [History]; all of them together by
-// Config.MaxBytes; transactions by [TransactionsConfig]. What counts is about what messages
-// take, with 384 bytes for each; a queue, and a topic that keeps something, takes half a
-// KB beside it. Both go when they hold nothing and, a queue, serves nobody. Clients
-// choose their names: who may send where is for an interceptor to say.
+// Config.MaxBytes; transactions by [TransactionsConfig]; what a node takes from a Backplane
+// by the subscriptions that sessions may have and by [History].Topics. What counts is about
+// what messages take, with 384 bytes for each; a queue, and a topic that keeps something,
+// takes half a KB beside it. Both go when they hold nothing and, a queue, serves nobody.
+// Clients choose their names: who may send where is for an interceptor to say.
 //
 // # Errors
 //

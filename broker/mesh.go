@@ -41,9 +41,6 @@ type mesh struct {
 	refusal    error
 }
 
-// group is that of the nodes which compete for the messages of a queue.
-const group = "headrace"
-
 // newMesh joins the other nodes. What the engine does not give it now it asks for until
 // it does.
 func newMesh(b *Memory) *mesh {
@@ -51,7 +48,7 @@ func newMesh(b *Memory) *mesh {
 	m.check()
 	m.patience, m.impatient = context.WithCancel(context.Background())
 	m.link.echo, m.markers = m.returned, make(map[string]chan struct{})
-	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share)}
+	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share), histories: make(map[*Rule]int)}
 	m.arrival = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](m.arrive)), b.config.Receiving...)
 	b.store.orphaned = m.shares.look
 	return m
@@ -216,11 +213,7 @@ func (m *mesh) hold(ctx context.Context, dest string, r *Rule) error {
 	if !m.spans(r) {
 		return nil
 	}
-	competing := ""
-	if r.Mode == Queue {
-		competing = group
-	}
-	return m.shares.hold(ctx, r.topic(dest), competing)
+	return m.shares.hold(ctx, r.topic(dest), r)
 }
 
 // part is the end of what join or hold began.
