@@ -2,7 +2,6 @@ package headrace
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"github.com/headrace/headrace/broker"
@@ -89,34 +88,3 @@ func (n *Node) Handle(ctx context.Context, m message.Raw) error { return n.Inbou
 // be under way altogether, so that clients who send to a handler that hangs do
 // not use up everybody's room.
 const inboundMailbox = 64
-
-// Shutdown refuses new messages and waits until what was accepted is handled, and sent
-// on by Relays, as long as ctx lasts; then it ends the node's goroutines. It returns
-// ctx's error, with what was left, if something was.
-func (n *Node) Shutdown(ctx context.Context) error {
-	n.life.enter(phaseDraining)
-	defer n.life.enter(phaseClosed)
-	err := n.Inbound.Shutdown(ctx)
-	n.Broker.Close()
-	n.Users.Stop()
-	err = errors.Join(err, n.shutdownRelays(ctx))
-	if n.outgoing != nil {
-		err = errors.Join(err, n.outgoing.Shutdown(ctx))
-	}
-	return err
-}
-
-// Close abandons what waits and ends the node's goroutines. Adapters are closed
-// before it.
-func (n *Node) Close() {
-	n.life.enter(phaseClosed)
-	n.Inbound.Close()
-	n.Broker.Close()
-	n.Users.Stop()
-	for _, r := range n.Relays {
-		r.Close()
-	}
-	if n.outgoing != nil {
-		n.outgoing.Close()
-	}
-}

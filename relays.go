@@ -25,7 +25,7 @@ type Relay struct {
 	// New makes the broker. It delivers to outbound and tells what becomes of it to
 	// events, that it is available too: before that the node is not ready. The node
 	// closes it, after a call of Shutdown(context.Context) error where it has that
-	// method.
+	// method, as [broker.Memory] does; Close alone should not take long.
 	New func(outbound message.RawHandler, events message.Handler[broker.Event]) broker.Broker
 	// Sending is put before what is published at the broker, behind Config.Publishing. The
 	// first is the outermost. Zero (nil) means none.
@@ -173,17 +173,6 @@ func (s *split) settle(ctx context.Context, m message.Raw) error {
 	}
 	for i := 0; i < len(s.relays) && errors.Is(err, broker.ErrUnknownAck); i++ {
 		err = s.relays[i].broker.Handle(ctx, m)
-	}
-	return err
-}
-
-// shutdownRelays asks those to finish that can, and closes all.
-func (n *Node) shutdownRelays(ctx context.Context) (err error) {
-	for _, r := range n.Relays {
-		if r, ok := r.(interface{ Shutdown(context.Context) error }); ok {
-			err = errors.Join(err, r.Shutdown(ctx))
-		}
-		r.Close()
 	}
 	return err
 }

@@ -35,9 +35,10 @@ const (
 // for Config.DrainDelay everything else goes on. Then the adapters take no new
 // connections, finish and answer what their clients sent, and let them go batch by
 // batch, the server finishes its requests, and the node handles the rest. What takes
-// more than Config.DrainTimeout in all is cut. What became of connections is logged and
-// counted in Stats. It returns nil after a complete drain. The node cannot be used
-// afterwards. What is open to strangers is logged first, see [Node.Doors].
+// more than Config.DrainTimeout in all is cut, also where the engine of a Backplane does
+// not answer: what is waited for then goes on behind Serve and ends by itself, and
+// [Node.Close] waits for it. What became of connections is logged and counted in Stats. It
+// returns nil after a complete drain. The node cannot be used afterwards. What is open to strangers is logged first, see [Node.Doors].
 //
 // A server that has neither ReadHeaderTimeout nor ReadTimeout gets a
 // ReadHeaderTimeout of 5 s: who sends a handshake octet by octet holds a
@@ -56,18 +57,28 @@ func (n *Node) Serve(ctx context.Context, server *http.Server, adapters ...Adapt
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(server.Addr, standard))
 	if err != nil {
-		return err
+		end, cancel := n.end(ctx)
+		defer cancel()
+		return errors.Join(err, n.drain(end, server, adapters))
 	}
 	return n.serve(ctx, listener, server, adapters)
 }
 
-// abandon ends what the drain left.
+// end is the time that Serve takes to end, which is after ctx.
+func (n *Node) end(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), n.split.config.DrainTimeout)
+}
+
+// abandon ends what the drain left, but for brokers that the engine holds up.
 func (n *Node) abandon(server *http.Server, adapters []Adapter) {
 	_ = server.Close() // nothing can be done about its error
 	for _, a := range adapters {
 		a.Close()
 	}
-	n.Close()
+	n.Inbound.Close()
+	if n.outgoing != nil {
+		n.outgoing.Close()
+	}
 	n.logEnds()
 }
 
@@ -102,8 +113,7 @@ func (n *Node) serve(ctx context.Context, listener net.Listener, server *http.Se
 	})
 	<-serving.Done()
 	n.life.enter(phaseDraining)
-	// The drain must outlast ctx, which has ended.
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.split.config.DrainTimeout)
+	drain, cancel := n.end(ctx)
 	defer cancel()
 	if ctx.Err() != nil { // else nobody is served any more
 		n.linger(drain)
@@ -147,13 +157,15 @@ func (n *Node) linger(ctx context.Context) {
 // handled and its answers go out. The server still answers while adapters let their
 // clients go, for some of these come with every request anew.
 func (n *Node) drain(ctx context.Context, server *http.Server, adapters []Adapter) error {
+	handling, cancel := n.spare(ctx)
+	defer cancel()
 	ended := make(chan error, len(adapters))
 	for _, a := range adapters {
-		go func() { ended <- a.Shutdown(ctx) }()
+		go func() { ended <- a.Shutdown(handling) }()
 	}
 	var errs error
 	for range cap(ended) {
 		errs = errors.Join(errs, <-ended)
 	}
-	return errors.Join(errs, server.Shutdown(ctx), n.Shutdown(ctx))
+	return errors.Join(errs, server.Shutdown(handling), n.shutdown(ctx, handling))
 }

@@ -42,6 +42,10 @@ type cluster struct {
 	stop    context.CancelFunc
 	working sync.WaitGroup
 
+	// What the others are told last is in this; it ends with impatient.
+	leaving   context.Context
+	impatient context.CancelFunc
+
 	mu       sync.RWMutex
 	peers    map[string]*peer
 	gathered map[string]*gathered
@@ -60,12 +64,14 @@ func (c *cluster) start() {
 	c.tells.init()
 	ctx, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
+	c.leaving, c.impatient = context.WithCancel(context.Background())
 	c.working.Go(func() { c.tell(ctx) })
 	c.working.Go(func() { c.run(ctx) })
 }
 
 // close leaves the other nodes.
 func (c *cluster) close() {
+	defer c.impatient()
 	c.stop()
 	c.working.Wait()
 }

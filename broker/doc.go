@@ -104,8 +104,8 @@
 //
 // All methods may be called from any goroutine. Publishing takes no lock that
 // subscribing holds. The brokers have no goroutines but those of timers, and, with a
-// Backplane, one that ends subscriptions at the engine, while there are some to end, and
-// one that tells events of it.
+// Backplane, one that ends subscriptions at the engine, while there are some to end,
+// one that tells events of it, and those that end the broker.
 //
 // To a topic without a history a message is delivered on its publisher's goroutine,
 // before Handle returns. From a queue, and to a topic with a history, one goroutine
@@ -115,7 +115,7 @@
 // him. Who finds more than 1,024 messages on their way from a topic with a history waits,
 // 10 s at most. With a Backplane who publishes or subscribes waits for the engine, 10 s at
 // most too. Nothing else waits, unless the outbound handler does: it should not block.
-// It may call the broker, but not Close. A delivery that its publisher does not wait for
+// It may call the broker, but not Close or Shutdown. A delivery that its publisher does not wait for
 // has the values of his context, and not its end.
 //
 // # Ordering
@@ -138,10 +138,11 @@
 //
 // Everything is bounded: a session's subscriptions, their patterns and destinations by
 // [Config]; each queue by [Backlog] and each history by [History]; all of them together by
-// Config.MaxBytes; transactions by [TransactionsConfig]. What counts is about what messages
-// take, with 384 bytes for each; a queue, and a topic that keeps something, takes half a
-// KB beside it. Both go when they hold nothing and, a queue, serves nobody. Clients
-// choose their names: who may send where is for an interceptor to say.
+// Config.MaxBytes; transactions by [TransactionsConfig]; what a node takes from a Backplane
+// by the subscriptions that sessions may have and by [History].Topics. What counts is about
+// what messages take, with 384 bytes for each; a queue, and a topic that keeps something,
+// takes half a KB beside it. Both go when they hold nothing and, a queue, serves nobody.
+// Clients choose their names: who may send where is for an interceptor to say.
 //
 // # Errors
 //

@@ -68,7 +68,7 @@ func (m *mesh) put(ctx context.Context, out message.Raw, before tries, r *Rule) 
 // it does not take by then it does deliver again by itself. If nothing is known, that is
 // better: in its place, before what waits there still.
 func (m *mesh) giveBack(dest string) {
-	ctx, cancel := m.patience()
+	ctx, cancel := context.WithTimeout(m.patience, linkPatience)
 	defer cancel()
 	for q := range m.broker.store.queues.Match(dest) {
 		if q.abandon() {
@@ -80,14 +80,18 @@ func (m *mesh) giveBack(dest string) {
 // giveAll sends what the engine wants settled, or what it does not.
 func (m *mesh) giveAll(ctx context.Context, q *queue, settled bool) {
 	for l := q.withdraw(settled); l != nil; l = q.withdraw(settled) {
-		q.gaveBack(l, m.sendBack(ctx, &l.m, l.tries))
+		err := m.sendBack(ctx, &l.m, l.tries)
+		if err != nil {
+			m.keptBack(err)
+		}
+		q.gaveBack(l, err)
 	}
 }
 
 // giveUp is the end of what a queue still holds when the node is no member of the group
 // any more. What the engine delivers again is its matter; what it does not is sent again.
 func (m *mesh) giveUp(dest string) {
-	ctx, cancel := m.patience()
+	ctx, cancel := context.WithTimeout(m.patience, linkPatience)
 	defer cancel()
 	for q := range m.broker.store.queues.Match(dest) {
 		for l := q.withdraw(true); l != nil; l = q.withdraw(true) {
@@ -103,17 +107,6 @@ func (m *mesh) sendBack(ctx context.Context, out *message.Raw, t tries) error {
 		back.Header = back.Header.With(headerTries, fmt.Sprintf("%d/%d", t.deliveries, t.refusals))
 	}
 	return m.send(ctx, &back, m.broker.rules.of(out.Destination))
-}
-
-// patience is how long the engine has for what is given back: 10 s, and as long for all
-// queues together when the broker is closed.
-func (m *mesh) patience() (context.Context, context.CancelFunc) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closing.IsZero() {
-		return context.WithTimeout(context.Background(), linkPatience)
-	}
-	return context.WithDeadline(context.Background(), m.closing)
 }
 
 // abandon ends all deliveries, and what waits for its next one waits no longer. Who

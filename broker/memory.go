@@ -28,6 +28,7 @@ type Memory struct {
 	mesh     *mesh // with other nodes; nil: there are none
 	index    *destination.Index[subscription]
 	closed   atomic.Bool
+	parting  parting
 
 	mu      sync.RWMutex
 	clients map[*message.Session]*client
@@ -240,11 +241,16 @@ func (b *Memory) parse(dest string) (destination.Pattern, error) {
 // goroutine of the broker runs any more, so neither the outbound handler nor one of events
 // may call it. How much was given up is counted and logged. With a Backplane it ends the
 // node's subscriptions, and what is in queues goes to other nodes: for that the engine has
-// 10 s.
-func (b *Memory) Close() {
-	if b.closed.Swap(true) {
-		return
-	}
+// 10 s; [Memory.Shutdown] gives it less.
+func (b *Memory) Close() { <-b.part() }
+
+// part begins the end of the broker.
+func (b *Memory) part() (over <-chan struct{}) {
+	b.closed.Store(true)
+	return b.parting.begin(b.close)
+}
+
+func (b *Memory) close() {
 	if b.mesh != nil {
 		b.mesh.close()
 	} else {

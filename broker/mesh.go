@@ -25,26 +25,31 @@ type mesh struct {
 	quit    chan struct{} // closed with the broker
 	work    sync.WaitGroup
 
+	// What the node asks of the engine by itself, and not for a client, is in this; it ends
+	// with impatient.
+	patience  context.Context
+	impatient context.CancelFunc
+
 	mu        sync.Mutex
 	available bool // as the engine says
 	told      bool // as the events say
 	telling   bool
-	closing   time.Time // when to give up giving back; zero before close
 	news      helper
 	unwatch   func()
 	markers   map[string]chan struct{} // that are under way, see catchUp
-}
 
-// group is that of the nodes which compete for the messages of a queue.
-const group = "headrace"
+	unreturned int // messages that the engine did not take back, when the broker was closed
+	refusal    error
+}
 
 // newMesh joins the other nodes. What the engine does not give it now it asks for until
 // it does.
 func newMesh(b *Memory) *mesh {
 	m := &mesh{broker: b, link: newLink(b.config.Backplane, b.config.NodeID, b.delivery.log), quit: make(chan struct{})}
 	m.check()
+	m.patience, m.impatient = context.WithCancel(context.Background())
 	m.link.echo, m.markers = m.returned, make(map[string]chan struct{})
-	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share)}
+	m.shares = shares{link: m.link, receive: m.receive, before: m.giveBack, over: m.giveUp, byTopic: make(map[string]*share), histories: make(map[*Rule]int)}
 	m.arrival = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](m.arrive)), b.config.Receiving...)
 	m.leaving = message.Chain(message.RawHandler(message.HandlerFunc[[]byte](m.leave)), b.config.Sending...)
 	b.store.orphaned = m.shares.look
@@ -72,7 +77,7 @@ func (m *mesh) start() {
 	m.unwatch = m.link.engine.Watch(m.changed)
 	m.tell()
 	for _, r := range m.broker.rules.all {
-		if r.Everywhere && m.hold(context.Background(), r.Prefix, r) != nil {
+		if r.Everywhere && m.hold(m.patience, r.Prefix, r) != nil {
 			m.work.Go(func() { m.insist(r) })
 		}
 	}
@@ -87,7 +92,7 @@ func (m *mesh) insist(r *Rule) {
 		case <-m.quit:
 			return
 		case <-retry.C:
-			err = m.hold(context.Background(), r.Prefix, r)
+			err = m.hold(m.patience, r.Prefix, r)
 		}
 	}
 }
@@ -217,11 +222,7 @@ func (m *mesh) hold(ctx context.Context, dest string, r *Rule) error {
 	if !m.spans(r) {
 		return nil
 	}
-	competing := ""
-	if r.Mode == Queue {
-		competing = group
-	}
-	return m.shares.hold(ctx, r.topic(dest), competing)
+	return m.shares.hold(ctx, r.topic(dest), r)
 }
 
 // part is the end of what join or hold began.
@@ -352,15 +353,15 @@ func (m *mesh) stats() (joined int, arrived uint64) {
 	return m.shares.len(), m.arrived.Load()
 }
 
-// close leaves the other nodes, and gives them back what is in queues.
+// close leaves the other nodes, and gives them back what is in queues. The engine has 10 s
+// for all of that.
 func (m *mesh) close() {
+	defer m.impatient()
+	defer time.AfterFunc(linkPatience, m.impatient).Stop()
 	m.unwatch()
 	m.news.close()
 	close(m.quit)
 	m.work.Wait()
-	m.mu.Lock()
-	m.closing = time.Now().Add(linkPatience)
-	m.mu.Unlock()
 	m.shares.close()
 	m.mu.Lock()
 	told := m.told

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -139,5 +140,63 @@ func TestHistoryIsBusy(t *testing.T) {
 		if _, got := c.deliveries(); len(got) != 1026 || got[1025] != "remote" {
 			t.Errorf("%d messages came", len(got))
 		}
+	})
+}
+
+// Clients choose destinations, and an engine may have a connection for each: a node takes so
+// many topics with a history, and refuses the next one. Those that there are go on.
+func TestHistoriesOverNodesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		few := broker.History{Messages: 10, Age: time.Minute, Topics: 3}
+		rules := []broker.Rule{
+			{Prefix: "/topic", History: few},
+			{Prefix: "/other", History: few},
+			{Prefix: "/all", History: few, Everywhere: true},
+			{Prefix: "/local", History: few, Local: true},
+			{Prefix: "/any", History: broker.History{Messages: 10, Topics: -1}},
+			{Prefix: "/default", History: broker.History{Messages: 10}},
+		}
+		a, b := node(t, engine, "a", rules...), node(t, engine, "b", rules...)
+		engine.subscribe = func(context.Context) error { return errors.New("broken") }
+		for range 5 { // those that did not come about do not count
+			wantCode(t, a.send("/topic/1", "x"), message.CodeUnavailable)
+		}
+		engine.subscribe = nil
+		c := a.joined("/topic/0")
+		a.must(a.send("/topic/1", "x"))
+		a.must(a.send("/topic/2", "x"))
+		elsewhere := b.joined("/topic/3")
+		wantCode(t, a.send("/topic/3", "x"), message.CodeFull)
+		wantCode(t, a.subscribe(c, "2", "/topic/3"), message.CodeFull)
+		if n := a.stats().Joined; n != 4 { // with that of /all
+			t.Errorf("the node takes %d topics", n)
+		}
+		elsewhere.wantDeliveries(t)
+
+		a.must(a.subscribe(c, "2", "/topic/1"))
+		for i := range 3 {
+			a.must(a.send(fmt.Sprint("/topic/", i), "x"))
+			a.must(a.send(fmt.Sprint("/other/", i), "x"))
+		}
+		wantCode(t, a.send("/other/3", "x"), message.CodeFull)
+		b.must(b.send("/topic/0", "y"))
+		b.must(b.send("/topic/1", "y"))
+		c.wantDeliveries(t, "x", "x", "y", "y")
+		for i := range 1025 {
+			for _, prefix := range []string{"/all/", "/local/", "/any/"} {
+				a.must(a.send(fmt.Sprint(prefix, i), "x"))
+			}
+			if err := a.send(fmt.Sprint("/default/", i), "x"); i < 1024 {
+				a.must(err)
+			} else {
+				wantCode(t, err, message.CodeFull)
+			}
+		}
+
+		time.Sleep(2 * time.Minute) // nothing is kept of /topic/2 any more
+		a.must(a.send("/topic/3", "x"))
+		elsewhere.wantDeliveries(t, "x")
+		wantCode(t, a.send("/topic/4", "x"), message.CodeFull)
 	})
 }

@@ -127,11 +127,19 @@ type History struct {
 	// Age is how long they are kept. A topic of which nothing is left begins anew, and
 	// nobody resumes from before that. Zero means 5 min, -1 means for ever.
 	Age time.Duration
+	// Topics is how many topics with a history below the rule's prefix a node of a
+	// [Backplane] takes from the engine, which may have a connection for each: those that
+	// have subscriptions there, and those of which something is kept. A message to one
+	// more, or a subscription, is refused with CodeFull. Zero means 1,024, -1 means any
+	// number. Where the rule is Everywhere or Local, and without a Backplane, it means
+	// nothing.
+	Topics int
 }
 
 func (h History) withDefaults() History {
 	h.Bytes = cmp.Or(h.Bytes, 384<<10)
 	h.Age = cmp.Or(h.Age, 5*time.Minute)
+	h.Topics = cmp.Or(h.Topics, 1024)
 	return h
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"sync"
+
+	"github.com/headrace/headrace/message"
 )
 
 // shares are the topics of the engine that a node is subscribed to, each once and for
@@ -16,10 +18,14 @@ type shares struct {
 	over    func(topic string) // it has ended, and none begins meanwhile
 	helper  helper
 
-	mu      sync.Mutex
-	closed  bool
-	byTopic map[string]*share
+	mu        sync.Mutex
+	closed    bool
+	byTopic   map[string]*share
+	histories map[*Rule]int // how many of them are for histories, which History.Topics bounds
 }
+
+// group is that of the nodes which compete for the messages of a queue.
+const group = "headrace"
 
 // share is a subscription of the node.
 type share struct {
@@ -31,16 +37,17 @@ type share struct {
 	ending  chan struct{} // closed when nothing more is to be taken
 	ended   chan struct{} // nil while it does not end; closed when it has
 	stale   bool          // the helper will look whether somebody needs it
+	bounded *Rule         // whose histories it counts among; nil if it does not count
 }
 
 // hold makes the caller one of those who need a topic, and returns when the node is
 // subscribed to it, or after 10 s with an error. Where it returns nil, drop is to be
 // called once.
-func (ss *shares) hold(ctx context.Context, topic, group string) error {
+func (ss *shares) hold(ctx context.Context, topic string, r *Rule) error {
 	ctx, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
 	for {
-		s, first, ended, err := ss.enter(topic)
+		s, first, ended, err := ss.enter(topic, r)
 		switch {
 		case err != nil:
 			return err
@@ -50,7 +57,7 @@ func (ss *shares) hold(ctx context.Context, topic, group string) error {
 			}
 			continue
 		case first:
-			return ss.begin(ctx, s, topic, group)
+			return ss.begin(ctx, s, topic, r.group())
 		}
 		if err := await(ctx, s.begun); err != nil {
 			ss.leave(topic, s)
@@ -73,7 +80,7 @@ func await(ctx context.Context, c <-chan struct{}) error {
 
 // enter counts the caller, unless the subscription is just ending. The first has to
 // begin it.
-func (ss *shares) enter(topic string) (s *share, first bool, ended <-chan struct{}, err error) {
+func (ss *shares) enter(topic string, r *Rule) (s *share, first bool, ended <-chan struct{}, err error) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if ss.closed {
@@ -82,15 +89,51 @@ func (ss *shares) enter(topic string) (s *share, first bool, ended <-chan struct
 	if ss.byTopic[topic] == nil && ss.helper.late() { // clients choose topics
 		return nil, false, nil, errSaturated
 	}
+	if err := ss.bound(topic, r); err != nil {
+		return nil, false, nil, err
+	}
 	s = ss.of(topic)
 	if s.ended != nil {
 		return nil, false, s.ended, nil
 	}
 	s.holders++
 	if first = s.begun == nil; first {
+		if r.keeps() {
+			s.bounded = r
+			ss.histories[r]++
+		}
 		s.begun, s.ending = make(chan struct{}), make(chan struct{})
 	}
 	return s, first, nil, nil
+}
+
+// bound refuses a history if there are as many as its rule allows. The lock is held.
+func (ss *shares) bound(topic string, r *Rule) error {
+	limit := r.History.Topics
+	if !r.keeps() || limit < 0 || ss.histories[r] < limit {
+		return nil
+	}
+	if s := ss.byTopic[topic]; s != nil && s.begun != nil { // it is one of them
+		return nil
+	}
+	return message.Errorf(message.CodeFull, "this node has %d topics with a history there already", limit)
+}
+
+// group returns that of the nodes which compete for what is sent to a topic, if they do.
+func (r *Rule) group() string {
+	if r.Mode == Queue {
+		return group
+	}
+	return ""
+}
+
+// forget forgets a subscription. The lock is held.
+func (ss *shares) forget(topic string, s *share) {
+	delete(ss.byTopic, topic)
+	if s.bounded != nil {
+		ss.histories[s.bounded]--
+		s.bounded = nil
+	}
 }
 
 // of returns the share of a topic. The lock is held.
@@ -111,7 +154,7 @@ func (ss *shares) begin(ctx context.Context, s *share, topic, group string) erro
 	s.stop, s.err, s.gaveUp = stop, err, err != nil && ctx.Err() != nil
 	close(s.begun)
 	if err != nil {
-		delete(ss.byTopic, topic) // the next one asks again
+		ss.forget(topic, s) // the next one asks again
 		if s.stale {
 			ss.mark(topic)
 		}
@@ -190,7 +233,7 @@ func (ss *shares) end(topic string, s *share) {
 	ss.finish(topic, s)
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	delete(ss.byTopic, topic)
+	ss.forget(topic, s)
 	close(s.ended)
 }
 
@@ -226,6 +269,9 @@ func (ss *shares) close() {
 				<-s.begun
 			}
 			ss.finish(topic, s)
+			ss.mu.Lock()
+			ss.forget(topic, s)
+			ss.mu.Unlock()
 			<-places
 		})
 	}

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -181,15 +183,18 @@ func (s *store) forget(q *queue) {
 func (s *store) close() {
 	s.mu.Lock()
 	s.closed = true
-	all := make([]*queue, 0, len(s.all))
-	for q := range s.all {
-		all = append(all, q)
-	}
 	s.mu.Unlock()
-	for _, q := range all {
+	for _, q := range s.list() {
 		q.close()
 	}
 	s.timers.Wait()
+}
+
+// list returns all queues there are.
+func (s *store) list() []*queue {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.all))
 }
 
 // message returns what c is sent of l.

@@ -139,12 +139,14 @@ func (c *cluster) tell(ctx context.Context) {
 			c.expire()
 		}
 	}
-	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), leavePatience)
+	bye, cancel := context.WithTimeout(c.leaving, leavePatience)
 	defer cancel()
 	_ = c.publish(bye, &notice{kind: noticeLeave}) // they notice in time anyway
+	var ending sync.WaitGroup
 	for _, stop := range stops {
-		stop()
+		ending.Go(stop)
 	}
+	ending.Wait()
 }
 
 // join subscribes to what is not subscribed to yet.

@@ -49,6 +49,7 @@ type Users struct {
 	store      store
 	unresolved atomic.Uint64
 	closed     atomic.Bool
+	parting    parting
 	cluster    *cluster // nil without a Backplane
 	forwards   forwards
 
@@ -95,11 +96,16 @@ func NewUsers(outbound message.RawHandler, config UsersConfig) *Users {
 // Stop refuses what comes later, gives up what is not settled, and returns when no
 // timer runs any more, so the outbound handler must not call it. With a Backplane it
 // tells the other nodes that the sessions are gone, for which the engine has 2 s, and
-// waits for the two goroutines that u has then.
-func (u *Users) Stop() {
-	if u.closed.Swap(true) {
-		return
-	}
+// waits for the two goroutines that u has then; [Users.Shutdown] gives it less.
+func (u *Users) Stop() { <-u.part() }
+
+// part begins the end of u.
+func (u *Users) part() (over <-chan struct{}) {
+	u.closed.Store(true)
+	return u.parting.begin(u.close)
+}
+
+func (u *Users) close() {
 	if u.cluster != nil {
 		u.cluster.close()
 	}
