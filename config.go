@@ -84,8 +84,9 @@ type Config struct {
 	// outermost. Zero (nil) means none.
 	Publishing []message.RawInterceptor
 	// Sending is put before what this node gives the engine of Backplane, once for each
-	// message: it is where traces leave to other nodes. What it refuses is refused. The
-	// first is the outermost. Zero (nil) means none.
+	// message: it is where traces leave to other nodes. What it refuses is refused, but
+	// for users: what goes to one has reached his sessions here by then. The first is the
+	// outermost. Zero (nil) means none.
 	Sending []message.RawInterceptor
 	// Receiving is put before what other nodes published and what they send to queues, once
 	// for each message, before it is delivered here. It is where traces of other nodes go

@@ -28,7 +28,7 @@ func (n *Node) Doors(adapters ...Adapter) message.Doors {
 		If(c.MaxStored < 0, at+".MaxStored", "any amount of memory may wait at the broker")
 	for _, a := range adapters {
 		if open, ok := a.(interface{ Doors() message.Doors }); ok {
-			doors = append(doors, open.Doors()...)
+			doors = append(doors, open.Doors().Open()...)
 		}
 	}
 	return doors

@@ -13,7 +13,8 @@ import (
 // on by Relays; then it ends the node's goroutines. All of that takes as long as ctx
 // lasts. With a Backplane or Relays the last tenth of the time, 2 s at most, is theirs,
 // whatever is not handled by then: what is in queues goes to other nodes. It returns ctx's
-// error, with what was left, if something was; what goes on then Close waits for.
+// error, with what was left, if something was; what goes on then Close waits for. The
+// handlers that a relay itself runs it waits for.
 func (n *Node) Shutdown(ctx context.Context) error {
 	handling, cancel := n.spare(ctx)
 	defer cancel()

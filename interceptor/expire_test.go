@@ -455,8 +455,7 @@ func (r restless) Expires() time.Time { r.then(); return r.end }
 // Who looked at the end before it came nearer does not put the alarm off.
 func TestExpireEndComesNearerMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g *stage
-		g = newStage(interceptor.Expire(interceptor.ExpireConfig{}), lasting("ann", time.Hour))
+		g := newStage(interceptor.Expire(interceptor.ExpireConfig{}), lasting("ann", time.Hour))
 		g.says(message.KindConnect)
 		g.SetUser(restless{lasting("ann", 2*time.Hour), func() {
 			g.SetUser(lasting("ann", time.Minute))

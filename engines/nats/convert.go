@@ -18,7 +18,8 @@ func toMsg(subject string, m *wmessage.Message) *natsgo.Msg {
 	values := make([]string, 0, len(m.Metadata)+1) // of all fields, one each
 	set := func(name, value string) {
 		values = append(values, value)
-		out.Header[name] = values[len(values)-1:]
+		n := len(values)
+		out.Header[name] = values[n-1 : n : n]
 	}
 	set(headerID, url.QueryEscape(m.UUID))
 	for name, value := range m.Metadata {

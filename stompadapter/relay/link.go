@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -100,8 +99,11 @@ func (l *link) send(ctx context.Context, o *outgoing, timeout time.Duration) err
 func (l *link) push(o *outgoing) (room <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := cmp.Or(l.shut, l.idle); err != nil {
-		return nil, err
+	switch {
+	case l.shut != nil:
+		return nil, l.shut
+	case l.idle != nil:
+		return nil, l.idle
 	}
 	if n := len(l.queue) + len(l.sent); n >= l.maxFrames || n > 0 && l.bytes+o.size > l.maxBytes {
 		if l.room == nil {
