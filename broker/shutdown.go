@@ -25,6 +25,16 @@ func (p *parting) begin(end func()) (over <-chan struct{}) {
 	return p.over
 }
 
+// inTime waits as long as ctx lasts, and reports whether it is over by then.
+func inTime(ctx context.Context, over <-chan struct{}) bool {
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return isClosed(over)
+	}
+}
+
 // Shutdown does what Close does, but the engine of a Backplane has no longer than ctx lasts.
 // When that is over first, it returns ctx's error with what was left to the engine, which
 // delivers messages again if it has acknowledgements. What goes on behind that ends by
@@ -36,12 +46,8 @@ func (b *Memory) Shutdown(ctx context.Context) error {
 		<-over
 		return nil
 	}
-	select {
-	case <-over:
-	case <-ctx.Done():
-		if !isClosed(over) {
-			return b.mesh.hurry(ctx.Err())
-		}
+	if !inTime(ctx, over) {
+		return b.mesh.hurry(ctx.Err())
 	}
 	return b.mesh.refused()
 }
@@ -100,13 +106,9 @@ func (u *Users) Shutdown(ctx context.Context) error {
 		<-over
 		return nil
 	}
-	select {
-	case <-over:
-	case <-ctx.Done():
-		if !isClosed(over) {
-			u.cluster.impatient()
-			return fmt.Errorf("broker: the engine did not answer in time: the other nodes may not know that the users are gone: %w", ctx.Err())
-		}
+	if !inTime(ctx, over) {
+		u.cluster.impatient()
+		return fmt.Errorf("broker: the engine did not answer in time: the other nodes may not know that the users are gone: %w", ctx.Err())
 	}
 	return nil
 }
