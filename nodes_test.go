@@ -93,12 +93,7 @@ func TestSnapshotAndStreamOnNodes(t *testing.T) {
 		if s.err != nil {
 			t.Fatal(s.err)
 		}
-		first := messagetest.Payload[int](t, s.Next(t))
-		for n := first + 1; n <= first+changes; n++ {
-			if m := s.Next(t); messagetest.Payload[int](t, m) != n || m.Subscription != s.id {
-				t.Fatalf("%s came on %s, want %d on %s", m.Payload, m.Subscription, n, s.id)
-			}
-		}
+		s.sees(t, changes)
 		s.Disconnect()
 	}
 	eventually(t, "the nodes have left the topic", func() bool {

@@ -202,7 +202,7 @@ func TestHoldLeavesNoGap(t *testing.T) {
 	sessions := make([]*message.Session, subscriptions)
 	for i := range sessions {
 		sinks[i] = new(tape)
-		sessions[i] = message.NewSession(sinks[i], message.SessionInfo{})
+		sessions[i] = message.NewSession(sinks[i], message.SessionInfo{Budget: 1 << 30}) // the publisher waits for nobody
 	}
 	var (
 		mu    sync.Mutex // what is published and whom it reaches

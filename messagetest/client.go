@@ -129,8 +129,8 @@ func (c *Client) TrySubscribe(destination string, header ...message.Field) (id s
 	return id, err
 }
 
-// Unsubscribe ends a subscription and waits until nothing comes for it any
-// more.
+// Unsubscribe ends a subscription and waits until that is handled: what is sent
+// from then on does not come for it.
 func (c *Client) Unsubscribe(id string) {
 	c.t.Helper()
 	if err := c.Try(message.Raw{Kind: message.KindUnsubscribe, Subscription: id}); err != nil {
