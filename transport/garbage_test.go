@@ -77,7 +77,7 @@ var hostile = map[string]func(net.Conn){
 func TestGarbageLeavesNothing(t *testing.T) {
 	const each = 40
 	var log lockedBuffer
-	su := setup{receive: strict, config: transport.Config{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}}
+	su := setup{receive: strict, config: transport.Config{Flushers: 2, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}}
 	web := start(t, su)
 	tcp, _ := listen(t, "tcp")
 	secure, _ := listen(t, "tls")

@@ -235,7 +235,7 @@ func ownGoroutines() (count int) {
 
 func TestNothingLeaks(t *testing.T) {
 	const cycles = 1000
-	f := start(t, setup{receive: echo})
+	f := start(t, setup{receive: echo, config: transport.Config{Flushers: 2}})
 	before := runtime.NumGoroutine()
 	for i := range cycles {
 		ws, p := f.dial(t, nil)
