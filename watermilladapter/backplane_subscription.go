@@ -28,7 +28,7 @@ type subscription struct {
 	b            *Backplane
 	topic, group string
 	config       FromConfig
-	window       window
+	window       *window
 	ctx          context.Context
 	cancel       context.CancelFunc
 	over         chan struct{} // closed when the engine has it no more
@@ -44,7 +44,7 @@ func newSubscription(b *Backplane, topic, group string, receive func(context.Con
 		topic:   b.config.Topic(topic),
 		group:   group,
 		over:    make(chan struct{}),
-		window:  window{all: make(map[string]*seen)},
+		window:  newWindow(),
 		receive: receive,
 	}
 	s.config = FromConfig{AckDeadline: -1, Logger: b.config.Logger}

@@ -2,6 +2,7 @@ package watermilladapter
 
 import (
 	"errors"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -12,22 +13,43 @@ import (
 // as an acknowledgement that its crash swallowed, within minutes.
 const (
 	windowTime = 2 * time.Minute
-	windowSize = 16384 // ids at most, about 2 MB
+	windowSize = 16384 // ids at most, about 1 MB
 )
 
 // window has the ids of what a subscription received, so that what the engine
 // delivers again is received once.
 type window struct {
-	mu      sync.Mutex
-	all     map[string]*seen
-	settled []*seen // the oldest first
+	mu     sync.Mutex
+	begun  time.Time
+	seeds  [2]maphash.Seed
+	flying map[string][]*message.Completion // what is under way, with its copies: they end as it does
+
+	// Of what was settled there are no pointers here, for the garbage collector would follow
+	// each of them whenever it runs.
+	known   map[digest]struct{}
+	settled []settled // the oldest first
 }
 
-// seen is one envelope.
-type seen struct {
-	id      string
-	settled time.Time             // zero while it is under way
-	copies  []*message.Completion // of those that came meanwhile: they end as the first does
+// digest stands for an id: two have the same by a chance of one in 2^128, for nobody knows
+// the seeds.
+type digest [2]uint64
+
+type settled struct {
+	id digest
+	at time.Duration // since the window was made
+}
+
+func newWindow() *window {
+	return &window{
+		begun:  time.Now(),
+		seeds:  [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		flying: make(map[string][]*message.Completion),
+		known:  make(map[digest]struct{}),
+	}
+}
+
+func (w *window) digest(id string) digest {
+	return digest{maphash.String(w.seeds[0], id), maphash.String(w.seeds[1], id)}
 }
 
 // begin reports whether id is new. What was settled is not, and neither is what is
@@ -39,19 +61,19 @@ func (w *window) begin(id string, done *message.Completion) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
-	for before := time.Now().Add(-windowTime); n < len(w.settled) && w.settled[n].settled.Before(before); n++ {
+	for before := time.Since(w.begun) - windowTime; n < len(w.settled) && w.settled[n].at < before; n++ {
 	}
 	w.forget(n)
-	s := w.all[id]
-	switch {
-	case s == nil:
-		w.all[id] = &seen{id: id}
-		return true
-	case s.settled.IsZero():
+	if copies, ok := w.flying[id]; ok {
 		done.Hold()
-		s.copies = append(s.copies, done)
+		w.flying[id] = append(copies, done)
+		return false
 	}
-	return false
+	if _, ok := w.known[w.digest(id)]; ok {
+		return false
+	}
+	w.flying[id] = nil
+	return true
 }
 
 // settle ends what began. What failed is new when it comes again.
@@ -60,15 +82,13 @@ func (w *window) settle(id string, err error) {
 		return
 	}
 	w.mu.Lock()
-	s := w.all[id]
-	copies := s.copies
-	s.copies = nil
+	copies := w.flying[id]
+	delete(w.flying, id)
 	if err == nil || errors.Is(err, message.ErrDropped) {
-		s.settled = time.Now()
+		s := settled{w.digest(id), time.Since(w.begun)}
+		w.known[s.id] = struct{}{}
 		w.settled = append(w.settled, s)
 		w.forget(len(w.settled) - windowSize)
-	} else {
-		delete(w.all, id)
 	}
 	w.mu.Unlock()
 	for _, done := range copies {
@@ -82,8 +102,7 @@ func (w *window) forget(n int) {
 		return
 	}
 	for _, s := range w.settled[:n] {
-		delete(w.all, s.id)
+		delete(w.known, s.id)
 	}
-	clear(w.settled[:n])
 	w.settled = w.settled[n:]
 }
