@@ -85,7 +85,7 @@ func TestSnapshotAndStream(t *testing.T) {
 		s.sees(t, changes)
 		s.Disconnect()
 	}
-	if again > clients/2 {
+	if again > clients {
 		t.Errorf("%d subscriptions of %d were asked for again", again, clients)
 	}
 }
