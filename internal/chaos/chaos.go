@@ -51,6 +51,7 @@ type state struct {
 type link struct {
 	client, server *net.TCPConn
 	cut            int64 // octets of the server that still pass, if not negative
+	counted        bool  // among those that were broken
 }
 
 // New listens on a free port of the loopback interface until the test ends.
@@ -118,7 +119,16 @@ func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for l := range p.links {
+		p.count(l)
 		l.reset()
+	}
+}
+
+// count counts a connection that is broken, once. The lock is held.
+func (p *Proxy) count(l *link) {
+	if !l.counted {
+		l.counted = true
+		p.broken++
 	}
 }
 
@@ -174,7 +184,7 @@ func (p *Proxy) serve(client *net.TCPConn) {
 	stop()
 	p.mu.Lock()
 	delete(p.links, l)
-	p.broken++
+	p.count(l)
 	p.mu.Unlock()
 	l.reset()
 }
