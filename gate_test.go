@@ -217,6 +217,7 @@ func TestGate(t *testing.T) {
 		{"redelivery of what a session left", func(t *testing.T, kim, other *messagetest.Client) {
 			other.Subscribe("/queue/jobs/d", individually)
 			other.Send("/queue/jobs/d", "left")
+			other.Next(t)
 			kim.Subscribe("/queue/jobs/d")
 			other.Disconnect()
 		}, "left2", ""},
