@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -100,6 +101,12 @@ func (d *moves) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+func (d *moves) isBack() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.back.IsZero()
+}
+
 // A node that is replaced asks its clients to the other one, some at a time. Each hears
 // when to come back and does, and what was acknowledged to it was handled.
 func TestRollingRestart(t *testing.T) {
@@ -165,6 +172,7 @@ func TestRollingRestart(t *testing.T) {
 	a.end()
 	eventually(t, "all are on the second node", func() bool { return b.stomp.Stats().Sessions == n })
 	took := time.Since(began)
+	eventually(t, "all clients know that they are", func() bool { return !slices.ContainsFunc(moved, func(d *moves) bool { return !d.isBack() }) })
 	before := acks.Load()
 	eventually(t, "work goes on there", func() bool { return acks.Load() > before+n })
 	close(stop)
