@@ -159,6 +159,33 @@ func TestRateLimitConcurrently(t *testing.T) {
 	}
 }
 
+// Nor do many of them get more by and by than one: who looks at the clock first and comes
+// to his turn last does not fill up the bucket once more.
+func TestRateLimitHoldsBesideOthers(t *testing.T) {
+	const perSecond, burst, senders, each = 10_000, 5_000, 64, 500
+	limits := interceptor.Limits{Messages: rateOf(perSecond, burst)}
+	for name, c := range map[string]interceptor.RateLimitConfig{"session": {Session: limits}, "user": {User: limits}} {
+		var passed atomic.Int64
+		h := interceptor.RateLimit(c)(rawFunc(func(context.Context, message.Raw) error {
+			passed.Add(1)
+			return nil
+		}))
+		s, start := userSession(kim), time.Now()
+		var wg sync.WaitGroup
+		for range senders {
+			wg.Go(func() {
+				for range each {
+					_ = h.Handle(t.Context(), message.Raw{Session: s})
+				}
+			})
+		}
+		wg.Wait()
+		if most := burst + int64(time.Since(start).Seconds()*perSecond) + 1; passed.Load() > most {
+			t.Errorf("%s: %d got through, want %d at most", name, passed.Load(), most)
+		}
+	}
+}
+
 // TestRateLimitForgets: what is known of users goes when it says nothing any more, and
 // not before: nobody gets a new bucket by coming back.
 func TestRateLimitForgets(t *testing.T) {
