@@ -30,8 +30,8 @@ type Limits struct {
 	// Messages counts all that he sends but KindConnect and KindDisconnect:
 	// subscriptions and acknowledgements too.
 	Messages Rate
-	// Bytes counts payloads, destinations and headers. Burst is the largest message
-	// that can pass.
+	// Bytes counts payloads, destinations, headers and ids of subscriptions. Burst is
+	// the largest message that can pass.
 	Bytes Rate
 	// Subscriptions counts KindSubscribe.
 	Subscriptions Rate
@@ -170,7 +170,7 @@ func (l *limit) take(b *rate.Limiter, now time.Time, n int) error {
 }
 
 func size(m *message.Raw) int {
-	n := len(m.Payload) + len(m.Destination)
+	n := len(m.Payload) + len(m.Destination) + len(m.Subscription)
 	for name, value := range m.Header.All() {
 		n += len(name) + len(value)
 	}

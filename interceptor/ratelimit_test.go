@@ -59,6 +59,8 @@ func TestRateLimitOfASession(t *testing.T) {
 		field := message.NewHeader(message.Field{Name: strings.Repeat("n", 50), Value: strings.Repeat("v", 50)})
 		large := message.Raw{Session: one, Destination: strings.Repeat("d", 50), Header: field, Payload: make([]byte, 50)}
 		check("bytes", 2, 1, large)
+		time.Sleep(2 * time.Second)
+		check("ids are bytes", 2, 1, message.Raw{Kind: message.KindUnsubscribe, Session: one, Subscription: strings.Repeat("i", 200)})
 		time.Sleep(time.Second)
 		check("subscriptions", 3, 1, message.Raw{Kind: message.KindSubscribe, Session: one})
 		check("unsubscribing is no subscription", 1, 1, message.Raw{Kind: message.KindUnsubscribe, Session: one})
