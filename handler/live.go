@@ -32,8 +32,9 @@ import (
 //
 // The destination may have variables of the endpoint's pattern, as that of
 // [SendTo], and wildcards, as that of any subscription; values of variables may
-// not, so that nobody is sent what is not for him. OnSubscribe panics when the
-// router has no Outbound, and when a SendTo is given as well.
+// not, nor the "#" and ">" of brokers behind a relay, so that nobody is sent what is
+// not for him. OnSubscribe panics when the router has no Outbound, and when a SendTo
+// is given as well.
 func Live(destination string, opts ...LiveOption) SubscribeOption {
 	l := &live{destination: destination, source: callSite(0)}
 	mustWire(destination != "", "empty stream at "+l.source)
@@ -166,7 +167,8 @@ func (f *follower) from(ctx context.Context, m message.Raw) (string, error) {
 		return "", err
 	}
 	for _, name := range f.stream.vars {
-		if v := c.PathValue(name); strings.ContainsAny(v, "*?{}") {
+		// The last two are wildcards to brokers behind a relay.
+		if v := c.PathValue(name); strings.ContainsAny(v, "*?{}#>") {
 			return "", message.Errorf(message.CodeInvalid, "path %.80q: want no wildcard, got %.80q", name, v)
 		}
 	}

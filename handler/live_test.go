@@ -318,7 +318,7 @@ func TestLiveNewer(t *testing.T) {
 func TestLiveRefusesWildcards(t *testing.T) {
 	f, r := newFeed(handler.Config{})
 	handler.OnSubscribe(r, "/rooms/{room}", func(context.Context, struct{}) (string, error) { return "snapshot", nil }, handler.Live("/topic/{room}/*"))
-	for _, room := range []string{"*", "**", "b?ue", "{x}", "{x:.*}"} {
+	for _, room := range []string{"*", "**", "b?ue", "{x}", "{x:.*}", "#", "blue.#", ">", "blue.>"} {
 		err := subscribe(r, f.session, "/app/rooms/"+room)
 		expect(t, room, code(err), message.CodeInvalid)
 	}

@@ -20,7 +20,8 @@ type DeduplicateConfig[T any] struct {
 	// Key says by what a message is known again; "" is never known. Zero (nil) means
 	// Header.
 	Key func(message.Message[T]) string
-	// Window is how long a message is remembered, from its arrival. Zero means 5 min.
+	// Window is how long a message is remembered, from its arrival, be it under way or
+	// not: it is longer than a handler may take. Zero means 5 min.
 	Window time.Duration
 	// Max is how many messages are remembered, the latest, of all senders together,
 	// and beyond it only what is under way: about 150 bytes each. So what others send

@@ -64,7 +64,7 @@ func Expire(config ExpireConfig) message.RawInterceptor {
 			}
 			if m.Kind == message.KindDisconnect {
 				defer e.forget(m.Session)
-			} else if err := e.check(m.Session); err != nil {
+			} else if err := e.check(&m); err != nil {
 				return err
 			}
 			return next.Handle(ctx, m)
@@ -106,20 +106,20 @@ type expiry struct {
 	terms  sync.Map // *message.Session to *term
 }
 
-// check refuses what comes after the end, and sets the alarm for the rest.
-func (e *expiry) check(s *message.Session) error {
+// check refuses what comes after the end, and sets the alarm, also for an end that passed
+// in silence. A session that would begin after it is its adapter's to end.
+func (e *expiry) check(m *message.Raw) error {
+	s := m.Session
 	end := endOf(s.User())
 	if end.IsZero() {
 		return nil
 	}
+	over := !time.Now().Before(end)
 	t, ok := e.terms.Load(s)
-	if !time.Now().Before(end) {
-		if ok { // a user whose end came nearer while the alarm was set
-			t.(*term).plan(end)
-		}
-		return errExpired
-	}
 	if !ok {
+		if over && m.Kind == message.KindConnect {
+			return errExpired
+		}
 		fresh := &term{expiry: e}
 		fresh.session, fresh.ring = s, fresh.due
 		t, _ = e.terms.LoadOrStore(s, fresh)
@@ -127,6 +127,9 @@ func (e *expiry) check(s *message.Session) error {
 	t.(*term).plan(end)
 	if !ok && ended(s) { // of which forget may have been told before
 		e.forget(s)
+	}
+	if over {
+		return errExpired
 	}
 	return nil
 }

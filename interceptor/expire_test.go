@@ -407,6 +407,28 @@ func TestExpireEndComesNearer(t *testing.T) {
 	})
 }
 
+// So is the end of who had none when the session last spoke.
+func TestExpireEndComesInSilence(t *testing.T) {
+	for name, says := range map[string]func(*stage) error{
+		"to it":   func(g *stage) error { return g.out.Handle(context.Background(), message.Raw{Session: g.Session}) },
+		"from it": func(g *stage) error { return g.says(message.KindData) },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newStage(interceptor.Expire(interceptor.ExpireConfig{}), message.User("ann"))
+			g.says(message.KindConnect)
+			if err := interceptor.Renew(g.Session, lasting("ann", time.Second)); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+			if err := says(g); code(err) != message.CodeUnauthenticated {
+				t.Errorf("%s: %v", name, err)
+			}
+			g.wantClosed(t, time.Minute)
+			g.gone(t)
+		})
+	}
+}
+
 // An alarm that rings while the one before is still at work does not disturb it, as the
 // race detector tells, and asks nobody twice.
 func TestExpireAlarmsSideBySide(t *testing.T) {

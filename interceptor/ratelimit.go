@@ -30,8 +30,8 @@ type Limits struct {
 	// Messages counts all that he sends but KindConnect and KindDisconnect:
 	// subscriptions and acknowledgements too.
 	Messages Rate
-	// Bytes counts payloads, destinations and headers. Burst is the largest message
-	// that can pass.
+	// Bytes counts payloads, destinations, headers and ids of subscriptions. Burst is
+	// the largest message that can pass.
 	Bytes Rate
 	// Subscriptions counts KindSubscribe.
 	Subscriptions Rate
@@ -71,11 +71,10 @@ func RateLimit(config RateLimitConfig) message.RawInterceptor {
 			if m.Session == nil || m.Kind == message.KindConnect || m.Kind == message.KindDisconnect {
 				return next.Handle(ctx, m)
 			}
-			now := time.Now()
-			if err := perSession.take(now, &m); err != nil {
+			if err := perSession.take(&m); err != nil {
 				return err
 			}
-			if err := perUser.take(now, &m); err != nil {
+			if err := perUser.take(&m); err != nil {
 				return err
 			}
 			return next.Handle(ctx, m)
@@ -125,11 +124,12 @@ func (q quota) none() bool { return q == quota{} }
 
 // buckets are what one sender has left.
 type buckets struct {
+	mu                             sync.Mutex
 	messages, bytes, subscriptions *rate.Limiter
 }
 
 func (q quota) buckets() *buckets {
-	return &buckets{q.messages.bucket(), q.bytes.bucket(), q.subscriptions.bucket()}
+	return &buckets{messages: q.messages.bucket(), bytes: q.bytes.bucket(), subscriptions: q.subscriptions.bucket()}
 }
 
 func (l *limit) bucket() *rate.Limiter {
@@ -139,8 +139,12 @@ func (l *limit) bucket() *rate.Limiter {
 	return rate.NewLimiter(l.rate, l.burst)
 }
 
-// take takes what a message needs out of the buckets.
-func (q quota) take(b *buckets, now time.Time, m *message.Raw) error {
+// take takes what a message needs out of the buckets. The time is that of the sender's
+// turn: a limiter that is asked with an earlier one fills up twice for the time between.
+func (q quota) take(b *buckets, m *message.Raw) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
 	if err := q.messages.take(b.messages, now, 1); err != nil {
 		return err
 	}
@@ -166,7 +170,7 @@ func (l *limit) take(b *rate.Limiter, now time.Time, n int) error {
 }
 
 func size(m *message.Raw) int {
-	n := len(m.Payload) + len(m.Destination)
+	n := len(m.Payload) + len(m.Destination) + len(m.Subscription)
 	for name, value := range m.Header.All() {
 		n += len(name) + len(value)
 	}
@@ -189,7 +193,7 @@ type bySession struct {
 	mu        sync.Mutex // of who makes buckets
 }
 
-func (l *bySession) take(now time.Time, m *message.Raw) error {
+func (l *bySession) take(m *message.Raw) error {
 	if l.quota.none() {
 		return nil
 	}
@@ -197,7 +201,7 @@ func (l *bySession) take(now time.Time, m *message.Raw) error {
 	if !ok {
 		kept = l.first(m.Session)
 	}
-	return l.quota.take(kept.(*buckets), now, m)
+	return l.quota.take(kept.(*buckets), m)
 }
 
 func (l *bySession) first(s *message.Session) any {
@@ -222,7 +226,7 @@ type byUser struct {
 
 const leastUsers = 1024
 
-func (l *byUser) take(now time.Time, m *message.Raw) error {
+func (l *byUser) take(m *message.Raw) error {
 	if l.quota.none() {
 		return nil
 	}
@@ -234,17 +238,18 @@ func (l *byUser) take(now time.Time, m *message.Raw) error {
 	defer l.mu.Unlock()
 	b := l.byName[user.Name()]
 	if b == nil {
-		l.sweep(now)
+		l.sweep()
 		b = l.quota.buckets()
 		l.byName[user.Name()] = b
 	}
-	return l.quota.take(b, now, m)
+	return l.quota.take(b, m)
 }
 
-func (l *byUser) sweep(now time.Time) {
+func (l *byUser) sweep() {
 	if len(l.byName) < max(l.sweepAt, leastUsers) {
 		return
 	}
+	now := time.Now()
 	for name, b := range l.byName {
 		if l.quota.full(b, now) {
 			delete(l.byName, name)

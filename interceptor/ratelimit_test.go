@@ -59,6 +59,8 @@ func TestRateLimitOfASession(t *testing.T) {
 		field := message.NewHeader(message.Field{Name: strings.Repeat("n", 50), Value: strings.Repeat("v", 50)})
 		large := message.Raw{Session: one, Destination: strings.Repeat("d", 50), Header: field, Payload: make([]byte, 50)}
 		check("bytes", 2, 1, large)
+		time.Sleep(2 * time.Second)
+		check("ids are bytes", 2, 1, message.Raw{Kind: message.KindUnsubscribe, Session: one, Subscription: strings.Repeat("i", 200)})
 		time.Sleep(time.Second)
 		check("subscriptions", 3, 1, message.Raw{Kind: message.KindSubscribe, Session: one})
 		check("unsubscribing is no subscription", 1, 1, message.Raw{Kind: message.KindUnsubscribe, Session: one})
@@ -155,6 +157,33 @@ func TestRateLimitConcurrently(t *testing.T) {
 			if passed.Load() != burst {
 				t.Fatalf("%s: %d got through, want %d", name, passed.Load(), burst)
 			}
+		}
+	}
+}
+
+// Nor do many of them get more by and by than one: who looks at the clock first and comes
+// to his turn last does not fill up the bucket once more.
+func TestRateLimitHoldsBesideOthers(t *testing.T) {
+	const perSecond, burst, senders, each = 10_000, 5_000, 64, 500
+	limits := interceptor.Limits{Messages: rateOf(perSecond, burst)}
+	for name, c := range map[string]interceptor.RateLimitConfig{"session": {Session: limits}, "user": {User: limits}} {
+		var passed atomic.Int64
+		h := interceptor.RateLimit(c)(rawFunc(func(context.Context, message.Raw) error {
+			passed.Add(1)
+			return nil
+		}))
+		s, start := userSession(kim), time.Now()
+		var wg sync.WaitGroup
+		for range senders {
+			wg.Go(func() {
+				for range each {
+					_ = h.Handle(t.Context(), message.Raw{Session: s})
+				}
+			})
+		}
+		wg.Wait()
+		if most := burst + int64(time.Since(start).Seconds()*perSecond) + 1; passed.Load() > most {
+			t.Errorf("%s: %d got through, want %d at most", name, passed.Load(), most)
 		}
 	}
 }

@@ -59,9 +59,9 @@ type ExchangeConfig struct {
 	// Logger is told of refused requests and failed messages: at debug level of
 	// drops, of what was authored for the client without a cause and of what it
 	// sent being wrong (CodeInvalid, CodeTooLarge), at info level where that ends
-	// the session; at warn level of other refusals that have a cause, such as
-	// credentials that could not be checked; at error level of all else. Zero
-	// means slog.Default().
+	// the session and of logins that take too long; at warn level of other refusals
+	// that have a cause, such as credentials that could not be checked; at error
+	// level of all else. Zero means slog.Default().
 	Logger *slog.Logger
 }
 

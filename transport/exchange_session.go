@@ -360,7 +360,7 @@ func (s *session) level(err error, fatal bool) slog.Level {
 			return slog.LevelWarn
 		}
 	default:
-		if authored.Unwrap() != nil {
+		if authored.Unwrap() != nil && authored != errLoginTimeout { // whoever connects can be late
 			return slog.LevelError
 		}
 	}

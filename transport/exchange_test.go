@@ -356,6 +356,9 @@ func TestExchangeLoginTimeout(t *testing.T) {
 			c.want(t)
 			time.Sleep(time.Nanosecond)
 			c.want(t, "NO  the login took too long", "END")
+			if log := s.log.String(); strings.Count(log, "level=") != 1 || !strings.Contains(log, "level=INFO") {
+				t.Errorf("logged: %s", log)
+			}
 		})
 	}
 }
