@@ -112,7 +112,7 @@ func (s *system) run() {
 		}
 		s.set(gone, err)
 		lasted := time.Since(began)
-		if isRefusal(err) { // of a frame, by a broker that is well
+		if c != nil && isRefusal(err) { // of a frame, by a broker that is well
 			lasted = b.config.ReconnectDelay + 1
 		}
 		b.config.pause(b.ctx, lasted)
