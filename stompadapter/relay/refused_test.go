@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/stompadapter/frame"
 	"github.com/headrace/headrace/stompadapter/relay"
 )
@@ -29,4 +30,34 @@ func TestRefusedLoginIsNoStorm(t *testing.T) {
 			t.Error("the relay is let in again, and not there")
 		}
 	})
+}
+
+// A connection that the broker closes for reasons of its own is lost like any other: what
+// waited for its word is sent again, and re-attached clients stay.
+func TestForcedIsNoRefusal(t *testing.T) {
+	for name, say := range map[string]string{
+		"channel": "ERROR\nmessage:AMQP channel died\n\nReason: {shutdown,\n            {connection_closing,\n" +
+			"                {server_initiated_close,320,<<\"maintenance\">>}}}\x00",
+		"connection": "ERROR\nmessage:connection_forced\n\nbroker forced connection closure with reason 'shutdown'\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, relay.Config{Reattach: true}, func(s *site) {
+				c := s.connect()
+				s.fake.set(func(b *fake) { b.answer = func(*peer, frame.Frame) {} })
+				ours, clients := s.do(text("/topic/a", "ours")), s.do(message.Raw{Session: c.Session(), Destination: "/topic/a"})
+				s.want("before", ours, errPending)
+				s.fake.set(func(b *fake) { b.answer = nil })
+				for n := range 2 {
+					s.fake.peer(n).say(say)
+					s.fake.peer(n).conn.Close()
+				}
+				pass(5 * time.Second)
+				s.want("what the application sent", ours, nil)
+				s.want("what the client sent", clients, nil)
+				if err := c.Session().Reason(); err != nil {
+					t.Errorf("the session ended with %v", err)
+				}
+			})
+		})
+	}
 }

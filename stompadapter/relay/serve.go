@@ -133,6 +133,9 @@ func (l *link) read(c *line.Line) error {
 				continue
 			}
 			e := &brokerError{f}
+			if l.dialect.forced(f) {
+				return errors.New(e.Error()) // nothing is refused by it
+			}
 			l.refused(e)
 			return e
 		default:
