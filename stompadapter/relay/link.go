@@ -37,6 +37,7 @@ type link struct {
 	maxFrames, maxBytes int
 	deliver             func(c *line.Line, f frame.Frame) // a MESSAGE of c, on the goroutine that reads
 	wake                chan struct{}                     // there is something to write
+	twice               bool                              // what the broker seems to have refused is sent once more
 
 	mu     sync.Mutex
 	shut   error // why nothing is taken any more

@@ -61,3 +61,31 @@ func TestForcedIsNoRefusal(t *testing.T) {
 		})
 	}
 }
+
+// Of an error that does not say what it is about, nobody knows whether it is for the message
+// that waited: that is sent once more, alone.
+func TestUnclearRefusal(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		bad := 0 // answers that are errors
+		s.fake.set(func(b *fake) {
+			b.answer = func(p *peer, f frame.Frame) {
+				if bad--; bad < 0 {
+					p.confirm(f)
+					return
+				}
+				p.say("ERROR\nmessage:Processing error\n\nProcessing error\x00")
+				p.conn.Close()
+			}
+			bad = 1
+		})
+		good := s.do(text("/topic/a", "good"))
+		pass(5 * time.Second)
+		s.want("refused once", good, nil)
+		s.fake.set(func(*fake) { bad = 2 })
+		refused := s.do(text("/topic/a", "bad"))
+		pass(5 * time.Second)
+		if err := refused(); message.Public(err) == nil || message.Public(err).Code != message.CodeInvalid {
+			t.Errorf("refused twice: %v", err)
+		}
+	})
+}
