@@ -159,6 +159,13 @@ func (l *link) must(frames func() []*outgoing) error {
 	return nil
 }
 
+// tie says of a frame that was taken that it makes sense on this connection only.
+func (l *link) tie(o *outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o.once = true
+}
+
 // ending puts the last frame at the end, unless there is no connection to write it to.
 func (l *link) ending(o *outgoing) error {
 	l.mu.Lock()
