@@ -3,6 +3,7 @@ package watermilladapter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,35 @@ func TestPubSubGivesBackWhatASubscriptionHad(t *testing.T) {
 		}
 		if want := []string{"a", "b", "c"}; !slices.Equal(got, want) {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestPubSubKnowsTheLastAcknowledgement: what was acknowledged comes to nobody again,
+// however soon afterwards the subscription ends.
+func TestPubSubKnowsTheLastAcknowledgement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pubSub(t, watermilladapter.PubSubConfig{})
+		for i := range 100 {
+			topic := fmt.Sprint(i)
+			if err := p.Publish(topic, wmessage.NewMessage("first", nil), wmessage.NewMessage("second", nil)); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"first", "second"} {
+				ctx, cancel := context.WithCancel(t.Context())
+				in, err := p.Subscribe(ctx, topic)
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				m := <-in
+				m.Ack()
+				cancel()
+				if m.UUID != want {
+					t.Fatalf("got %q, want %q", m.UUID, want)
+				}
+				synctest.Wait()
+			}
 		}
 	})
 }

@@ -133,6 +133,6 @@ func (s *taker) deliver(ctx context.Context, w *wmessage.Message) (acked, ended 
 	case <-w.Nacked():
 		return false, false
 	case <-ctx.Done():
-		return false, true
+		return isClosed(w.Acked()), true
 	}
 }

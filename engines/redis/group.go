@@ -21,12 +21,13 @@ type member struct {
 	*engine
 	key, group, name string
 	looked, swept    time.Time    // for what others left, and for others that are gone
+	claimed          string       // where the last look ended
 	connection       atomic.Int64 // the id of the one that reads, 0 before it was asked for
 }
 
 // group takes part in a group of a stream, which is made where there is none.
 func (e *engine) group(ctx context.Context, key, group string) (func(*pubsub.Out), error) {
-	m := &member{engine: e, key: key, group: group, name: watermill.NewUUID(), swept: time.Now()}
+	m := &member{engine: e, key: key, group: group, name: watermill.NewUUID(), swept: time.Now(), claimed: beginning}
 	if _, err := m.make(ctx); err != nil {
 		return nil, err
 	}
@@ -103,7 +104,8 @@ func (m *member) unblock() {
 }
 
 // left takes over what was refused, and what consumers have that are not heard of. It
-// looks once in a round, and removes consumers that are gone.
+// looks once in a round, and removes consumers that are gone. The server looks at ten times
+// as many entries as there is room for: the next look goes on behind them.
 func (m *member) left(ctx context.Context, room int) ([]goredis.XMessage, error) {
 	now := time.Now()
 	if now.Sub(m.looked) < round {
@@ -114,9 +116,12 @@ func (m *member) left(ctx context.Context, room int) ([]goredis.XMessage, error)
 		m.swept = now
 		m.sweep(ctx)
 	}
-	entries, _, err := m.client.XAutoClaim(ctx, &goredis.XAutoClaimArgs{
-		Stream: m.key, Group: m.group, Consumer: m.name, MinIdle: m.config.AckWait, Start: beginning, Count: int64(min(room, batch)),
+	entries, next, err := m.client.XAutoClaim(ctx, &goredis.XAutoClaimArgs{
+		Stream: m.key, Group: m.group, Consumer: m.name, MinIdle: m.config.AckWait, Start: m.claimed, Count: int64(min(room, batch)),
 	}).Result()
+	if err == nil {
+		m.claimed = next
+	}
 	return entries, err
 }
 

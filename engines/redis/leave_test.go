@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -50,6 +51,32 @@ func TestLeaveFarFromTheServer(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("it got %v", got)
 	}
+}
+
+// What is refused comes again however many others were taken before it and are still worked on.
+func TestRefusedBehindOthers(t *testing.T) {
+	const n = 20
+	c := config(t, proc.StartRedis(t).Addr)
+	c.InFlight, c.AckWait = n, 500*time.Millisecond
+	b := connect(t, c)
+	last := fmt.Sprint(n - 1)
+	var times atomic.Int64
+	stop, err := b.Subscribe(t.Context(), queue, "workers", func(_ context.Context, e broker.Envelope) error {
+		if e.ID != last {
+			e.Done.Hold()
+		} else if times.Add(1) == 1 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	for i := range n {
+		publish(t, b, fmt.Sprint(i))
+	}
+	eventually(t, "it came again", func() bool { return times.Load() == 2 })
 }
 
 func member(t *testing.T, b *redis.Backplane, receive func(broker.Envelope)) (leave func()) {

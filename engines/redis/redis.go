@@ -54,7 +54,8 @@ type engine struct {
 // that keeps nothing loses what waits; subscriptions go on.
 //
 // Each subscription has a connection that waits for messages. Without a group it reads
-// on from the last message that it got, in order and without doubles. A group begins
+// on from the last message that it got, in order and without doubles; one that is more
+// than MaxLen messages behind misses what was cut off meanwhile, and nobody is told. A group begins
 // with what the topic has; what a node of it has not acknowledged when that is not heard
 // of any more goes to another.
 //

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
@@ -62,6 +63,19 @@ func (d Dialect) prefetch(n int) message.Field {
 // a message that was on its way to a subscription when that ended.
 func (d Dialect) harmless(f frame.Frame) bool {
 	return d == RabbitMQ && f.Header.Get(frame.HeaderMessage) == "Subscription not found"
+}
+
+// forced reports whether an ERROR frame is about no frame of ours: an operator, or the end of
+// RabbitMQ, closes connections, with the code 320 of AMQP, whichever part of it learns that first.
+func (d Dialect) forced(f frame.Frame) bool {
+	switch f.Header.Get(frame.HeaderMessage) {
+	case "connection_forced":
+		return d == RabbitMQ
+	case "AMQP channel died", "AMQP connection died":
+		body := strings.Join(strings.Fields(string(f.Body)), "")
+		return d == RabbitMQ && strings.Contains(body, "{server_initiated_close,320,")
+	}
+	return false
 }
 
 // ownQueue are the headers by which RabbitMQ makes a queue that ends with its

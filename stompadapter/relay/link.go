@@ -37,6 +37,7 @@ type link struct {
 	maxFrames, maxBytes int
 	deliver             func(c *line.Line, f frame.Frame) // a MESSAGE of c, on the goroutine that reads
 	wake                chan struct{}                     // there is something to write
+	twice               bool                              // what the broker seems to have refused is sent once more
 
 	mu     sync.Mutex
 	shut   error // why nothing is taken any more
@@ -156,6 +157,13 @@ func (l *link) must(frames func() []*outgoing) error {
 		o.end(ErrAway)
 	}
 	return nil
+}
+
+// tie says of a frame that was taken that it makes sense on this connection only.
+func (l *link) tie(o *outgoing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o.once = true
 }
 
 // ending puts the last frame at the end, unless there is no connection to write it to.

@@ -133,6 +133,9 @@ func (l *link) read(c *line.Line) error {
 				continue
 			}
 			e := &brokerError{f}
+			if l.dialect.forced(f) {
+				return errors.New(e.Error()) // nothing is refused by it
+			}
 			l.refused(e)
 			return e
 		default:
@@ -143,20 +146,22 @@ func (l *link) read(c *line.Line) error {
 
 // refused settles the frame that an ERROR frame is about. Where the broker does not
 // say which, and several wait for its word, they are suspect: the next connection
-// carries them one at a time, so that the one is found.
+// carries them one at a time, so that the one is found. So is one alone where there is a
+// next connection, for the broker may have had reasons of its own.
 func (l *link) refused(e *brokerError) {
 	l.mu.Lock()
 	seq, err := strconv.ParseUint(e.frame.Header.Get(frame.HeaderReceiptID), 10, 64)
 	if err != nil && len(l.sent) == 1 {
-		for seq = range l.sent {
+		for only, o := range l.sent {
+			if o.suspect || !l.twice {
+				seq = only
+			}
 		}
-		err = nil
 	}
 	var command frame.Command
-	if o := l.sent[seq]; o != nil {
+	if o := l.sent[seq]; o != nil { // none has the number 0
 		command = o.frame.Command
-	}
-	if err != nil || command == "" {
+	} else {
 		for _, o := range l.sent {
 			o.suspect = true
 		}

@@ -39,6 +39,9 @@ func TestRabbitMQ(t *testing.T) {
 	t.Run("commit and abort", func(t *testing.T) { commitAndAbort(t, config) })
 	t.Run("unsubscribed", func(t *testing.T) { givenBack(t, config) })
 	t.Run("cut", func(t *testing.T) { cut(t, config) })
+	t.Run("forced", func(t *testing.T) {
+		forced(t, config, func() { rabbit.Control("close_all_connections", "maintenance") })
+	})
 	t.Run("users", func(t *testing.T) { ownQueues(t, config) })
 	t.Run("users alike", func(t *testing.T) { ownKeys(t, config) })
 	t.Run("nothing is left", func(t *testing.T) {
@@ -202,6 +205,41 @@ func givenBack(t *testing.T, c relay.Config) {
 		if m := second.Next(t); string(m.Payload) != strconv.Itoa(i) {
 			t.Errorf("message %d is %q", i, m.Payload)
 		}
+	}
+}
+
+// forced has connections closed by an operator: it costs no message and no client.
+func forced(t *testing.T, c relay.Config, closeAll func()) {
+	c.Reattach, c.ReconnectDelay = true, 50*time.Millisecond
+	b := start(t, c)
+	client := messagetest.Connect(t, b)
+	client.Subscribe("/topic/forced")
+	over := make(chan struct{})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for { // one at a time: it is that one which the broker would seem to have refused
+			told := make(chan error, 1)
+			m := message.Raw{Destination: "/topic/others", Done: message.NewCompletion(message.Stored, func(err error) { told <- err })}
+			m.Done.Release(b.Handle(context.Background(), m))
+			if err := <-told; err != nil && message.Public(err).Code != message.CodeUnavailable {
+				t.Errorf("a message is told %v", err)
+			}
+			select {
+			case <-over:
+				return
+			default:
+			}
+		}
+	})
+	for range 3 {
+		lost := b.Stats().Connections
+		closeAll()
+		eventually(t, "the connections are new", func() bool { s := b.Stats(); return s.Connections >= lost+2 && s.Available })
+	}
+	close(over)
+	sending.Wait()
+	if err := client.Session().Reason(); err != nil {
+		t.Errorf("the session ended with %v", err)
 	}
 }
 

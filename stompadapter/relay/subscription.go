@@ -138,10 +138,11 @@ func (s *session) take(id string, which *subscription) *subscription {
 // is made again on the next one.
 func (s *session) made(sub *subscription) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	sub.made = true
-	if sub.ending != nil {
-		sub.ending.once = true
+	ending := sub.ending
+	s.mu.Unlock()
+	if ending != nil {
+		s.link.tie(ending)
 	}
 }
 

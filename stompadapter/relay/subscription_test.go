@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/messagetest"
 	"github.com/headrace/headrace/stompadapter/frame"
 	"github.com/headrace/headrace/stompadapter/relay"
 )
@@ -48,6 +50,28 @@ func TestReattachWhileSubscriptionsChange(t *testing.T) {
 			t.Errorf("got %+v", m)
 		}
 	})
+}
+
+// The broker's word on a subscription may come while that ends.
+func TestUnsubscribeMeetsTheReceipt(t *testing.T) {
+	confirmed := make(chan struct{}, 1)
+	f := &fake{t: t, answer: func(p *peer, f frame.Frame) {
+		p.confirm(f)
+		if f.Command == frame.Subscribe {
+			confirmed <- struct{}{}
+		}
+	}}
+	b := relay.New(message.HandlerFunc[[]byte](deliver), relay.Config{Dial: f.dial, Logger: slog.New(slog.DiscardHandler)})
+	defer b.Close()
+	c := messagetest.Connect(t, b)
+	for range 5_000 {
+		subscribe := message.Raw{Kind: message.KindSubscribe, Session: c.Session(), Subscription: "1", Destination: "/topic/a"}
+		if err := b.Handle(t.Context(), subscribe); err != nil {
+			t.Fatal(err)
+		}
+		<-confirmed
+		c.Unsubscribe("1")
+	}
 }
 
 // However much waits, a subscription can be ended.

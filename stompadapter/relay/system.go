@@ -56,6 +56,7 @@ func newName() string { return strings.ToLower(rand.Text()[:12]) }
 func newSystem(b *Broker) *system {
 	s := &system{broker: b, name: newName(), listeners: make(map[string]*listener), changed: make(chan struct{})}
 	s.link = newLink(b.config.Dialect, b.config.WindowFrames, b.config.WindowBytes, s.deliver)
+	s.link.twice = true
 	return s
 }
 
@@ -112,7 +113,7 @@ func (s *system) run() {
 		}
 		s.set(gone, err)
 		lasted := time.Since(began)
-		if isRefusal(err) { // of a frame, by a broker that is well
+		if c != nil && isRefusal(err) { // of a frame, by a broker that is well
 			lasted = b.config.ReconnectDelay + 1
 		}
 		b.config.pause(b.ctx, lasted)
