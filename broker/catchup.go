@@ -37,10 +37,14 @@ func (b *Memory) CatchUp(ctx context.Context, dest string) error {
 
 func (m *mesh) catchUp(ctx context.Context, dest string, r *Rule) error {
 	topic := r.topic(dest)
-	if !m.spans(r) || r.Mode == Queue || !m.shares.retain(topic) {
+	if !m.spans(r) || r.Mode == Queue {
 		return nil
 	}
-	defer m.shares.drop(topic)
+	share := m.shares.retain(topic)
+	if share == nil {
+		return nil
+	}
+	defer m.shares.leave(topic, share)
 	ctx, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
 	id, back := rand.Text(), make(chan struct{})
