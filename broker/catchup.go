@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/headrace/headrace/message"
+	"github.com/headrace/headrace/message/destination"
 )
 
 // headerMarker is on messages that only come back to their node.
@@ -16,31 +17,41 @@ const headerMarker = message.ReservedPrefix + "marker"
 // for all that is sent to a topic. So whoever reads data that are shared by the nodes, and
 // then catches up, will not be sent changes any more that were sent before. It sends the
 // engine something and waits until that comes back, 10 s at most; the error is CodeUnavailable
-// then. Without a Backplane it returns at once. The destination may be a pattern.
+// then. Where there is a history it also waits for what others are delivering, with or
+// without a Backplane, as long; the error is CodeFull then. Otherwise it returns at once.
+// The destination may be a pattern. What waits for acknowledgements it does not wait for.
 func (b *Memory) CatchUp(ctx context.Context, dest string) error {
-	if b.mesh == nil {
-		return nil
-	}
 	p, err := b.parse(dest)
 	if err != nil {
 		return err
 	}
-	r := b.rules.of(dest)
-	if p.Exact() {
-		return b.mesh.catchUp(ctx, dest, r)
+	if b.mesh != nil {
+		err = b.mesh.catchUpAll(ctx, dest, p)
 	}
-	for o := range b.mesh.reached(p, r) {
-		err = errors.Join(err, b.mesh.catchUp(ctx, o.Prefix, o))
+	return errors.Join(err, b.lanes.passed(ctx, dest, p))
+}
+
+func (m *mesh) catchUpAll(ctx context.Context, dest string, p destination.Pattern) (err error) {
+	r := m.broker.rules.of(dest)
+	if p.Exact() {
+		return m.catchUp(ctx, dest, r)
+	}
+	for o := range m.reached(p, r) {
+		err = errors.Join(err, m.catchUp(ctx, o.Prefix, o))
 	}
 	return err
 }
 
 func (m *mesh) catchUp(ctx context.Context, dest string, r *Rule) error {
 	topic := r.topic(dest)
-	if !m.spans(r) || r.Mode == Queue || !m.shares.retain(topic) {
+	if !m.spans(r) || r.Mode == Queue {
 		return nil
 	}
-	defer m.shares.drop(topic)
+	share := m.shares.retain(topic)
+	if share == nil {
+		return nil
+	}
+	defer m.shares.leave(topic, share)
 	ctx, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
 	id, back := rand.Text(), make(chan struct{})
@@ -71,4 +82,38 @@ func (m *mesh) returned(e Envelope) {
 		close(back)
 		delete(m.markers, id)
 	}
+}
+
+// passed returns when what is on its way from topics with a history was delivered.
+func (ls *lanes) passed(ctx context.Context, dest string, p destination.Pattern) (err error) {
+	if p.Exact() {
+		for l := range ls.index.Match(dest) {
+			err = l.passed(ctx)
+		}
+		return err
+	}
+	for _, l := range ls.list() {
+		if p.Match(l.dest) {
+			err = errors.Join(err, l.passed(ctx))
+		}
+	}
+	return err
+}
+
+// passed waits for its turn behind what is on its way. A lane that is dead has nothing.
+func (l *lane) passed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	switch err := l.enter(ctx); {
+	case err == errGone:
+		return nil
+	case err != nil:
+		return err
+	}
+	turn := make(chan struct{})
+	l.take(ctx, nil, &join{begun: func(error) { close(turn) }})
+	if !inTime(ctx, turn) {
+		return errBusy
+	}
+	return nil
 }

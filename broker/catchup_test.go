@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +72,36 @@ func TestCatchUpHasALimit(t *testing.T) {
 	if err := alone.CatchUp(t.Context(), "/topic/x"); err != nil {
 		t.Error(err)
 	}
+}
+
+// Who catches up while a subscription begins at the engine, which fails, takes nothing
+// away from the next one.
+func TestCatchUpLeavesWhatItHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine, calls := newGauge(), 0
+		engine.subscribe = func(context.Context) error {
+			if calls++; calls > 1 {
+				return nil
+			}
+			time.Sleep(time.Second)
+			return errors.New("reset")
+		}
+		a, b := node(t, engine, "a"), node(t, engine, "b")
+		first := newClient("")
+		a.connect(first)
+		go func() { wantCode(t, a.subscribe(first, "1", "/topic/x"), message.CodeUnavailable) }()
+		synctest.Wait()
+		go func() {
+			wantCode(t, a.b.(*broker.Memory).CatchUp(t.Context(), "/topic/x"), message.CodeUnavailable)
+		}()
+		time.Sleep(2 * time.Second)
+		second := a.joined("/topic/x")
+		time.Sleep(20 * time.Second)
+		engine.want(t, map[string]int{"/topic/x": 1})
+		b.must(b.send("/topic/x", "1"))
+		synctest.Wait()
+		wantLines(t, second, "1 /topic/x 1")
+	})
 }
 
 type deaf struct{ *messagetest.LocalBackplane }

@@ -118,7 +118,8 @@ func (r *Rule) keeps() bool { return r.Retain || r.History.Messages > 0 }
 // ages reports whether messages are given up because of their age.
 func (r *Rule) ages() bool { return r.History.Messages > 0 && r.History.Age > 0 }
 
-// join is a subscription to a lane that begins.
+// join is a subscription to a lane that begins, or, without a client, who only waits for
+// his turn.
 type join struct {
 	client  *client
 	to      subscription
@@ -183,6 +184,10 @@ func (j *join) answer(dest string, can bool, fields ...message.Field) *message.R
 // run begins a subscription with what it gets first, unless it has ended.
 func (j *join) run(ctx context.Context, b *Memory) {
 	c := j.client
+	if c == nil {
+		j.begun(nil)
+		return
+	}
 	c.mu.Lock()
 	e, ok := c.subscriptions[j.to.id]
 	if ok = ok && e.join == j; ok {

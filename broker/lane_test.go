@@ -76,6 +76,32 @@ func TestHistoryBoundsWhatWaits(t *testing.T) {
 	})
 }
 
+// Who catches up waits for what others are delivering, 10 s at most.
+func TestHistoryCatchesUp(t *testing.T) {
+	gated(t, func(t *testing.T, o ops, open func(), _ *[]string) {
+		o.must(o.send("/topic/a", "second"))
+		catchUp := func(dest string) error { return o.b.(*broker.Memory).CatchUp(t.Context(), dest) }
+		began := time.Now()
+		o.must(catchUp("/topic/b"))
+		o.must(catchUp("/topics/*"))
+		for _, dest := range []string{"/topic/a", "/topic/*"} {
+			wantCode(t, catchUp(dest), message.CodeFull)
+		}
+		if waited := time.Since(began); waited != 20*time.Second {
+			t.Errorf("two waited %v", waited)
+		}
+		caught := make(chan error)
+		go func() { caught <- catchUp("/topic/a") }()
+		synctest.Wait()
+		open()
+		o.must(<-caught)
+		if s := o.b.(*broker.Memory).Stats(); s.Delivered != 2 {
+			t.Errorf("%d messages were delivered", s.Delivered)
+		}
+		o.must(catchUp("/topic/a"))
+	})
+}
+
 // A subscription that waited too long is none, and its id may be used again.
 func TestHistoryRefusesSubscriptions(t *testing.T) {
 	gated(t, func(t *testing.T, o ops, open func(), events *[]string) {

@@ -29,6 +29,7 @@ type link struct {
 	lastID atomic.Uint64
 	flying atomic.Int64 // publications that are under way
 	fuse   fuse
+	begins fuse // of subscriptions: what a client may subscribe to is to stop no messages
 }
 
 const (
@@ -75,20 +76,21 @@ func (l *link) publish(ctx context.Context, topic string, e Envelope) error {
 	defer cancel()
 	begun := time.Now()
 	err := l.engine.Publish(bounded, topic, e)
-	switch hasty := ctx.Err() != nil && time.Since(begun) < slowEngine; {
-	case err == nil || authored(err):
-		out = wentWell
-	case hasty:
-		out = wentUntold
-	}
+	out = judge(ctx, begun, err)
 	return away(err)
 }
 
 // subscribe calls receive with what is published to topic, see [Backplane]; without a
 // group, not with what this node published. stop returns when receive is not called any
-// more. The engine has 10 s.
+// more. The engine has 10 s. After some failures in a row it is not asked for a while.
 func (l *link) subscribe(ctx context.Context, topic, group string, receive func(context.Context, Envelope) error) (stop func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, linkPatience)
+	if !l.begins.holds() {
+		return nil, errAway
+	}
+	out := wentWrong
+	defer func() { l.begins.tell(out) }()
+	defer message.Recover(&err) // or who waits for the driver would wait for ever
+	bounded, cancel := context.WithTimeout(ctx, linkPatience)
 	defer cancel()
 	if group == "" {
 		all := receive
@@ -102,7 +104,9 @@ func (l *link) subscribe(ctx context.Context, topic, group string, receive func(
 			return nil
 		}
 	}
-	stop, err = l.engine.Subscribe(ctx, topic, group, receive)
+	begun := time.Now()
+	stop, err = l.engine.Subscribe(bounded, topic, group, receive)
+	out = judge(ctx, begun, err)
 	return stop, away(err)
 }
 
@@ -172,6 +176,17 @@ const (
 	wentWell
 	wentUntold
 )
+
+// judge returns what a call told that ended with err, of a caller who gave it ctx.
+func judge(ctx context.Context, begun time.Time, err error) outcome {
+	switch hasty := ctx.Err() != nil && time.Since(begun) < slowEngine; {
+	case err == nil || authored(err):
+		return wentWell
+	case hasty:
+		return wentUntold
+	}
+	return wentWrong
+}
 
 // tell notes how one went.
 func (f *fuse) tell(how outcome) {

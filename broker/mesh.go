@@ -296,10 +296,11 @@ func (m *mesh) arrive(ctx context.Context, in message.Raw) error {
 // busy, the message waits: there must be no gap, and nobody who could be told of one.
 func (m *mesh) keep(ctx context.Context, in *message.Raw, r *Rule) {
 	topic := r.topic(in.Destination)
-	if !m.shares.retain(topic) {
+	share := m.shares.retain(topic)
+	if share == nil {
 		return // nobody here needs it
 	}
-	defer m.shares.drop(topic)
+	defer m.shares.leave(topic, share)
 	for err := errBusy; err == errBusy && !isClosed(m.shares.current(topic).ending); {
 		err = m.broker.lanes.in(ctx, m.broker, in.Destination, r, func(l *lane) error { return l.publish(ctx, in) })
 	}

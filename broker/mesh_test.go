@@ -443,6 +443,57 @@ func TestNodesPanic(t *testing.T) {
 	}
 }
 
+// While the engine hangs subscriptions are refused at once, after some that it had 10 s for:
+// clients who come back all together would hold up what is not its matter. It is asked again
+// each second. Nobody waits for a driver that panicked.
+func TestSubscriptionsWhileTheEngineHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		a := node(t, engine, "a")
+		c := newClient("")
+		a.connect(c)
+		lasts := func(want time.Duration, do func()) {
+			t.Helper()
+			begun := time.Now()
+			do()
+			if took := time.Since(begun); took != want {
+				t.Errorf("took %v, want %v", took, want)
+			}
+		}
+		engine.subscribe = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		lasts(10*time.Second, func() {
+			var all sync.WaitGroup
+			for i := range 5 {
+				all.Go(func() { wantCode(t, a.subscribe(c, fmt.Sprint(i), fmt.Sprint("/topic/", i)), message.CodeUnavailable) })
+			}
+			all.Wait()
+		})
+		lasts(0, func() {
+			for i := range 100 {
+				wantCode(t, a.subscribe(c, "x", fmt.Sprint("/topic/", i)), message.CodeUnavailable)
+			}
+			a.must(a.send("/topic/x", "messages are another matter"))
+		})
+		time.Sleep(time.Second)
+		lasts(10*time.Second, func() { wantCode(t, a.subscribe(c, "x", "/topic/x"), message.CodeUnavailable) })
+		time.Sleep(time.Second)
+		engine.subscribe = nil
+		lasts(0, func() {
+			for i := range 10 {
+				a.must(a.subscribe(c, fmt.Sprint("back", i), fmt.Sprint("/topic/", i)))
+			}
+		})
+		engine.subscribe = func(context.Context) error { panic("a driver") }
+		for range 2 {
+			lasts(0, func() {
+				if a.subscribe(c, "x", "/topic/x") == nil {
+					t.Error("a driver that panicked has subscribed")
+				}
+			})
+		}
+	})
+}
+
 type withoutGroups struct{ *messagetest.LocalBackplane }
 
 func (withoutGroups) Features() broker.Features { return broker.Features{Ordered: true} }

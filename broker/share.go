@@ -181,16 +181,17 @@ func (ss *shares) leave(topic string, s *share) {
 }
 
 // retain makes the caller one of those who need a topic that the node is subscribed to,
-// and reports whether it is. It does not wait.
-func (ss *shares) retain(topic string) bool {
+// and returns the subscription, which the caller is to leave, or nil. It does not wait: the
+// subscription may just begin, and fail, and be another one when the caller leaves.
+func (ss *shares) retain(topic string) *share {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	s := ss.byTopic[topic]
 	if s == nil || s.ended != nil || ss.closed {
-		return false
+		return nil
 	}
 	s.holders++
-	return true
+	return s
 }
 
 // current returns the subscription to a topic of which something is received.

@@ -38,9 +38,10 @@ type Config struct {
 	// clients. Zero (nil) means that there are none, and that every OnSubscribe
 	// needs a SendTo.
 	Outbound message.RawHandler
-	// CatchUp returns when what was sent to a destination before, at any node, has come
+	// CatchUp returns when what was sent to a destination before, at any node, was delivered
 	// here, see broker.Memory. A [Live] with [Newer] calls it before it delivers a snapshot,
-	// so that nothing older comes behind that. Zero (nil) means that there are no other nodes.
+	// so that nothing older comes behind that. Zero (nil) means that nothing is on its way
+	// when who sent it goes on.
 	CatchUp func(ctx context.Context, destination string) error
 	// Logger is told of the errors that an error handler answered: at Error of
 	// panics, at Debug of what the client may be told by another code than
