@@ -16,13 +16,13 @@ const topic = "/topic/soak"
 
 // Idle sessions stay, and cost little.
 func TestR01HoldsLoad(t *testing.T) {
-	n, period := size(100, 8000), size(500*time.Millisecond, 10*time.Second)
+	n, period := size(100, 8000), size(time.Second, 10*time.Second)
 	server := serve(t, site.Config{Heartbeat: period})
 	empty := must(site.Ask(server))(t)
 	swarm := load.KeepAlive(subscribers(t, server.URL("ws"), n, topic, load.Options{Heartbeat: beats(period)}), period)
 	defer swarm.Close()
 
-	start, watched := must(server.CPU())(t), phase(3*time.Second, 10*time.Minute)
+	start, watched := must(server.CPU())(t), phase(6*time.Second, 10*time.Minute)
 	<-time.After(watched)
 	cpu := 100 * (must(server.CPU())(t) - start).Seconds() / watched.Seconds()
 	must(server.Resident())(t) // collects garbage
@@ -91,7 +91,7 @@ func freeAddress(t *testing.T) string {
 // A server that stood still, as that of a suspended machine, goes on: its
 // sessions live or are closed by the rule of their heart-beats, new ones come.
 func TestR24Suspend(t *testing.T) {
-	n, period := size(50, 500), size(500*time.Millisecond, 10*time.Second)
+	n, period := size(50, 500), size(time.Second, 10*time.Second)
 	server := serve(t, site.Config{Heartbeat: period})
 	all := subscribers(t, server.URL("ws"), n, topic, load.Options{Heartbeat: beats(period)})
 	swarm := load.KeepAlive(all, period)
