@@ -65,8 +65,9 @@
 // does not take it, the sender is refused with CodeUnavailable and the node's subscriptions
 // do not get it; after no answer within 10 s nobody knows who will. After five failures in a
 // row everything is refused at once, but for one a second, until one goes well. More than
-// 1,024 messages under way are refused with CodeFull. A commit publishes like everybody
-// else, and so do dead letters: one that cannot be published comes again.
+// 1,024 messages under way are refused with CodeFull, and so is what finds too much on its
+// way from a topic with a history, before the engine is asked. A commit publishes like
+// everybody else, and so do dead letters: one that cannot be published comes again.
 //
 // A node is subscribed to a destination at the engine once, while it has subscriptions to
 // it or a history of it; a SUBSCRIBE is stored when it is. What is sent to others costs it

@@ -112,6 +112,17 @@ func (ls *lanes) in(ctx context.Context, b *Memory, dest string, rule *Rule, do 
 	}
 }
 
+// await returns when there is room for a step in the lane of a destination, if it has one.
+// Nothing is taken of it: what has to wait for something else then goes in by follow.
+func (ls *lanes) await(ctx context.Context, dest string) (err error) {
+	for l := range ls.index.Match(dest) {
+		l.mu.Lock()
+		err = l.awaitRoom(ctx)
+		l.mu.Unlock()
+	}
+	return err
+}
+
 // keeps reports whether topics of the rule keep messages.
 func (r *Rule) keeps() bool { return r.Retain || r.History.Messages > 0 }
 

@@ -47,7 +47,8 @@ type step struct {
 
 // maxSteps is how many steps may wait for the one who goes through them. Who finds
 // more waits until there are fewer, but not for ever: he may be an interceptor of the
-// way out, for whom they wait.
+// way out, for whom they wait. What the engine was given while there was room is beside
+// that: one of each sender.
 const (
 	maxSteps = 1024
 	fewSteps = 64 // room for so many stays with the lane
@@ -70,12 +71,29 @@ func (l *lane) publish(ctx context.Context, m *message.Raw) error {
 	if err := l.enter(ctx); err != nil {
 		return err
 	}
+	l.add(ctx, m)
+	return nil
+}
+
+// follow is publish of what the engine took from this node: that is refused no more, so it
+// needs no room.
+func (l *lane) follow(ctx context.Context, m *message.Raw) error {
+	l.mu.Lock()
+	if l.dead {
+		l.mu.Unlock()
+		return errGone
+	}
+	l.add(ctx, m)
+	return nil
+}
+
+// add does that. It gives the lock away.
+func (l *lane) add(ctx context.Context, m *message.Raw) {
 	l.last++
 	out := l.numbered(m)
 	l.keep(&out)
 	l.watch()
 	l.take(ctx, &out, nil)
-	return nil
 }
 
 // begin adds a subscription behind what was published before.

@@ -166,6 +166,12 @@ func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bo
 			return err
 		}
 		defer m.part(in.Destination)
+		if err := b.lanes.await(ctx, in.Destination); err != nil { // now: what the engine has is refused no more
+			return err
+		}
+		if b.closed.Load() {
+			return errClosed
+		}
 	}
 	in.Header = in.Header.Without(headerTries, headerMarker) // only nodes say that
 	out := b.delivery.prepare(in)
@@ -177,9 +183,9 @@ func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bo
 	switch {
 	case r.Mode == Queue:
 	case r.keeps():
-		if err := b.lanes.in(ctx, b, out.Destination, r, func(l *lane) error { return l.publish(ctx, &out) }); err != nil {
-			return err
-		}
+		ctx = detached(ctx)
+		// An error is the end of the broker, and of the history: the others have it all the same.
+		_ = b.lanes.in(ctx, b, out.Destination, r, func(l *lane) error { return l.follow(ctx, &out) })
 	default:
 		b.fanOut(ctx, out, borrowed)
 	}
