@@ -187,6 +187,9 @@ func (m *mesh) publish(ctx context.Context, in message.Raw, r *Rule, borrowed bo
 		// An error is the end of the broker, and of the history: the others have it all the same.
 		_ = b.lanes.in(ctx, b, out.Destination, r, func(l *lane) error { return l.follow(ctx, &out) })
 	default:
+		if ctx.Err() != nil { // the others have it all the same
+			ctx = detached(ctx)
+		}
 		b.fanOut(ctx, out, borrowed)
 	}
 	in.Done.Reached(message.Stored)

@@ -131,26 +131,36 @@ func TestHistoryHasWhatTheEngineHas(t *testing.T) {
 	})
 }
 
-// It is delivered also when its sender has ended and nothing else is on its way.
-func TestHistoryDeliversWhatASenderLeft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		engine := &prompt{gauge: newGauge()}
-		b := broker.NewMemory(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
-			if err := ctx.Err(); err != nil { // as a channel that has no room
-				return err
-			}
-			return outbound(ctx, m)
-		}), broker.Config{Backplane: engine, Rules: []broker.Rule{{History: broker.History{Messages: 10}}}})
-		defer b.Close()
-		a := ops{t, b}
-		c := a.joined("/topic/x")
-		for i := range 3 {
-			ctx, cancel := context.WithCancel(t.Context())
-			engine.has = func(broker.Envelope) { cancel() }
-			a.must(b.Handle(ctx, message.Raw{Destination: "/topic/x", Payload: fmt.Append(nil, i)}))
+// What the engine has is delivered also when its sender has ended and nothing else is on its
+// way, be it kept or not.
+func TestWhatASenderLeftIsDelivered(t *testing.T) {
+	for name, rule := range map[string]broker.Rule{
+		"topic":   {},
+		"history": {History: broker.History{Messages: 10}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { deliversWhatASenderLeft(t, rule) })
+		})
+	}
+}
+
+func deliversWhatASenderLeft(t *testing.T, rule broker.Rule) {
+	engine := &prompt{gauge: newGauge()}
+	b := broker.NewMemory(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+		if err := ctx.Err(); err != nil { // as a channel that has no room
+			return err
 		}
-		c.wantDeliveries(t, "0", "1", "2")
-	})
+		return outbound(ctx, m)
+	}), broker.Config{Backplane: engine, Rules: []broker.Rule{rule}})
+	defer b.Close()
+	a := ops{t, b}
+	c := a.joined("/topic/x")
+	for i := range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		engine.has = func(broker.Envelope) { cancel() }
+		a.must(b.Handle(ctx, message.Raw{Destination: "/topic/x", Payload: fmt.Append(nil, i)}))
+	}
+	c.wantDeliveries(t, "0", "1", "2")
 }
 
 // Who waits for room gives the engine nothing any more when the broker is closed. What it
