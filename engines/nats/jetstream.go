@@ -36,7 +36,8 @@ const (
 //
 // Without a group a subscription has a consumer of its own, which the server forgets
 // half a minute after its node is gone; it continues behind the last message that it
-// got, in order and without doubles. A group has one consumer, which begins with what
+// got, in order and without doubles; what MaxAge or MaxBytes removed before it got that is
+// missing, and nobody is told: the server does not count it. A group has one consumer, which begins with what
 // the stream has, and is forgotten when nobody asked for MaxAge: what it had got by then
 // is gone from the stream as well.
 //

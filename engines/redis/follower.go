@@ -1,11 +1,13 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -18,8 +20,13 @@ const beginning = "0-0"
 // follower reads a stream from one place to the next.
 type follower struct {
 	*engine
-	key   string
-	known []string // the ids of what came last, the newest behind
+	key    string
+	known  []string  // the ids of what came last, the newest behind
+	looked time.Time // at what the stream counts
+
+	counts bool   // place is right
+	place  int64  // how many entries the stream had got with the last one that came
+	sure   string // the id of an entry that has its place for sure
 }
 
 // maxKnown is how far a server may be behind another one whose place it takes, in
@@ -28,11 +35,13 @@ const maxKnown = 256
 
 // all follows what is added from now on.
 func (e *engine) all(ctx context.Context, key string) (func(*pubsub.Out), error) {
-	last, err := e.end(ctx, key)
+	s, err := e.state(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return (&follower{engine: e, key: key, known: []string{last}}).run, nil
+	f := &follower{engine: e, key: key, known: []string{cmp.Or(s.LastGeneratedID, beginning)}, looked: time.Now()}
+	f.count(s)
+	return f.run, nil
 }
 
 func (f *follower) last() string { return f.known[len(f.known)-1] }
@@ -42,15 +51,16 @@ func (f *follower) came(id string) {
 		f.known = slices.Delete(f.known, 0, maxKnown)
 	}
 	f.known = append(f.known, id)
+	f.place++
 }
 
-// end is the id of a stream's last entry.
-func (e *engine) end(ctx context.Context, key string) (string, error) {
-	entries, err := e.client.XRevRangeN(ctx, key, "+", "-", 1).Result()
-	if err != nil || len(entries) == 0 {
-		return beginning, err
+// state is where a stream ends and how much it counts. One that is not there is empty.
+func (e *engine) state(ctx context.Context, key string) (*goredis.XInfoStream, error) {
+	s, err := e.client.XInfoStream(ctx, key).Result()
+	if err != nil && strings.HasPrefix(err.Error(), "ERR no such key") {
+		return &goredis.XInfoStream{LastGeneratedID: beginning}, nil
 	}
-	return entries[0].ID, nil
+	return s, err
 }
 
 func (f *follower) run(out *pubsub.Out) {
@@ -75,7 +85,42 @@ func (f *follower) run(out *pubsub.Out) {
 					f.came(entry.ID)
 				}
 			}
+			f.look(out.Context())
 		}
+	}
+}
+
+// look counts once in a round, for a follower to which something comes all the time.
+func (f *follower) look(ctx context.Context) {
+	if time.Since(f.looked) < round {
+		return
+	}
+	f.looked = time.Now()
+	if s, err := f.state(ctx, f.key); err == nil { // or there is a next time
+		f.count(s)
+	}
+}
+
+// count tells what was cut off the stream before it was read. Whoever is at the end of the
+// stream has all that it got behind him, and anybody all that was removed: whoever has a
+// lower place has missed something, and keeps that place until it is told. Servers before
+// Redis 7 do not count. What others deleted is not told: the place is right again at the end.
+func (f *follower) count(s *goredis.XInfoStream) {
+	if before(s.LastGeneratedID, f.last()) {
+		return // it is another stream, or a replica's
+	}
+	counts, end, least := s.EntriesAdded >= s.Length, s.LastGeneratedID == f.last(), s.EntriesAdded-s.Length
+	if end {
+		least = s.EntriesAdded
+	}
+	f.counts = f.counts && counts && f.place <= s.EntriesAdded && !before(f.sure, s.MaxDeletedEntryID)
+	if f.counts && f.place < least {
+		f.config.logger().Error("redis: messages were cut off the stream before they were read: this node fell more than MaxLen behind",
+			"key", f.key, "missed", least-f.place)
+		f.place = least
+	}
+	if end {
+		f.counts, f.place, f.sure = counts, s.EntriesAdded, f.last()
 	}
 }
 
@@ -94,23 +139,29 @@ func (f *follower) recover(ctx context.Context) {
 // are known up to some. One that lost the stream has another, which is read from its
 // beginning; its clock may be behind.
 func (f *follower) locate(ctx context.Context) error {
-	end, err := f.end(ctx, f.key)
-	if err != nil || !before(end, f.last()) {
+	s, err := f.state(ctx, f.key)
+	if err != nil {
 		return err
 	}
-	for n := len(f.known); n > 0 && end != beginning; n-- {
+	if !before(s.LastGeneratedID, f.last()) {
+		f.count(s)
+		return nil
+	}
+	for n := len(f.known); n > 0 && s.LastGeneratedID != beginning; n-- {
 		id := f.known[n-1]
 		entries, err := f.client.XRangeN(ctx, f.key, id, id, 1).Result()
 		if err != nil {
 			return err
 		}
 		if len(entries) > 0 {
-			f.known = f.known[:n]
+			f.known, f.counts = f.known[:n], false
+			f.count(s)
 			f.config.logger().Warn("redis: the server does not have what came last", "key", f.key)
 			return nil
 		}
 	}
 	f.known = []string{beginning}
+	f.counts, f.place, f.sure = s.EntriesAdded >= s.Length, s.EntriesAdded-s.Length, beginning
 	f.config.logger().Warn("redis: the stream is another one, or none: messages may be missing if it was not for its age", "key", f.key)
 	return nil
 }

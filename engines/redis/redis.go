@@ -55,9 +55,10 @@ type engine struct {
 //
 // Each subscription has a connection that waits for messages. Without a group it reads
 // on from the last message that it got, in order and without doubles; one that is more
-// than MaxLen messages behind misses what was cut off meanwhile, and nobody is told. A group begins
-// with what the topic has; what a node of it has not acknowledged when that is not heard
-// of any more goes to another.
+// than MaxLen messages behind misses what was cut off meanwhile, and logs an error that says
+// how much that was, where the server is Redis 7 or later. A group begins with what the
+// topic has; what a node of it has not acknowledged when that is not heard of any more
+// goes to another.
 //
 // While the server is away, Publish waits for it as long as its context says, and
 // Watch tells, within seconds. Close ends the backplane.
