@@ -82,12 +82,13 @@ func (l *link) publish(ctx context.Context, topic string, e Envelope) error {
 
 // subscribe calls receive with what is published to topic, see [Backplane]; without a
 // group, not with what this node published. stop returns when receive is not called any
-// more. The engine has 10 s. After some failures in a row it is not asked for a while.
+// more. The engine has 10 s. When it hung some times in a row it is not asked for a while.
+// What it refuses soon holds up nobody and may be about the topic, which clients choose.
 func (l *link) subscribe(ctx context.Context, topic, group string, receive func(context.Context, Envelope) error) (stop func(), err error) {
 	if !l.begins.holds() {
 		return nil, errAway
 	}
-	out := wentWrong
+	out := wentUntold
 	defer func() { l.begins.tell(out) }()
 	defer message.Recover(&err) // or who waits for the driver would wait for ever
 	bounded, cancel := context.WithTimeout(ctx, linkPatience)
@@ -106,7 +107,9 @@ func (l *link) subscribe(ctx context.Context, topic, group string, receive func(
 	}
 	begun := time.Now()
 	stop, err = l.engine.Subscribe(bounded, topic, group, receive)
-	out = judge(ctx, begun, err)
+	if out = judge(ctx, begun, err); out == wentWrong && time.Since(begun) < slowEngine {
+		out = wentUntold
+	}
 	return stop, away(err)
 }
 

@@ -494,6 +494,24 @@ func TestSubscriptionsWhileTheEngineHangs(t *testing.T) {
 	})
 }
 
+// What the engine refuses at once may be about the topic: whoever asks for that again and again
+// keeps nobody else from subscribing, nor from sending where there is a history.
+func TestRefusedTopicHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := newGauge()
+		a := node(t, engine, "a", broker.Rule{Prefix: "/kept", History: broker.History{Messages: 10}}, broker.Rule{})
+		c := newClient("")
+		a.connect(c)
+		engine.subscribe = func(context.Context) error { return errors.New("it may not be made") }
+		for i := range 20 {
+			wantCode(t, a.subscribe(c, "x", fmt.Sprint("/forbidden/", i)), message.CodeUnavailable)
+		}
+		engine.subscribe = nil
+		a.must(a.subscribe(c, "1", "/topic/x"))
+		a.must(a.send("/kept/x", "1"))
+	})
+}
+
 type withoutGroups struct{ *messagetest.LocalBackplane }
 
 func (withoutGroups) Features() broker.Features { return broker.Features{Ordered: true} }
