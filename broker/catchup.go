@@ -86,6 +86,8 @@ func (m *mesh) returned(e Envelope) {
 
 // passed returns when what is on its way from topics with a history was delivered.
 func (ls *lanes) passed(ctx context.Context, dest string, p destination.Pattern) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	if p.Exact() {
 		for l := range ls.index.Match(dest) {
 			err = l.passed(ctx)
@@ -102,8 +104,6 @@ func (ls *lanes) passed(ctx context.Context, dest string, p destination.Pattern)
 
 // passed waits for its turn behind what is on its way. A lane that is dead has nothing.
 func (l *lane) passed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	switch err := l.enter(ctx); {
 	case err == errGone:
 		return nil

@@ -102,6 +102,24 @@ func TestHistoryCatchesUp(t *testing.T) {
 	})
 }
 
+// That is 10 s for all topics of a pattern together.
+func TestHistoryCatchesUpWithAPattern(t *testing.T) {
+	gated(t, func(t *testing.T, o ops, open func(), _ *[]string) {
+		for _, dest := range []string{"/topic/b", "/topic/c"} {
+			o.must(o.subscribe(o.newClient(), "1", dest))
+			go func() { _ = o.send(dest, "first") }()
+		}
+		o.must(o.send("/topic/d", "kept"))
+		synctest.Wait()
+		began := time.Now()
+		wantCode(t, o.b.(*broker.Memory).CatchUp(t.Context(), "/topic/*"), message.CodeFull)
+		if waited := time.Since(began); waited != 10*time.Second {
+			t.Errorf("it waited %v", waited)
+		}
+		open()
+	})
+}
+
 // A subscription that waited too long is none, and its id may be used again.
 func TestHistoryRefusesSubscriptions(t *testing.T) {
 	gated(t, func(t *testing.T, o ops, open func(), events *[]string) {
