@@ -57,7 +57,7 @@ func TestLeaveFarFromTheServer(t *testing.T) {
 func TestRefusedBehindOthers(t *testing.T) {
 	const n = 20
 	c := config(t, proc.StartRedis(t).Addr)
-	c.InFlight, c.AckWait = n, 500*time.Millisecond
+	c.InFlight = n
 	b := connect(t, c)
 	last := fmt.Sprint(n - 1)
 	var times atomic.Int64
