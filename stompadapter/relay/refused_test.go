@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -86,6 +87,36 @@ func TestUnclearRefusal(t *testing.T) {
 		pass(5 * time.Second)
 		if err := refused(); message.Public(err) == nil || message.Public(err).Code != message.CodeInvalid {
 			t.Errorf("refused twice: %v", err)
+		}
+	})
+}
+
+// Nor does anybody know it of a subscription that is made on another connection: the
+// application does not lose it for one such error.
+func TestUnclearRefusalOfASubscription(t *testing.T) {
+	take := message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil })
+	bubble(t, relay.Config{Subscriptions: map[string]message.RawHandler{"/topic/a": take}}, func(s *site) {
+		for range 2 { // each is the first one again
+			bad := 1
+			s.fake.set(func(b *fake) {
+				b.answer = func(p *peer, f frame.Frame) {
+					if bad--; bad < 0 {
+						p.confirm(f)
+						return
+					}
+					p.say("ERROR\nmessage:Processing error\n\nProcessing error\x00")
+					p.conn.Close()
+				}
+			})
+			before := s.fake.opened()
+			s.fake.peer(before - 1).conn.Close()
+			pass(time.Minute)
+			if n := s.fake.opened() - before; n != 2 {
+				t.Errorf("%d connections were opened, want 2", n)
+			}
+			if subs := s.fake.peer(s.fake.opened() - 1).got(frame.Subscribe); len(subs) != 1 {
+				t.Errorf("%d subscriptions on the last connection, want 1", len(subs))
+			}
 		}
 	})
 }

@@ -177,3 +177,13 @@ func isRefusal(err error) bool {
 	_, ok := errors.AsType[*brokerError](err)
 	return ok
 }
+
+// isUnclear reports whether it did by one that does not say which frame it is about.
+func isUnclear(err error) bool {
+	e, ok := errors.AsType[*brokerError](err)
+	if !ok {
+		return false
+	}
+	_, named := e.frame.Header.Lookup(frame.HeaderReceiptID)
+	return !named
+}

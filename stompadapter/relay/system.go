@@ -49,6 +49,7 @@ type listener struct {
 	acks        bool        // deliveries are settled by the outcome of the handler
 	made        func(error) // told whenever it was made, or refused
 	id          string
+	doubted     bool // the broker seems to have refused it, without saying so
 }
 
 func newName() string { return strings.ToLower(rand.Text()[:12]) }
@@ -221,7 +222,7 @@ func (s *system) unsubscribe(l *listener) {
 }
 
 // subscription is the SUBSCRIBE of l for one connection. One that the broker refuses is
-// not made again.
+// not made again; where it does not say what it refuses, it is asked for once more.
 func (s *system) subscription(l *listener) *outgoing {
 	mode := "auto"
 	if l.acks {
@@ -236,11 +237,18 @@ func (s *system) subscription(l *listener) *outgoing {
 		frame: frame.Frame{Command: frame.Subscribe, Header: message.NewHeader(h...)},
 		once:  true,
 		settle: func(err error) {
-			if err != nil && !isAway(err) {
+			switch {
+			case isAway(err):
+				return
+			case isUnclear(err) && !l.doubted:
+				l.doubted = true
+				return
+			case err != nil:
 				s.forget(l)
 				s.broker.logFailure(s.broker.ctx, "the subscription to "+l.destination+" is refused", err)
 			}
-			if l.made != nil && !isAway(err) {
+			l.doubted = false
+			if l.made != nil {
 				l.made(err)
 			}
 		},

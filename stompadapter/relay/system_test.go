@@ -327,8 +327,8 @@ func TestSystemSubscriptions(t *testing.T) {
 			}
 		})
 		pass(time.Minute)
-		if n := s.fake.opened(); n != 3 {
-			t.Errorf("%d connections until the one that is refused was found, want 3", n)
+		if n := s.fake.opened(); n != 4 {
+			t.Errorf("%d connections until the one that is refused was found, want 4", n)
 		}
 		last := s.fake.peer(s.fake.opened() - 1)
 		subs := last.got(frame.Subscribe)
