@@ -145,8 +145,9 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 
 // Subscribe makes a subscription with a goroutine of its own, which makes it again
 // whenever the engine ends it: at once, then with pauses of up to five seconds.
-// What fails the first time is an error with [message.CodeUnavailable]; a group of
-// an engine that has none is one with [message.CodeInvalid].
+// What fails the first time is an error with [message.CodeUnavailable], unless a
+// subscriber says what is wrong with the topic, by an authored one with another code; a
+// group of an engine that has none is one with [message.CodeInvalid].
 //
 // A message is acknowledged when receive returned nil or, in a group, when the
 // envelope's Done was released; after an error it is refused, 100 milliseconds
@@ -176,6 +177,9 @@ func (b *Backplane) Subscribe(ctx context.Context, topic, group string, receive 
 	}
 	if err != nil {
 		s.cancel()
+		if refused(err) {
+			return nil, err
+		}
 		return nil, errSubscribe.WithCause(err)
 	}
 	return s.end, nil

@@ -66,7 +66,7 @@ func (b *Backplane) late(ctx context.Context, begun time.Time) {
 	}
 }
 
-// refused reports whether err is about the message, and not about the engine.
+// refused reports whether err is about the message or its topic, and not about the engine.
 func refused(err error) bool {
 	e, ok := errors.AsType[*message.Error](err)
 	return ok && e.Code != message.CodeUnavailable && e.Code != message.CodeTimeout

@@ -374,6 +374,11 @@ func TestBackplaneSubscribeFails(t *testing.T) {
 		if _, err := b.Subscribe(t.Context(), "/topic/a", "g", nil); code(err) != message.CodeInvalid {
 			t.Errorf("subscribe with a group to an engine that has none: %v", err)
 		}
+		forbidden := message.Errorf(message.CodeDenied, "forbidden")
+		b = backplane(t, watermilladapter.BackplaneConfig{Subscriber: func(string, string) (wmessage.Subscriber, error) { return nil, forbidden }})
+		if _, err := b.Subscribe(t.Context(), "/topic/a", "", nil); !errors.Is(err, forbidden) || code(err) != message.CodeDenied {
+			t.Errorf("subscribe to what is forbidden: %v", err)
+		}
 	})
 }
 

@@ -119,12 +119,18 @@ func (p publisher) publish(ctx context.Context, to place, m *wmessage.Message) e
 	}
 }
 
-var errTooLarge = message.Errorf(message.CodeTooLarge, "message is too large for the engine")
+var (
+	errTooLarge = message.Errorf(message.CodeTooLarge, "message is too large for the engine")
+	errTopic    = message.Errorf(message.CodeDenied, "the engine does not allow the topic")
+)
 
-// refusal is what is wrong with a message, or with the cluster.
+// refusal is what is wrong with a message or its topic, or with the cluster.
 func refusal(err error) error {
-	if errors.Is(err, kerr.MessageTooLarge) {
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge):
 		return errTooLarge.WithCause(err)
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.InvalidTopicException), errors.Is(err, kerr.PolicyViolation):
+		return errTopic.WithCause(err)
 	}
 	return err
 }
@@ -137,7 +143,7 @@ func (e *engine) await(ctx context.Context, topic string) error {
 		}
 		err := e.make(ctx, topic)
 		if err == nil || !kerr.IsRetriable(err) && errors.As(err, new(*kerr.Error)) {
-			return err
+			return refusal(err)
 		}
 		select {
 		case <-time.After(pause):

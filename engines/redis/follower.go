@@ -35,7 +35,7 @@ const maxKnown = 256
 
 // all follows what is added from now on.
 func (e *engine) all(ctx context.Context, key string) (func(*pubsub.Out), error) {
-	s, err := e.state(ctx, key)
+	s, err := state(ctx, e.client, key)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +55,8 @@ func (f *follower) came(id string) {
 }
 
 // state is where a stream ends and how much it counts. One that is not there is empty.
-func (e *engine) state(ctx context.Context, key string) (*goredis.XInfoStream, error) {
-	s, err := e.client.XInfoStream(ctx, key).Result()
+func state(ctx context.Context, client goredis.Cmdable, key string) (*goredis.XInfoStream, error) {
+	s, err := client.XInfoStream(ctx, key).Result()
 	if err != nil && strings.HasPrefix(err.Error(), "ERR no such key") {
 		return &goredis.XInfoStream{LastGeneratedID: beginning}, nil
 	}
@@ -85,18 +85,19 @@ func (f *follower) run(out *pubsub.Out) {
 					f.came(entry.ID)
 				}
 			}
-			f.look(out.Context())
+			f.look(out.Context(), client)
 		}
 	}
 }
 
-// look counts once in a round, for a follower to which something comes all the time.
-func (f *follower) look(ctx context.Context) {
+// look counts once in a round, for a follower to which something comes all the time. It asks
+// by the way on which it reads: for another one it might have to wait.
+func (f *follower) look(ctx context.Context, client goredis.Cmdable) {
 	if time.Since(f.looked) < round {
 		return
 	}
 	f.looked = time.Now()
-	if s, err := f.state(ctx, f.key); err == nil { // or there is a next time
+	if s, err := state(ctx, client, f.key); err == nil { // or there is a next time
 		f.count(s)
 	}
 }
@@ -139,7 +140,7 @@ func (f *follower) recover(ctx context.Context) {
 // are known up to some. One that lost the stream has another, which is read from its
 // beginning; its clock may be behind.
 func (f *follower) locate(ctx context.Context) error {
-	s, err := f.state(ctx, f.key)
+	s, err := state(ctx, f.client, f.key)
 	if err != nil {
 		return err
 	}
