@@ -12,9 +12,10 @@ fuzz() {
 			echo "$said"
 			return
 		fi
-		echo "$said"
 		if [[ $said != *"    context deadline exceeded"* || $said == *"Failing input"* ]]; then break; fi
+		echo "fuzz: the time ran out with an error of the go command"
 	done
+	echo "$said"
 	return 1
 }
 
