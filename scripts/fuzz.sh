@@ -3,7 +3,7 @@
 set -euo pipefail
 fuzztime=${1:-5s}
 
-# fuzz runs one target. Go before 1.27 may call the end of the time a failure
+# fuzz runs one target. The go command may call the end of the time a failure
 # (go.dev/issue/75804): where there is no failing input it is asked again.
 fuzz() {
 	local said

@@ -13,7 +13,7 @@ import (
 // as an acknowledgement that its crash swallowed, within minutes.
 const (
 	windowTime = 2 * time.Minute
-	windowSize = 16384 // ids at most, about 1 MB
+	windowSize = 16384 // ids at most, about 1.3 MB
 )
 
 // window has the ids of what a subscription received, so that what the engine

@@ -63,26 +63,28 @@ func TestForcedIsNoRefusal(t *testing.T) {
 	}
 }
 
+// unclear answers so often with an error that does not say what it is about, and confirms
+// what comes later.
+func unclear(times int) func(*peer, frame.Frame) {
+	return func(p *peer, f frame.Frame) {
+		if times--; times < 0 {
+			p.confirm(f)
+			return
+		}
+		p.say("ERROR\nmessage:Processing error\n\nProcessing error\x00")
+		p.conn.Close()
+	}
+}
+
 // Of an error that does not say what it is about, nobody knows whether it is for the message
 // that waited: that is sent once more, alone.
 func TestUnclearRefusal(t *testing.T) {
 	bubble(t, relay.Config{}, func(s *site) {
-		bad := 0 // answers that are errors
-		s.fake.set(func(b *fake) {
-			b.answer = func(p *peer, f frame.Frame) {
-				if bad--; bad < 0 {
-					p.confirm(f)
-					return
-				}
-				p.say("ERROR\nmessage:Processing error\n\nProcessing error\x00")
-				p.conn.Close()
-			}
-			bad = 1
-		})
+		s.fake.set(func(b *fake) { b.answer = unclear(1) })
 		good := s.do(text("/topic/a", "good"))
 		pass(5 * time.Second)
 		s.want("refused once", good, nil)
-		s.fake.set(func(*fake) { bad = 2 })
+		s.fake.set(func(b *fake) { b.answer = unclear(2) })
 		refused := s.do(text("/topic/a", "bad"))
 		pass(5 * time.Second)
 		if err := refused(); message.Public(err) == nil || message.Public(err).Code != message.CodeInvalid {
@@ -97,17 +99,7 @@ func TestUnclearRefusalOfASubscription(t *testing.T) {
 	take := message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil })
 	bubble(t, relay.Config{Subscriptions: map[string]message.RawHandler{"/topic/a": take}}, func(s *site) {
 		for range 2 { // each is the first one again
-			bad := 1
-			s.fake.set(func(b *fake) {
-				b.answer = func(p *peer, f frame.Frame) {
-					if bad--; bad < 0 {
-						p.confirm(f)
-						return
-					}
-					p.say("ERROR\nmessage:Processing error\n\nProcessing error\x00")
-					p.conn.Close()
-				}
-			})
+			s.fake.set(func(b *fake) { b.answer = unclear(1) })
 			before := s.fake.opened()
 			s.fake.peer(before - 1).conn.Close()
 			pass(time.Minute)
