@@ -27,7 +27,7 @@ func ExampleNew() {
 	defer rabbit.Close()
 
 	order := message.Raw{Destination: "/queue/orders", Payload: []byte("two sacks")}
-	told := make(chan error)
+	told := make(chan error, 1) // who completes a message must not wait
 	order.Done = message.NewCompletion(message.Stored, func(err error) { told <- message.Public(err) })
 	go func() { order.Done.Release(rabbit.Handle(context.Background(), order)) }()
 	rabbit.Close() // before the broker is there
