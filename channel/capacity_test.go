@@ -87,3 +87,42 @@ func TestCapacityBlocks(t *testing.T) {
 		}
 	}
 }
+
+// TestStatsWhileBusy: places that are taken and kept while somebody looks are no
+// messages under way, and never fewer than none.
+func TestStatsWhileBusy(t *testing.T) {
+	const senders = 8
+	c := channel.NewExecutorChannel(channel.Config[int]{Workers: senders, MaxWorkers: senders})
+	defer c.Close()
+	channel.SubscribeFunc(c, func(context.Context, message.Message[int]) error { return nil })
+	stop := make(chan struct{})
+	var running sync.WaitGroup
+	for s := range senders {
+		running.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				ended := make(chan error, 1)
+				m := to(fmt.Sprint("key ", s, n%1000), n)
+				m.Done = message.NewCompletion(message.Handled, func(err error) { ended <- err })
+				m.Done.Release(c.Handle(t.Context(), m))
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	least, most := int64(0), int64(0)
+	for range 20_000 {
+		n := c.Stats().UnderWay
+		least, most = min(least, n), max(most, n)
+	}
+	close(stop)
+	running.Wait()
+	if least < 0 || most > 2*senders { // a sender may be told before the place is given back
+		t.Errorf("from %d to %d under way", least, most)
+	}
+}

@@ -284,11 +284,10 @@ func (e *Executor[T]) giveBack(n int64) {
 
 // underWay returns how many messages wait or are being handled.
 func (e *Executor[T]) underWay() int64 {
-	n := e.room.used()
-	if e.lanes != nil {
-		n -= e.lanes.kept()
+	if e.lanes == nil {
+		return e.room.used()
 	}
-	return n
+	return e.lanes.underWay()
 }
 
 // stopIntake refuses new messages and sends senders that wait away.

@@ -132,24 +132,27 @@ func (l *lanes[T]) keep(s *shard[T], n int64) (give int64) {
 
 // reclaim gives all places that are kept back to the room.
 func (l *lanes[T]) reclaim() {
-	var n int64
 	for i := range l.shards {
 		s := &l.shards[i]
 		s.mu.Lock()
-		n += s.free
+		n := s.free
 		s.free = 0
+		l.e.giveBack(n)
 		s.mu.Unlock()
 	}
-	l.e.giveBack(n)
 }
 
-// kept returns how many places are kept.
-func (l *lanes[T]) kept() (n int64) {
+// underWay returns how many places are taken and not kept. It holds all shards for
+// that moment: places that go to a shard or come back meanwhile would be counted as
+// messages, or messages not at all.
+func (l *lanes[T]) underWay() (n int64) {
 	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		n += s.free
-		s.mu.Unlock()
+		l.shards[i].mu.Lock()
+	}
+	n = l.e.room.used()
+	for i := range l.shards {
+		n -= l.shards[i].free
+		l.shards[i].mu.Unlock()
 	}
 	return n
 }
@@ -207,7 +210,7 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T], since uint32) (_ *buff
 
 	s.mu.Lock()
 	b.running = nil
-	give := l.keep(s, t.n)
+	l.e.giveBack(l.keep(s, t.n))
 	more = b.len() > 0
 	if !more {
 		b.scheduled = false
@@ -215,7 +218,6 @@ func (l *lanes[T]) drain(b *mailbox[T], batch *buffer[T], since uint32) (_ *buff
 		s.retire(b)
 	}
 	s.mu.Unlock()
-	l.e.giveBack(give)
 	batch.reset()
 	return batch, more
 }
