@@ -88,6 +88,7 @@ func TestSec_S18_MemoryOfAConnection(t *testing.T) {
 		defer nc.Close()
 		go io.Copy(io.Discard, nc)
 		fmt.Fprint(nc, connect12, half)
+		fmt.Fprint(nc, "a") // which is read when all before it is held
 	}
 	if each := (heapAfterGC() - before) / n; each > 64<<10 {
 		t.Errorf("%d octets a connection", each)
