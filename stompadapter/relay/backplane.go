@@ -154,12 +154,29 @@ func (b *Backplane) Subscribe(ctx context.Context, topic, group string, receive 
 	if err != nil {
 		return nil, err
 	}
-	i.running.Go(func() { i.run(b.in, topic, receive) })
+	if !b.in.begin(func() { i.run(b.in, topic, receive) }, &i.running) {
+		return nil, errClosed
+	}
 	return sync.OnceFunc(func() {
 		close(i.over)
 		i.running.Wait()
 		s.unsubscribe(l)
 	}), nil
+}
+
+// begin runs f, which Close and running wait for, unless the relay is closed.
+func (b *Broker) begin(f func(), running *sync.WaitGroup) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.running.Add(1)
+	running.Go(func() {
+		defer b.running.Done()
+		f()
+	})
+	return true
 }
 
 // inbox is where what comes to a subscription waits.

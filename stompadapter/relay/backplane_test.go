@@ -141,3 +141,37 @@ func TestBackplaneOverALoss(t *testing.T) {
 		}
 	})
 }
+
+// Nothing receives any more when Close has returned.
+func TestBackplaneCloseWaitsForReceivers(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		b := relay.NewBackplane(relay.Config{VirtualHost: "nodes", Dial: s.fake.dial})
+		pass(0)
+		received, release := make(chan struct{}), make(chan struct{})
+		_, err := b.Subscribe(s.t.Context(), "a", "", func(context.Context, broker.Envelope) error {
+			close(received)
+			<-release
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range s.fake.opened() {
+			s.fake.peer(i).say("MESSAGE\nsubscription:system-1\nmessage-id:1\ndestination:/a\ncontent-length:8\n\n\x011\x01o\x01d\x00x\x00")
+		}
+		<-received
+		closed := make(chan struct{})
+		go func() { b.Close(); close(closed) }()
+		pass(time.Minute)
+		select {
+		case <-closed:
+			t.Error("Close has returned while a message is received")
+		default:
+		}
+		close(release)
+		<-closed
+		if _, err := b.Subscribe(s.t.Context(), "b", "", nil); message.Public(err).Code != message.CodeUnavailable {
+			t.Errorf("subscribed afterwards: %v", err)
+		}
+	})
+}
