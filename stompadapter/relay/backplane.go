@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"sync"
 
@@ -118,7 +119,10 @@ func (b *Backplane) Publish(ctx context.Context, topic string, e broker.Envelope
 		once:   true,
 		settle: func(err error) { told <- err },
 	}, b.out.config.SendTimeout)
-	if err != nil {
+	switch {
+	case errors.Is(err, errFull):
+		return away(err) // which says nothing of e
+	case err != nil:
 		return err
 	}
 	select {

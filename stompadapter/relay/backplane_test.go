@@ -175,3 +175,22 @@ func TestBackplaneCloseWaitsForReceivers(t *testing.T) {
 		}
 	})
 }
+
+// That too much waits for the broker says nothing of what is published next.
+func TestBackplaneThatIsFull(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		b := relay.NewBackplane(relay.Config{VirtualHost: "nodes", Dial: s.fake.dial, WindowFrames: 1})
+		defer b.Close()
+		pass(0)
+		s.fake.set(func(f *fake) { f.answer = func(*peer, frame.Frame) {} })
+		go func() { _ = b.Publish(s.t.Context(), "a", broker.Envelope{ID: "1"}) }()
+		pass(0)
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		for _, ctx := range []context.Context{ctx, s.t.Context()} {
+			if err := b.Publish(ctx, "a", broker.Envelope{ID: "2"}); message.Public(err).Code != message.CodeUnavailable {
+				t.Errorf("published: %v", err)
+			}
+		}
+	})
+}
