@@ -16,7 +16,8 @@ import (
 // what it sends to each other one and to the embedded broker; COMMIT ends that of the
 // embedded broker first, which decides about the others. So what goes to one broker takes
 // effect as a whole; over several a broker that fails at the COMMIT leaves out its part,
-// and the client is told. Acknowledgements take effect at the COMMIT, one by one.
+// and the client is told. A message that its relay refuses ends the transaction everywhere.
+// Acknowledgements take effect at the COMMIT, one by one.
 type Relay struct {
 	// Prefixes begin the destinations of the broker. That of Config.UserPrefix takes
 	// the destinations of users from Node.Users, which goes on to know who is there.

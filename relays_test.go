@@ -11,6 +11,7 @@ import (
 	"github.com/headrace/headrace"
 	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/handler"
+	"github.com/headrace/headrace/interceptor"
 	"github.com/headrace/headrace/message"
 	"github.com/headrace/headrace/messagetest"
 )
@@ -284,6 +285,49 @@ func TestRelayTransactionThatIsRefused(t *testing.T) {
 			t.Errorf("COMMIT is told %v", err)
 		}
 		if got, want := b.took(), "connect, begin  t, data /queue/a t, abort  t"; got != want {
+			t.Errorf("the relay took\n%s, want\n%s", got, want)
+		}
+	})
+}
+
+// A transaction of which a relay refuses a part takes effect nowhere.
+func TestRelayRefusesAPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(beside)
+		r := relayTo(b, "/queue")
+		r.Sending = []message.RawInterceptor{interceptor.Around(func(ctx context.Context, m message.Raw, next message.RawHandler) error {
+			switch m.Destination {
+			case "/queue/full":
+				return message.Errorf(message.CodeFull, "too much waits")
+			case "/queue/none":
+				return message.ErrDropped
+			}
+			return next.Handle(ctx, m)
+		})}
+		n := headrace.New(headrace.Config{Relays: []headrace.Relay{r}})
+		defer n.Close()
+		c := messagetest.Connect(t, n)
+		c.Subscribe("/topic/a")
+		transact := func(destinations ...string) (last error) {
+			all := []message.Raw{{Kind: message.KindBegin}}
+			for _, d := range destinations {
+				all = append(all, message.Raw{Destination: d})
+			}
+			for _, m := range append(all, message.Raw{Kind: message.KindCommit}) {
+				m.Header = message.NewHeader(message.Field{Name: message.HeaderTransaction, Value: "t"})
+				last = c.Try(m)
+			}
+			return last
+		}
+		if err := transact("/topic/a", "/queue/a", "/queue/full"); message.Public(err) == nil || message.Public(err).Code != message.CodeNotFound {
+			t.Errorf("COMMIT is told %v", err)
+		}
+		c.Refute(t)
+		if err := transact("/topic/a", "/queue/a", "/queue/none"); err != nil {
+			t.Errorf("without what was dropped: COMMIT is told %v", err)
+		}
+		c.Next(t)
+		if got, want := b.took(), "connect, begin  t, data /queue/a t, abort  t, begin  t, data /queue/a t, commit  t"; got != want {
 			t.Errorf("the relay took\n%s, want\n%s", got, want)
 		}
 	})

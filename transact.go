@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/headrace/headrace/broker"
 	"github.com/headrace/headrace/message"
 )
 
@@ -14,20 +13,20 @@ import (
 // has begun as well.
 type transacted struct {
 	mu   sync.Mutex
-	open map[*message.Session]map[string][]broker.Broker
+	open map[*message.Session]map[string][]*relayed
 }
 
-// join returns the relays of an open transaction, with b from now on, and whether b was
-// not among them.
-func (t *transacted) join(m message.Raw, b broker.Broker) (open, first bool) {
+// join reports whether a transaction is open, which r is part of from now on, and whether
+// it was not before.
+func (t *transacted) join(m message.Raw, r *relayed) (open, first bool) {
 	id := m.Header.Get(message.HeaderTransaction)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at, open := t.open[m.Session][id]
-	if !open || slices.Contains(at, b) {
+	if !open || slices.Contains(at, r) {
 		return open, false
 	}
-	t.open[m.Session][id] = append(at, b)
+	t.open[m.Session][id] = append(at, r)
 	return true, true
 }
 
@@ -35,16 +34,16 @@ func (t *transacted) begin(m message.Raw) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
-		t.open = make(map[*message.Session]map[string][]broker.Broker)
+		t.open = make(map[*message.Session]map[string][]*relayed)
 	}
 	if t.open[m.Session] == nil {
-		t.open[m.Session] = make(map[string][]broker.Broker)
+		t.open[m.Session] = make(map[string][]*relayed)
 	}
 	t.open[m.Session][m.Header.Get(message.HeaderTransaction)] = nil
 }
 
 // end forgets a transaction and returns its relays.
-func (t *transacted) end(m message.Raw) []broker.Broker {
+func (t *transacted) end(m message.Raw) []*relayed {
 	id := m.Header.Get(message.HeaderTransaction)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +71,7 @@ func (s *split) transact(stage, handling message.RawHandler) message.RawHandler 
 		case message.KindData:
 			if _, ok := m.Header.Lookup(message.HeaderTransaction); ok && m.Session != nil {
 				if r := s.relayOf(m.Destination); r != nil {
-					return s.part(ctx, m, r.broker, stage, handling)
+					return s.part(ctx, m, r, stage, handling)
 				}
 			}
 		case message.KindBegin:
@@ -90,19 +89,24 @@ func (s *split) transact(stage, handling message.RawHandler) message.RawHandler 
 	})
 }
 
-// part hands a message of a transaction to its relay, where the first one begins it.
-func (s *split) part(ctx context.Context, m message.Raw, b broker.Broker, stage, handling message.RawHandler) error {
-	open, first := s.transacted.join(m, b)
+// part hands a message of a transaction to its relay, where the first one begins it. One
+// that is refused ends the transaction, so that a COMMIT behind it finds nothing.
+func (s *split) part(ctx context.Context, m message.Raw, r *relayed, stage, handling message.RawHandler) (err error) {
+	open, first := s.transacted.join(m, r)
 	if !open {
 		return stage.Handle(ctx, m) // which knows what to say
 	}
+	id := message.NewHeader(message.Field{Name: message.HeaderTransaction, Value: m.Header.Get(message.HeaderTransaction)})
 	if first {
-		id := message.Field{Name: message.HeaderTransaction, Value: m.Header.Get(message.HeaderTransaction)}
-		if err := b.Handle(ctx, message.Raw{Kind: message.KindBegin, Session: m.Session, Header: message.NewHeader(id)}); err != nil {
-			return err
-		}
+		err = r.broker.Handle(ctx, message.Raw{Kind: message.KindBegin, Session: m.Session, Header: id})
 	}
-	return handling.Handle(ctx, m)
+	if err == nil {
+		err = handling.Handle(ctx, m)
+	}
+	if err != nil && !errors.Is(err, message.ErrDropped) {
+		_ = s.endTransaction(ctx, message.Raw{Kind: message.KindAbort, Session: m.Session, Header: id}, stage) // the sender is told of err
+	}
+	return err
 }
 
 // endTransaction ends one at the stage, and as that says at the relays.
@@ -112,8 +116,8 @@ func (s *split) endTransaction(ctx context.Context, m message.Raw, stage message
 	if err != nil {
 		m = message.Raw{Kind: message.KindAbort, Session: m.Session, Header: m.Header}
 	}
-	for _, b := range relays {
-		err = errors.Join(err, b.Handle(ctx, m))
+	for _, r := range relays {
+		err = errors.Join(err, r.broker.Handle(ctx, m))
 	}
 	return err
 }

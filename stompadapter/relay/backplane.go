@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"sync"
 
@@ -118,7 +119,10 @@ func (b *Backplane) Publish(ctx context.Context, topic string, e broker.Envelope
 		once:   true,
 		settle: func(err error) { told <- err },
 	}, b.out.config.SendTimeout)
-	if err != nil {
+	switch {
+	case errors.Is(err, errFull):
+		return away(err) // which says nothing of e
+	case err != nil:
 		return err
 	}
 	select {
@@ -154,12 +158,29 @@ func (b *Backplane) Subscribe(ctx context.Context, topic, group string, receive 
 	if err != nil {
 		return nil, err
 	}
-	i.running.Go(func() { i.run(b.in, topic, receive) })
+	if !b.in.begin(func() { i.run(b.in, topic, receive) }, &i.running) {
+		return nil, errClosed
+	}
 	return sync.OnceFunc(func() {
 		close(i.over)
 		i.running.Wait()
 		s.unsubscribe(l)
 	}), nil
+}
+
+// begin runs f, which Close and running wait for, unless the relay is closed.
+func (b *Broker) begin(f func(), running *sync.WaitGroup) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.running.Add(1)
+	running.Go(func() {
+		defer b.running.Done()
+		f()
+	})
+	return true
 }
 
 // inbox is where what comes to a subscription waits.

@@ -141,3 +141,56 @@ func TestBackplaneOverALoss(t *testing.T) {
 		}
 	})
 }
+
+// Nothing receives any more when Close has returned.
+func TestBackplaneCloseWaitsForReceivers(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		b := relay.NewBackplane(relay.Config{VirtualHost: "nodes", Dial: s.fake.dial})
+		pass(0)
+		received, release := make(chan struct{}), make(chan struct{})
+		_, err := b.Subscribe(s.t.Context(), "a", "", func(context.Context, broker.Envelope) error {
+			close(received)
+			<-release
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range s.fake.opened() {
+			s.fake.peer(i).say("MESSAGE\nsubscription:system-1\nmessage-id:1\ndestination:/a\ncontent-length:8\n\n\x011\x01o\x01d\x00x\x00")
+		}
+		<-received
+		closed := make(chan struct{})
+		go func() { b.Close(); close(closed) }()
+		pass(time.Minute)
+		select {
+		case <-closed:
+			t.Error("Close has returned while a message is received")
+		default:
+		}
+		close(release)
+		<-closed
+		if _, err := b.Subscribe(s.t.Context(), "b", "", nil); message.Public(err).Code != message.CodeUnavailable {
+			t.Errorf("subscribed afterwards: %v", err)
+		}
+	})
+}
+
+// That too much waits for the broker says nothing of what is published next.
+func TestBackplaneThatIsFull(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		b := relay.NewBackplane(relay.Config{VirtualHost: "nodes", Dial: s.fake.dial, WindowFrames: 1})
+		defer b.Close()
+		pass(0)
+		s.fake.set(func(f *fake) { f.answer = func(*peer, frame.Frame) {} })
+		go func() { _ = b.Publish(s.t.Context(), "a", broker.Envelope{ID: "1"}) }()
+		pass(0)
+		ctx, cancel := context.WithTimeout(s.t.Context(), time.Second)
+		defer cancel()
+		for _, ctx := range []context.Context{ctx, s.t.Context()} {
+			if err := b.Publish(ctx, "a", broker.Envelope{ID: "2"}); message.Public(err).Code != message.CodeUnavailable {
+				t.Errorf("published: %v", err)
+			}
+		}
+	})
+}

@@ -200,8 +200,14 @@ func (s *session) hand(d *delivery, n int) {
 		m.Header = m.Header.With(message.HeaderDeliveries, strconv.Itoa(n))
 	}
 	err := s.broker.deliver(s.session.Context(), m)
-	if err != nil && d.to.mode != message.AckAuto {
-		s.failed(d)
+	switch {
+	case d.to.mode == message.AckAuto:
+	case err != nil:
+		s.failed(d, n > 1)
+	case n > 1:
+		s.mu.Lock()
+		d.to.failures = 0
+		s.mu.Unlock()
 	}
 }
 
@@ -211,12 +217,18 @@ func backoff(n int) time.Duration {
 	return min(most, least<<min(n-1, 10))
 }
 
-// failed lets d come again, the later the more often it failed.
-func (s *session) failed(d *delivery) {
+// failed lets d come again, the later the more often it failed. What RabbitMQ brings again is
+// not known from before: there it is how often in a row such a one failed.
+func (s *session) failed(d *delivery, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d.failures++
-	s.later(backoff(d.failures), func() {
+	n := d.failures
+	if s.broker.config.Dialect == RabbitMQ && again {
+		d.to.failures++
+		n += d.to.failures
+	}
+	s.later(backoff(n), func() {
 		if s.broker.config.Dialect == ActiveMQ {
 			s.again(d)
 			return

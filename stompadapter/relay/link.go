@@ -14,12 +14,13 @@ import (
 // outgoing is a frame on its way to the broker.
 type outgoing struct {
 	frame   frame.Frame
-	settle  func(error) // told once how it ended, by a receipt; does not block; nil where nobody asks
-	once    bool        // it makes sense on one connection only
-	last    bool        // nothing may be written after it
-	suspect bool        // it may be what the broker ended a connection for
-	seq     uint64      // its place among all frames, and its receipt
-	since   time.Time   // it waits
+	settle  func(error)  // told once how it ended, by a receipt; does not block; nil where nobody asks
+	admit   func() error // says, with the link's lock, why it is not taken after all; nil where nothing can be
+	once    bool         // it makes sense on one connection only
+	last    bool         // nothing may be written after it
+	suspect bool         // it may be what the broker ended a connection for
+	seq     uint64       // its place among all frames, and its receipt
+	since   time.Time    // it waits
 	size    int
 }
 
@@ -38,6 +39,7 @@ type link struct {
 	deliver             func(c *line.Line, f frame.Frame) // a MESSAGE of c, on the goroutine that reads
 	wake                chan struct{}                     // there is something to write
 	twice               bool                              // what the broker seems to have refused is sent once more
+	lost                func()                            // forgets, with the lock, what was tied to a connection; nil where nothing is
 
 	mu     sync.Mutex
 	shut   error // why nothing is taken any more
@@ -111,6 +113,11 @@ func (l *link) push(o *outgoing) (room <-chan struct{}, err error) {
 			l.room = make(chan struct{})
 		}
 		return l.room, nil
+	}
+	if o.admit != nil {
+		if err := o.admit(); err != nil {
+			return nil, err
+		}
 	}
 	l.add(o)
 	return nil, nil
@@ -268,6 +275,9 @@ func (l *link) again(err error) (resent int, waited time.Duration) {
 	sent := slices.SortedFunc(maps.Values(l.sent), func(a, b *outgoing) int { return int(int64(a.seq - b.seq)) })
 	clear(l.sent)
 	l.trying = false
+	if l.lost != nil {
+		l.lost()
+	}
 	var kept, dropped []*outgoing
 	for i, o := range slices.Concat(sent, l.queue) {
 		if o.once {

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,6 +183,48 @@ func TestReattachHasATime(t *testing.T) {
 		}
 		if err := c.Session().Reason(); err != nil {
 			t.Errorf("the session ended with %v", err)
+		}
+	})
+}
+
+// What a transaction lost with its connection is not sent over the next one, also where it
+// waited for room meanwhile: there the broker knows no such transaction, and would end the session.
+func TestTransactionEndsWithItsConnection(t *testing.T) {
+	bubble(t, relay.Config{Reattach: true, SessionFrames: 2}, func(s *site) {
+		c := s.connect()
+		tx := message.NewHeader(message.Field{Name: "transaction", Value: "t"})
+		s.want("begin", s.do(message.Raw{Kind: message.KindBegin, Session: c.Session(), Header: tx}), nil)
+		s.fake.set(func(b *fake) { b.answer = func(*peer, frame.Frame) {} })
+		var sent []func() error
+		for range 2 {
+			sent = append(sent, s.do(message.Raw{Session: c.Session(), Destination: "/topic/a"}))
+		}
+		var parts [2]func() error
+		var waiting sync.WaitGroup
+		for i, m := range []message.Raw{{Destination: "/topic/a"}, {Kind: message.KindCommit}} {
+			m.Session, m.Header = c.Session(), tx
+			waiting.Go(func() { parts[i] = s.do(m) })
+			synctest.Wait()
+		}
+		s.fake.stop()
+		s.fake.set(func(b *fake) { b.answer, b.down = nil, nil })
+		pass(8 * time.Second)
+		waiting.Wait()
+		for _, told := range sent {
+			s.want("what was not confirmed", told, nil)
+		}
+		for _, told := range parts {
+			if err := told(); message.Public(err) == nil || message.Public(err).Code != message.CodeNotFound {
+				t.Errorf("a part of what was lost: %v", err)
+			}
+		}
+		for i := 2; i < s.fake.opened(); i++ {
+			p := s.fake.peer(i)
+			for _, f := range append(p.got(frame.Send), p.got(frame.Commit)...) {
+				if id, inside := f.Header.Lookup("transaction"); inside {
+					t.Errorf("%s of the transaction %s came over another connection", f.Command, id)
+				}
+			}
 		}
 	})
 }

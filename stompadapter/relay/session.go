@@ -46,6 +46,7 @@ func newSession(b *Broker, connect message.Raw) *session {
 		s.user = user.Name()
 	}
 	s.link = newLink(b.config.Dialect, b.config.SessionFrames, b.config.SessionBytes, s.deliver)
+	s.link.lost = s.lost
 	s.ctx, s.cancel = context.WithCancel(b.ctx)
 	return s
 }
@@ -114,9 +115,7 @@ func (s *session) serve(c *line.Line) error {
 	defer stop()
 	s.broker.counts.open.Add(1)
 	defer s.broker.counts.open.Add(-1)
-	err := s.link.serve(c, s.resubscribe)
-	s.lost()
-	return err
+	return s.link.serve(c, s.resubscribe)
 }
 
 // reattach returns another connection in place of one that had lasted, or why the session
@@ -153,7 +152,8 @@ func (s *session) reattach(err error, lasted time.Duration) (*line.Line, error) 
 	return nil, err
 }
 
-// lost forgets what was tied to a connection: the broker has taken it back.
+// lost forgets what was tied to a connection, together with the frames that were: the broker
+// has taken it back.
 func (s *session) lost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,6 +21,7 @@ type subscription struct {
 	seq         int
 	made        bool      // the broker has said that it is there
 	ending      *outgoing // its UNSUBSCRIBE
+	failures    int       // in a row, of what came again and is to be settled
 }
 
 // subscribe asks the broker. All that acknowledge do it one by one there: RabbitMQ takes

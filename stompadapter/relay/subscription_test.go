@@ -1,9 +1,12 @@
 package relay_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -190,6 +193,60 @@ func TestUnsubscribeIsLostWithTheConnection(t *testing.T) {
 			if p := s.fake.peer(i); len(p.got(frame.Subscribe))+len(p.got(frame.Unsubscribe)) > 0 {
 				t.Errorf("connection %d got %v, %v", i, p.got(frame.Subscribe), p.got(frame.Unsubscribe))
 			}
+		}
+	})
+}
+
+// refuser is a client to whom an interceptor lets nothing through.
+type refuser struct {
+	sink
+	passes atomic.Bool
+}
+
+func (r *refuser) Deliver(_ context.Context, m message.Raw) error {
+	if m.Kind == message.KindData && !r.passes.Load() {
+		return errors.New("no")
+	}
+	return nil
+}
+
+// What is refused on its way to a client goes back to RabbitMQ the later the more often that
+// happens, though RabbitMQ brings it as a new one each time; when it gets through, what is
+// refused next goes back soon.
+func TestRefusedOnTheWayGoesBackLater(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		client := &refuser{}
+		session := message.NewSession(client, message.SessionInfo{})
+		defer s.do(message.Raw{Kind: message.KindDisconnect, Session: session})
+		s.want("connect", s.do(message.Raw{Kind: message.KindConnect, Session: session}), nil)
+		individual := message.NewHeader(message.Field{Name: "ack", Value: "client-individual"})
+		s.want("subscribe", s.do(message.Raw{Kind: message.KindSubscribe, Session: session, Subscription: "1", Destination: "/queue/a", Header: individual}), nil)
+		p := s.fake.peer(1)
+		s.fake.set(func(b *fake) {
+			b.answer = func(p *peer, f frame.Frame) {
+				if p.confirm(f); f.Command == frame.Nack {
+					p.push("1", "x", "ack:"+f.Header.Get("id")+"x", "redelivered:true")
+				}
+			}
+		})
+		returned := func() int { return len(p.got(frame.Nack)) }
+		p.push("1", "x", "ack:x")
+		pass(100 * time.Millisecond)
+		if n := returned(); n < 2 {
+			t.Errorf("it went back %d times at once, want 2", n)
+		}
+		pass(time.Hour)
+		if n := returned(); n < 300 || n > 400 {
+			t.Errorf("it went back %d times in an hour, want one in 10 s", n)
+		}
+		client.passes.Store(true)
+		pass(time.Minute)
+		client.passes.Store(false)
+		before := returned()
+		p.push("1", "y", "ack:y")
+		pass(100 * time.Millisecond)
+		if n := returned() - before; n < 2 {
+			t.Errorf("another one went back %d times at once, want 2", n)
 		}
 	})
 }

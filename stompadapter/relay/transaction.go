@@ -23,59 +23,71 @@ func (s *session) transaction(ctx context.Context, m message.Raw) error {
 	if id == "" {
 		return errNoTransactionID
 	}
-	s.mu.Lock()
-	acked, open := s.transactions[id]
-	var err error
-	switch {
-	case m.Kind != message.KindBegin && !open:
-		err = errNoTransaction
-	case m.Kind != message.KindBegin:
-		delete(s.transactions, id)
-	case open:
-		err = errTransactionOpen
-	case len(s.transactions) == maxTransactions:
-		err = errTransactions
-	default:
-		s.transactions[id] = nil
-	}
-	s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	f := frame.Frame{Header: message.NewHeader(passing(m.Header)...)}
+	o := &outgoing{frame: frame.Frame{Header: message.NewHeader(passing(m.Header)...)}}
 	switch m.Kind {
 	case message.KindBegin:
-		f.Command = frame.Begin
-		return s.pushOnce(ctx, f, nil)
+		o.frame.Command = frame.Begin
+		o.admit = func() error { return s.begin(id) }
+		return s.pushOnce(ctx, o, nil)
 	case message.KindCommit:
-		f.Command = frame.Commit
-		return s.pushOnce(ctx, f, m.Done)
+		o.frame.Command = frame.Commit
+		o.admit = func() error { return s.complete(id, false) }
+	default:
+		o.frame.Command = frame.Abort
+		o.admit = func() error { return s.complete(id, true) }
 	}
-	f.Command = frame.Abort
+	return s.pushOnce(ctx, o, m.Done)
+}
+
+func (s *session) begin(id string) error {
 	s.mu.Lock()
-	s.deliveries.restore(acked)
-	s.mu.Unlock()
-	return s.pushOnce(ctx, f, m.Done)
+	defer s.mu.Unlock()
+	if _, open := s.transactions[id]; open {
+		return errTransactionOpen
+	}
+	if len(s.transactions) == maxTransactions {
+		return errTransactions
+	}
+	s.transactions[id] = nil
+	return nil
+}
+
+// complete forgets an open transaction; what was acknowledged in one that is aborted is not.
+func (s *session) complete(id string, abort bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	acked, open := s.transactions[id]
+	if !open {
+		return errNoTransaction
+	}
+	delete(s.transactions, id)
+	if abort {
+		s.deliveries.restore(acked)
+	}
+	return nil
 }
 
 // part sends a frame that is part of a transaction. It has no receipt of its own.
 func (s *session) part(ctx context.Context, id string, f frame.Frame) error {
-	s.mu.Lock()
-	_, open := s.transactions[id]
-	s.mu.Unlock()
-	if !open {
-		return errNoTransaction
-	}
 	if err := check(f); err != nil {
 		return err
 	}
-	return s.pushOnce(ctx, f, nil)
+	return s.pushOnce(ctx, &outgoing{frame: f, admit: func() error { return s.isOpen(id) }}, nil)
+}
+
+func (s *session) isOpen(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.transactions[id]; !open {
+		return errNoTransaction
+	}
+	return nil
 }
 
 // pushOnce sends a frame that makes sense on this connection only; done, if it is not
 // nil, is told what became of it.
-func (s *session) pushOnce(ctx context.Context, f frame.Frame, done *message.Completion) error {
-	o := &outgoing{frame: f, once: true}
+func (s *session) pushOnce(ctx context.Context, o *outgoing, done *message.Completion) error {
+	o.once = true
 	if done != nil {
 		done.Hold()
 		o.settle = func(err error) {
