@@ -97,9 +97,11 @@ func newPolicy(config PolicyConfig, rules []Rule) *Policy {
 		deliver:   destination.NewIndex[int](config.Separator),
 	}
 	for i := range p.rules {
+		p.rules[i].compile(config.Separator)
+	}
+	for i := range p.rules {
 		r := &p.rules[i]
-		r.compile(config.Separator)
-		if n := slices.IndexFunc(p.rules[:i], func(earlier Rule) bool { return earlier.hides(r) }); n >= 0 {
+		if n := slices.IndexFunc(p.rules[:i], func(earlier Rule) bool { return earlier.hides(r, p.rules[i+1:]) }); n >= 0 {
 			panic(fmt.Sprintf("interceptor: the rule at %s never decides, because the one at %s does", r.source, p.rules[n].source))
 		}
 		for _, action := range []Action{Send, Subscribe, Deliver} {
