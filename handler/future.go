@@ -71,10 +71,11 @@ func (f *Future[T]) then(g func(T, error)) (waits bool, value T, err error) {
 // uses Handle. The sender's receipt says that the reply was sent.
 //
 // Interceptors see the message taken over, without its outcome, unless the future
-// was completed when f returned it. The reply is sent in the ctx of the message,
-// also after the session has ended. An interceptor that ends the ctx when it
-// returns, as interceptor.Timeout does, ends it for the work that goes on as well:
-// that needs [context.WithoutCancel], or a deadline of its own.
+// was completed when f returned it. The reply, and that of an error handler, is sent
+// with the values of the message's ctx, also after the session has ended. An interceptor
+// that ends the ctx when it returns, as interceptor.Timeout does, ends it for the work
+// that goes on, but not for the reply: such work needs [context.WithoutCancel], or a
+// deadline of its own.
 func Later[In, Out any](r *Router, pattern string, f func(ctx context.Context, in In) *Future[Out], opts ...Option) {
 	rt := r.newRoute(message.KindData, pattern, (*In)(nil), (*Out)(nil), f != nil)
 	rt.wireReplies(opts, func(ctx context.Context, m message.Raw) error {
@@ -85,7 +86,7 @@ func Later[In, Out any](r *Router, pattern string, f func(ctx context.Context, i
 		if err := rt.open(ctx, m, &x.call, &x.in); err != nil {
 			return err
 		}
-		finish := func(out Out, err error) error {
+		finish := func(ctx context.Context, out Out, err error) error {
 			if err != nil {
 				return err
 			}
@@ -94,13 +95,14 @@ func Later[In, Out any](r *Router, pattern string, f func(ctx context.Context, i
 		future := f(ctx, x.in)
 		m.Done.Hold() // before anybody can release it
 		waits, out, err := future.then(func(out Out, err error) {
-			rt.settle(ctx, m, func() error { return finish(out, err) })
+			ctx := context.WithoutCancel(ctx) // which an interceptor may have ended behind f
+			rt.settle(ctx, m, func() error { return finish(ctx, out, err) })
 		})
 		if waits {
 			return nil
 		}
 		m.Done.Release(nil)
-		return finish(out, err)
+		return finish(ctx, out, err)
 	})
 }
 

@@ -3,6 +3,7 @@ package handler_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,34 @@ func TestLaterRepliesWhenTheFutureIsComplete(t *testing.T) {
 	expect(t, "second", futures["a"].Complete("B", errBoom), false)
 	expect(t, "sent", sent.lines(), "/user/kim/queue/x A\n/topic/x A")
 	done.want(t, nil)
+}
+
+// An interceptor that ends the ctx behind the endpoint, as a time limit does, does not end
+// it for what is sent later: engines refuse what comes with a ctx that has ended.
+func TestLaterOutlastsTheCallsContext(t *testing.T) {
+	var sent []string
+	r := handler.NewRouter(message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+		sent = append(sent, string(m.Payload))
+		return ctx.Err()
+	}), handler.Config{})
+	r.Use(func(next message.RawHandler) message.RawHandler {
+		return message.HandlerFunc[[]byte](func(ctx context.Context, m message.Raw) error {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			return next.Handle(ctx, m)
+		})
+	})
+	handler.OnErrorIs(r, errBoom, func(context.Context, error) (string, error) { return "sorry", nil })
+	futures := slow(r)
+	for in, failed := range map[string]error{"a": nil, "b": errBoom} {
+		m, done := stageMessage([]byte(in))
+		m.Destination = "/app/slow"
+		m.Done.Release(r.Handle(t.Context(), m))
+		futures[in].Complete("A", failed)
+		done.want(t, nil)
+	}
+	slices.Sort(sent)
+	expect(t, "sent", strings.Join(sent, " "), "A sorry")
 }
 
 func TestLaterErrorsGoToTheNearestErrorHandler(t *testing.T) {

@@ -59,7 +59,9 @@ var errUnderWay = message.Errorf(message.CodeConflict, "a message of this key is
 // than KindData, pass.
 //
 // Handled means that the handler behind it returned nil. So mount it around the handler,
-// not in front of a queue, which returns before. What is remembered is in the memory of
+// not in front of a queue, which returns before, nor around an endpoint of handler.Later.
+// A key is known again whatever the destination is: where one Deduplicate stands before
+// several endpoints, clients use no key twice. What is remembered is in the memory of
 // this process. Deduplicate panics when a number is negative, and when Key and Header
 // are both given.
 func Deduplicate[T any](config DeduplicateConfig[T]) message.Interceptor[T] {

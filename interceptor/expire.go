@@ -77,15 +77,27 @@ func Expire(config ExpireConfig) message.RawInterceptor {
 // is nil, has ended, or is somebody else: who a session belongs to is settled when it
 // begins. An end that is nearer than before counts from the session's next message on,
 // to it or from it.
-func Renew(s *message.Session, p message.Principal) error {
+func Renew(s *message.Session, p message.Principal) error { return renew(s, p, time.Time{}) }
+
+// renewing is held while a session gets a new principal, so that none gets lost.
+var renewing sync.Mutex
+
+// renew is Renew in the place of the principal with this end, zero for any: when the
+// session has another by now, that one stays.
+func renew(s *message.Session, p message.Principal, old time.Time) error {
+	if p == nil {
+		return errWrong
+	}
+	name, end := p.Name(), endOf(p)
+	renewing.Lock()
+	defer renewing.Unlock()
 	before := s.User()
 	switch {
-	case p == nil:
-		return errWrong
-	case before == nil || before.Name() != p.Name():
+	case !old.IsZero() && !endOf(before).Equal(old):
+		return nil
+	case before == nil || before.Name() != name:
 		return errOtherUser
-	}
-	if end := endOf(p); !end.IsZero() && !time.Now().Before(end) {
+	case !end.IsZero() && !time.Now().Before(end):
 		return errExpired
 	}
 	s.SetUser(p)
@@ -223,10 +235,10 @@ func (t *term) look() (end time.Time, then int) {
 func (t *term) refresh(end time.Time) {
 	ok, err := t.call(time.Until(end), func(ctx context.Context) error {
 		p, err := t.expiry.config.Refresh(ctx, t.session)
-		if err != nil || p == nil || !endOf(t.session.User()).Equal(end) {
+		if err != nil || p == nil {
 			return err
 		}
-		return Renew(t.session, p)
+		return renew(t.session, p, end)
 	})
 	switch {
 	case !ok:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -336,6 +337,23 @@ func TestExpireKeepsWhatOthersRenewed(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(10 * time.Second)
+		if g.User() != client {
+			t.Errorf("the session belongs to %v, want %v", g.User(), client)
+		}
+		g.gone(t)
+	})
+}
+
+// Nor is who renews when Refresh has returned.
+func TestExpireKeepsWhatOthersRenewedAtLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := lasting("ann", time.Hour)
+		var g *stage
+		g = newStage(interceptor.Expire(interceptor.ExpireConfig{Refresh: func(context.Context, *message.Session) (message.Principal, error) {
+			return restless{lasting("ann", time.Minute), sync.OnceFunc(func() { interceptor.Renew(g.Session, client) })}, nil
+		}}), lasting("ann", time.Minute))
+		g.says(message.KindConnect)
+		time.Sleep(35 * time.Second)
 		if g.User() != client {
 			t.Errorf("the session belongs to %v, want %v", g.User(), client)
 		}

@@ -38,7 +38,8 @@ type PolicyConfig struct {
 // Destinations are compared as they are: "/room/kim/", "/room//kim" and "/room/%6Bim"
 // are others than "/room/kim". Where somebody behind the policy decodes, as the users
 // of a broker do with the name in "/user/{name}/...", a [Deny] of one spelling leaves
-// the others: allow what is meant instead.
+// the others, as it does where a router divides by dots, to which "/app.x" is "/app/x":
+// allow what is meant instead.
 //
 // A subscription whose destination has one of "*?{}", or of "#>", which are wildcards to
 // brokers behind a relay, is a pattern and is denied unless a rule has [Patterns], so
@@ -97,9 +98,11 @@ func newPolicy(config PolicyConfig, rules []Rule) *Policy {
 		deliver:   destination.NewIndex[int](config.Separator),
 	}
 	for i := range p.rules {
+		p.rules[i].compile(config.Separator)
+	}
+	for i := range p.rules {
 		r := &p.rules[i]
-		r.compile(config.Separator)
-		if n := slices.IndexFunc(p.rules[:i], func(earlier Rule) bool { return earlier.hides(r) }); n >= 0 {
+		if n := slices.IndexFunc(p.rules[:i], func(earlier Rule) bool { return earlier.hides(r, p.rules[i+1:]) }); n >= 0 {
 			panic(fmt.Sprintf("interceptor: the rule at %s never decides, because the one at %s does", r.source, p.rules[n].source))
 		}
 		for _, action := range []Action{Send, Subscribe, Deliver} {

@@ -475,6 +475,7 @@ func TestPolicyWiringMistakes(t *testing.T) {
 		{[]interceptor.Rule{deny(send, "/a/**"), allow(send, "/a/*", interceptor.Anonymous())}, "never decides"},
 		{[]interceptor.Rule{allow(subscribe, "/a/*"), allow(deliver, "/a/b")}, "never decides"},
 		{[]interceptor.Rule{allow(subscribe|send, "/a/*"), allow(send, "/a/*", interceptor.Role("x"))}, "never decides"},
+		{[]interceptor.Rule{allow(subscribe, "/a/**", interceptor.Anonymous()), deny(subscribe, "/a/b")}, "never decides"},
 	} {
 		text := panics(func() { interceptor.NewPolicy(interceptor.PolicyConfig{}, tt.rules...) })
 		if !strings.Contains(text, tt.text) {
@@ -490,6 +491,8 @@ func TestPolicyWiringMistakes(t *testing.T) {
 		{allow(send, "/a/*", interceptor.Role("x")), allow(send, "/a/*")},
 		{allow(deliver, "/a/*"), allow(subscribe, "/a/*")},
 		{deny(send, "/a/*"), deny(subscribe, "/a/*")},
+		{allow(send, "/a/**"), deny(send, "/a/b/*"), allow(send, "/a/**", interceptor.Anonymous())},
+		{allow(subscribe, "/a/**"), deny(subscribe, "/a/b/*"), allow(subscribe, "/a/**", interceptor.Patterns())},
 	} {
 		if text := panics(func() { interceptor.NewPolicy(interceptor.PolicyConfig{}, rules...) }); text != "" {
 			t.Errorf("%v: panic %q", rules, text)
@@ -497,4 +500,30 @@ func TestPolicyWiringMistakes(t *testing.T) {
 	}
 	mustPanic(t, func() { interceptor.Authorize(nil) })
 	mustPanic(t, func() { interceptor.AuthorizeDelivery(nil) })
+}
+
+// What is denied behind an Allow for users is denied to nobody and to patterns, whom a
+// later one lets in.
+func TestPolicyDeniesNobodyWhatUsersMay(t *testing.T) {
+	policy := interceptor.NewPolicy(interceptor.PolicyConfig{},
+		interceptor.Allow(send|subscribe, "/a/**"),
+		interceptor.Deny(send|subscribe, "/a/b/*"),
+		interceptor.Allow(send|subscribe, "/a/**", interceptor.Anonymous(), interceptor.Patterns()),
+	)
+	for _, tt := range []struct {
+		user   message.Principal
+		action interceptor.Action
+		dest   string
+		want   bool
+	}{
+		{message.User("kim"), send, "/a/b/c", true},
+		{nil, send, "/a/b/c", false},
+		{nil, send, "/a/c", true},
+		{message.User("kim"), subscribe, "/a/b/*", false},
+		{message.User("kim"), subscribe, "/a/c/*", true},
+	} {
+		if got := policy.Explain(tt.user, tt.action, tt.dest); got.Allowed != tt.want {
+			t.Errorf("%v, %v %s: %v", tt.user, tt.action, tt.dest, got)
+		}
+	}
 }

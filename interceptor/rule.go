@@ -236,8 +236,24 @@ func (r *Rule) holds(a Access) bool {
 // certain reports whether the rule decides wherever its pattern matches.
 func (r *Rule) certain() bool { return len(r.roles) == 0 && len(r.when) == 0 }
 
-// hides reports whether the rule decides wherever a later one could.
-func (r *Rule) hides(later *Rule) bool {
+// hides reports whether the rule decides wherever a later one could; rest are the rules
+// behind that one.
+func (r *Rule) hides(later *Rule, rest []Rule) bool {
 	return r.certain() && later.about&^r.about == 0 && r.pattern.Covers(later.pattern) &&
-		(!r.allow || !later.allow || (r.anonymous || !later.anonymous) && (r.patterns || !later.patterns))
+		(!r.allow || (r.anonymous || !later.matters(rest, (*Rule).takesAnonymous)) && (r.patterns || !later.matters(rest, (*Rule).takesPatterns)))
 }
+
+// matters reports whether the rule decides something about those, nobody or patterns, whom
+// an Allow takes in by an option: it is such a one itself, or it denies what such a one
+// of rest would allow.
+func (r *Rule) matters(rest []Rule, takes func(*Rule) bool) bool {
+	if r.allow {
+		return takes(r)
+	}
+	return slices.ContainsFunc(rest, func(next Rule) bool {
+		return takes(&next) && next.about&r.about != 0 && next.pattern.Overlaps(r.pattern)
+	})
+}
+
+func (r *Rule) takesAnonymous() bool { return r.anonymous }
+func (r *Rule) takesPatterns() bool  { return r.patterns }

@@ -23,6 +23,9 @@ import (
 //
 // An interceptor that does not call next takes its place: routes are exchanged by one
 // that is another router.
+//
+// What Store was given is put around the handler when the next message comes: until then
+// a policy's report of doors says that it is not mounted.
 type Swap[T any] struct {
 	current atomic.Pointer[[]message.Interceptor[T]]
 	mu      sync.Mutex // held while interceptors are put around a handler
