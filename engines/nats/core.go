@@ -41,14 +41,17 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	if err != nil {
 		return err
 	}
-	if err := k.nc.PublishMsg(toMsg(subject(k.config.Prefix, topic), m)); err != nil {
+	before, to := k.nc.LastError(), subject(k.config.Prefix, topic)
+	if err := k.nc.PublishMsg(toMsg(to, m)); err != nil {
 		return refusal(err)
 	}
-	err = k.flush(ctx)
-	if err == nil && down.Err() != nil { // another connection answered
+	switch err = k.flush(ctx); {
+	case err != nil:
+		return err
+	case down.Err() != nil: // another connection answered
 		return pubsub.ErrAway
 	}
-	return err
+	return k.denied(before, to)
 }
 
 // subscriber subscribes as the client does: for ever, whatever becomes of the server.
@@ -61,12 +64,16 @@ func (k *connection) subscriber(topic, group string) (wmessage.Subscriber, error
 		if group != "" {
 			queue = queueGroup(group)
 		}
-		s, err := k.nc.QueueSubscribeSync(subject(k.config.Prefix, topic), queue)
+		before, from := k.nc.LastError(), subject(k.config.Prefix, topic)
+		s, err := k.nc.QueueSubscribeSync(from, queue)
 		if err != nil {
 			return nil, err
 		}
-		if err := k.flush(ctx); err != nil {
-			_ = s.Unsubscribe() // the connection is lost, or was closed
+		if err = k.flush(ctx); err == nil {
+			err = k.denied(before, from)
+		}
+		if err != nil {
+			_ = s.Unsubscribe() // the connection may be lost, or closed
 			return nil, err
 		}
 		return func(out *pubsub.Out) { k.receive(s, group != "", out) }, nil
