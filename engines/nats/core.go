@@ -92,6 +92,7 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 	}
 	stop := context.AfterFunc(out.Context(), func() { _ = end() }) // the connection may be closed
 	defer stop()
+	var gaps gaps
 	for {
 		m, err := s.NextMsgWithContext(ctx)
 		switch {
@@ -102,10 +103,24 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 		}
 		if group {
 			out.Give(fromMsg(m.Header, m.Data), k.published(m))
-		} else if !out.One(fromMsg(m.Header, m.Data)) {
+		} else if !out.One(fromMsg(m.Header, m.Data)) || gaps.behind(s) && !out.One(watermilladapter.Missed()) {
 			return
 		}
 	}
+}
+
+// gaps is where the client has dropped messages, because too many waited.
+type gaps struct{ came, until, dropped int }
+
+// behind is asked after each message, and reports whether some may have been dropped right
+// behind it: behind which of those that wait it was the client does not say.
+func (g *gaps) behind(s *natsgo.Subscription) bool {
+	g.came++
+	if dropped, err := s.Dropped(); err == nil && dropped != g.dropped {
+		waiting, _, _ := s.Pending()
+		g.dropped, g.until = dropped, g.came+waiting
+	}
+	return g.came <= g.until
 }
 
 // published are messages of a group, of which the server knows nothing any more: what is
