@@ -94,7 +94,8 @@ type Envelope struct {
 
 // Backplane carries messages between nodes: the driver of an engine. Topics are
 // destinations; "node." and the id of a node, and "registry", are reserved for what
-// nodes tell each other. Its methods may be called from any goroutine.
+// nodes tell each other. Its methods may be called from any goroutine. One that knows
+// when a subscription misses messages is a [MissWatcher] too.
 type Backplane interface {
 	// Publish hands e to the engine and returns when that has it: what the
 	// engine calls an acknowledgement, where it has one. It returns when ctx ends at
@@ -116,4 +117,12 @@ type Backplane interface {
 	// Features says what the engine adds: Ordered, Durable, Queues for groups, Backlog for
 	// groups that keep what waits for them, Acks where there is Envelope.Done.
 	Features() Features
+}
+
+// MissWatcher is a [Backplane] that tells what did not come, so that nobody resumes over it.
+type MissWatcher interface {
+	// WatchMisses calls missed with the topic of a subscription without a group that has
+	// missed messages of it, or may have, after what came before them and ahead of what
+	// comes next if it can, until stop is called. What Watch tells is not told again.
+	WatchMisses(missed func(topic string)) (stop func())
 }

@@ -75,6 +75,10 @@ func (m *mesh) check() {
 func (m *mesh) start() {
 	m.telling = true // here, as without other nodes
 	m.unwatch = m.link.engine.Watch(m.changed)
+	if w, ok := m.link.engine.(MissWatcher); ok {
+		unwatch, forget := m.unwatch, w.WatchMisses(m.missed)
+		m.unwatch = func() { forget(); unwatch() }
+	}
 	m.tell()
 	for _, r := range m.broker.rules.all {
 		if r.Everywhere && m.hold(m.patience, r.Prefix, r) != nil {
@@ -312,6 +316,19 @@ func (m *mesh) keep(ctx context.Context, in *message.Raw, r *Rule) {
 	defer m.shares.leave(topic, share)
 	for err := errBusy; err == errBusy && !isClosed(m.shares.current(topic).ending); {
 		err = m.broker.lanes.in(ctx, m.broker, in.Destination, r, func(l *lane) error { return l.publish(ctx, in) })
+	}
+}
+
+// missed is told that some of a topic did not come here: nobody resumes over that.
+func (m *mesh) missed(topic string) {
+	lanes := slices.Collect(m.broker.lanes.index.Match(topic))
+	if slices.ContainsFunc(m.broker.rules.all, func(r *Rule) bool { return r.Everywhere && r.topic("") == topic }) {
+		lanes = m.broker.lanes.list()
+	}
+	for _, l := range lanes {
+		if m.spans(l.rule) && l.rule.topic(l.dest) == topic {
+			l.renew()
+		}
 	}
 }
 

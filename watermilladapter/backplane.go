@@ -84,6 +84,7 @@ type Backplane struct {
 	idle      chan func()   // to workers that wait for the next call
 	available availability
 	stats     backplaneCounts
+	misses    misses
 
 	ctx     context.Context // of all subscriptions
 	close   context.CancelFunc
@@ -91,7 +92,10 @@ type Backplane struct {
 	running sync.WaitGroup
 }
 
-var _ broker.Backplane = (*Backplane)(nil)
+var (
+	_ broker.Backplane   = (*Backplane)(nil)
+	_ broker.MissWatcher = (*Backplane)(nil)
+)
 
 type backplaneCounts struct{ unreadable, duplicates, rebuilt atomic.Uint64 }
 
@@ -141,6 +145,13 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 		return b.config.Watch(changed)
 	}
 	return b.available.watch(changed)
+}
+
+// WatchMisses calls missed with the topic of a subscription without a group that is made
+// again, and where the subscriber hands out [Missed], until stop is called; missed must not
+// call the backplane.
+func (b *Backplane) WatchMisses(missed func(topic string)) (stop func()) {
+	return b.misses.watch(missed)
 }
 
 // Subscribe makes a subscription with a goroutine of its own, which makes it again

@@ -26,6 +26,7 @@ var errEnded = errors.New("watermilladapter: subscription has ended")
 // subscription is one of a Backplane.
 type subscription struct {
 	b            *Backplane
+	destination  string
 	topic, group string
 	config       FromConfig
 	window       *window
@@ -40,12 +41,13 @@ type subscription struct {
 
 func newSubscription(b *Backplane, topic, group string, receive func(context.Context, broker.Envelope) error) *subscription {
 	s := &subscription{
-		b:       b,
-		topic:   b.config.Topic(topic),
-		group:   group,
-		over:    make(chan struct{}),
-		window:  newWindow(),
-		receive: receive,
+		b:           b,
+		destination: topic,
+		topic:       b.config.Topic(topic),
+		group:       group,
+		over:        make(chan struct{}),
+		window:      newWindow(),
+		receive:     receive,
 	}
 	s.config = FromConfig{AckDeadline: -1, Logger: b.config.Logger}
 	if group != "" {
@@ -103,8 +105,12 @@ func (s *subscription) run(first chan<- error) {
 	}
 }
 
-// again connects until that succeeds, or the subscription ends.
+// again connects until that succeeds, or the subscription ends. What is published before it
+// does may be missed.
 func (s *subscription) again(pause time.Duration) (connection, time.Duration, error) {
+	if s.ctx.Err() == nil {
+		s.missed()
+	}
 	for s.ctx.Err() == nil {
 		select {
 		case <-time.After(pause):
@@ -165,6 +171,10 @@ func (s *subscription) log(level slog.Level, text string, attrs ...slog.Attr) {
 
 // handle is what the sources of the subscription call.
 func (s *subscription) handle(ctx context.Context, m *wmessage.Message, done *message.Completion) error {
+	if m.Metadata[metaMissed] != "" {
+		s.missed()
+		return nil
+	}
 	e, err := toEnvelope(m)
 	if err != nil {
 		s.b.stats.unreadable.Add(1)
@@ -191,6 +201,13 @@ func (s *subscription) handle(ctx context.Context, m *wmessage.Message, done *me
 	})
 	e.Done.Release(s.call(ctx, e))
 	return nil
+}
+
+// missed tells of a gap. Groups have none: what one member does not get, another one does.
+func (s *subscription) missed() {
+	if s.group == "" {
+		s.b.misses.tell(s.destination)
+	}
 }
 
 // away reports whether an error says no more than that somebody else is to have the

@@ -17,7 +17,16 @@ const (
 	metaOrigin      = message.ReservedPrefix + "origin"
 	metaDestination = message.ReservedPrefix + "destination"
 	metaHeader      = message.ReservedPrefix + "header"
+	metaMissed      = message.ReservedPrefix + "missed"
 )
+
+// Missed returns what a subscriber of a [Backplane] hands out where it has missed messages,
+// or may have: see [Backplane.WatchMisses].
+func Missed() *wmessage.Message {
+	m := wmessage.NewMessage("", nil)
+	m.Metadata[metaMissed] = "1"
+	return m
+}
 
 // traceNames are fields that envelopes have as metadata too, so that others who
 // read the topic go on with the trace.

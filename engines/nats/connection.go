@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	wmessage "github.com/ThreeDotsLabs/watermill/message"
 	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headrace/headrace/engines/internal/pubsub"
 	"github.com/headrace/headrace/message"
@@ -124,12 +127,25 @@ func (p publisher) Publish(subject string, messages ...*wmessage.Message) error 
 
 func (publisher) Close() error { return nil }
 
-var errTooLarge = message.Errorf(message.CodeTooLarge, "message is too large for the engine")
+var (
+	errTooLarge = message.Errorf(message.CodeTooLarge, "message is too large for the engine")
+	errTopic    = message.Errorf(message.CodeDenied, "the engine does not allow the topic")
+)
 
 // refusal is what is wrong with a message, or with the server.
 func refusal(err error) error {
-	if errors.Is(err, natsgo.ErrMaxPayload) {
+	if errors.Is(err, natsgo.ErrMaxPayload) || errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum) {
 		return errTooLarge.WithCause(err)
 	}
 	return err
+}
+
+// denied is what the server said against a subject since before, which was its last error.
+// It says so before it answers a flush, and to nobody in particular.
+func (k *connection) denied(before error, subject string) error {
+	err := k.nc.LastError()
+	if errors.Is(err, natsgo.ErrPermissionViolation) && err != before && strings.Contains(err.Error(), strconv.Quote(subject)) {
+		return errTopic.WithCause(err)
+	}
+	return nil
 }

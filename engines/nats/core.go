@@ -41,14 +41,17 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	if err != nil {
 		return err
 	}
-	if err := k.nc.PublishMsg(toMsg(subject(k.config.Prefix, topic), m)); err != nil {
+	before, to := k.nc.LastError(), subject(k.config.Prefix, topic)
+	if err := k.nc.PublishMsg(toMsg(to, m)); err != nil {
 		return refusal(err)
 	}
-	err = k.flush(ctx)
-	if err == nil && down.Err() != nil { // another connection answered
+	switch err = k.flush(ctx); {
+	case err != nil:
+		return err
+	case down.Err() != nil: // another connection answered
 		return pubsub.ErrAway
 	}
-	return err
+	return k.denied(before, to)
 }
 
 // subscriber subscribes as the client does: for ever, whatever becomes of the server.
@@ -61,12 +64,16 @@ func (k *connection) subscriber(topic, group string) (wmessage.Subscriber, error
 		if group != "" {
 			queue = queueGroup(group)
 		}
-		s, err := k.nc.QueueSubscribeSync(subject(k.config.Prefix, topic), queue)
+		before, from := k.nc.LastError(), subject(k.config.Prefix, topic)
+		s, err := k.nc.QueueSubscribeSync(from, queue)
 		if err != nil {
 			return nil, err
 		}
-		if err := k.flush(ctx); err != nil {
-			_ = s.Unsubscribe() // the connection is lost, or was closed
+		if err = k.flush(ctx); err == nil {
+			err = k.denied(before, from)
+		}
+		if err != nil {
+			_ = s.Unsubscribe() // the connection may be lost, or closed
 			return nil, err
 		}
 		return func(out *pubsub.Out) { k.receive(s, group != "", out) }, nil
@@ -85,6 +92,7 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 	}
 	stop := context.AfterFunc(out.Context(), func() { _ = end() }) // the connection may be closed
 	defer stop()
+	var gaps gaps
 	for {
 		m, err := s.NextMsgWithContext(ctx)
 		switch {
@@ -95,10 +103,24 @@ func (k *connection) receive(s *natsgo.Subscription, group bool, out *pubsub.Out
 		}
 		if group {
 			out.Give(fromMsg(m.Header, m.Data), k.published(m))
-		} else if !out.One(fromMsg(m.Header, m.Data)) {
+		} else if !out.One(fromMsg(m.Header, m.Data)) || gaps.behind(s) && !out.One(watermilladapter.Missed()) {
 			return
 		}
 	}
+}
+
+// gaps is where the client has dropped messages, because too many waited.
+type gaps struct{ came, until, dropped int }
+
+// behind is asked after each message, and reports whether some may have been dropped right
+// behind it: behind which of those that wait it was the client does not say.
+func (g *gaps) behind(s *natsgo.Subscription) bool {
+	g.came++
+	if dropped, err := s.Dropped(); err == nil && dropped != g.dropped {
+		waiting, _, _ := s.Pending()
+		g.dropped, g.until = dropped, g.came+waiting
+	}
+	return g.came <= g.until
 }
 
 // published are messages of a group, of which the server knows nothing any more: what is

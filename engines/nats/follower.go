@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/headrace/headrace/engines/internal/pubsub"
+	"github.com/headrace/headrace/watermilladapter"
 )
 
 // forgotten is after which time the server removes the consumer of a node that died.
@@ -24,6 +25,7 @@ type follower struct {
 	born     time.Time // when the stream was made
 	last     uint64    // the sequence number of what came last
 	consumer jetstream.Consumer
+	out      *pubsub.Out
 }
 
 // all follows what is stored from now on.
@@ -53,6 +55,7 @@ func (f *follower) consume(ctx context.Context) (err error) {
 }
 
 func (f *follower) run(out *pubsub.Out) {
+	f.out = out
 	defer func() { f.forget() }()
 	for out.Context().Err() == nil {
 		err := f.follow(out)
@@ -136,6 +139,7 @@ func (f *follower) retry(ctx context.Context) error {
 	}
 	if info := stream.CachedInfo(); info.State.LastSeq < f.last || !info.Created.Equal(f.born) {
 		f.config.logger().Error("nats: the stream was lost: messages may be missing", "subject", f.subject)
+		f.out.One(watermilladapter.Missed())
 		f.born, f.last = info.Created, 0
 	}
 	return f.consume(ctx)

@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/headrace/headrace/engines/internal/pubsub"
+	"github.com/headrace/headrace/watermilladapter"
 )
 
 // beginning is before the first entry of every stream.
@@ -21,6 +22,7 @@ const beginning = "0-0"
 type follower struct {
 	*engine
 	key    string
+	out    *pubsub.Out
 	known  []string  // the ids of what came last, the newest behind
 	looked time.Time // at what the stream counts
 
@@ -64,6 +66,7 @@ func state(ctx context.Context, client goredis.Cmdable, key string) (*goredis.XI
 }
 
 func (f *follower) run(out *pubsub.Out) {
+	f.out = out
 	client := f.reader()
 	defer closeWith(out.Context(), client)()
 	for out.Context().Err() == nil {
@@ -118,6 +121,7 @@ func (f *follower) count(s *goredis.XInfoStream) {
 	if f.counts && f.place < least {
 		f.config.logger().Error("redis: messages were cut off the stream before they were read: this node fell more than MaxLen behind",
 			"key", f.key, "missed", least-f.place)
+		f.out.One(watermilladapter.Missed())
 		f.place = least
 	}
 	if end {
@@ -158,12 +162,14 @@ func (f *follower) locate(ctx context.Context) error {
 			f.known, f.counts = f.known[:n], false
 			f.count(s)
 			f.config.logger().Warn("redis: the server does not have what came last", "key", f.key)
+			f.out.One(watermilladapter.Missed())
 			return nil
 		}
 	}
 	f.known = []string{beginning}
 	f.counts, f.place, f.sure = s.EntriesAdded >= s.Length, s.EntriesAdded-s.Length, beginning
 	f.config.logger().Warn("redis: the stream is another one, or none: messages may be missing if it was not for its age", "key", f.key)
+	f.out.One(watermilladapter.Missed())
 	return nil
 }
 

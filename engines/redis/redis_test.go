@@ -127,6 +127,8 @@ func TestReplicaIsBehind(t *testing.T) {
 	told := make(logged, 16)
 	c.Logger = slog.New(slog.NewTextHandler(told, nil))
 	b := connect(t, c)
+	var missed atomic.Int64
+	t.Cleanup(b.WatchMisses(func(string) { missed.Add(1) }))
 	all := receive(t, b, "")
 	client := goredis.NewUniversalClient(&c.Redis)
 	defer client.Close()
@@ -153,8 +155,8 @@ func TestReplicaIsBehind(t *testing.T) {
 	}
 	publish(t, b, "20")
 	eventually(t, "what is new came", func() bool { return all.Load() == 21 })
-	if n := b.Stats().Duplicates; n != 0 {
-		t.Errorf("%d came again", n)
+	if n := b.Stats().Duplicates; n != 0 || missed.Load() != 1 {
+		t.Errorf("%d came again, and %d times it is told that something may be missing", n, missed.Load())
 	}
 }
 
