@@ -37,7 +37,8 @@ type Config struct {
 	// a user who is at no node, as far as is known, is sent to all.
 	NoUserBroadcast bool
 	// Separator divides destinations for patterns. Zero means "/". With "." a
-	// prefix may still be followed by "/", as in "/topic/trades.ACME".
+	// prefix may still be followed by "/", as in "/topic/trades.ACME", and AppPrefix
+	// is by nothing else.
 	Separator destination.Separator
 	// Codecs read and write payloads; [codec.JSON] and [codec.Set.Strict] make
 	// them strict. Zero (nil) means the built-in ones.

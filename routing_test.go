@@ -154,8 +154,8 @@ func TestDotSeparator(t *testing.T) {
 	c.subscribe("one segment", "/topic/*")
 	c.send(sendFrame("/app/red.dark", "", "wine"))
 	c.wantMessage("one", "dark wine")
-	c.send(sendFrame("/app.red.light", "", "rose")) // the separator may follow the prefix
+	c.send(sendFrame("/app/red.light", "", "rose"))
 	c.wantMessage("star", "light rose")
-	c.send(sendFrame("/app/red.dark.er", "r", ""))
-	c.wantError("no handler for /app/red.dark.er")
+	c.send(sendFrame("/app.red.light", "r", "")) // which a policy takes for another one
+	c.wantError("no handler for /app.red.light")
 }

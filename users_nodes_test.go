@@ -69,7 +69,7 @@ func TestUserDestinationsWithDots(t *testing.T) {
 		for _, c := range []*client{kim, lee} {
 			c.subscribe("own", "/user/queue.q1")
 		}
-		kim.send(sendFrame("/app.user", "", "reply"))
+		kim.send(sendFrame("/app/user", "", "reply"))
 		kim.send(sendFrame("/user/lee.kim/queue.q1", "", "from a client"))
 		if f := kim.wantMessage("own", "reply"); f.header["destination"] != "/user/queue.q1" {
 			t.Errorf("destination %q", f.header["destination"])

@@ -25,7 +25,7 @@ type Config struct {
 	// Zero means "/user".
 	UserPrefix string
 	// Separator divides patterns, and destinations behind Prefix, into
-	// segments. Zero means [destination.Slash].
+	// segments. Zero means [destination.Slash]; a slash follows Prefix in any case.
 	Separator destination.Separator
 	// Codecs read payloads and write replies. Zero (nil) means the built-in
 	// ones.
@@ -206,17 +206,18 @@ func (c *core) find(m message.Raw) (best *route) {
 	return best
 }
 
-// relative returns the part of a destination that patterns speak of: what
-// follows the prefix, with its leading slash when that is the separator.
+// relative returns the part of a destination that patterns speak of: what follows the
+// prefix, with its leading slash when that is the separator. A slash follows the prefix in
+// any case: with two spellings of one endpoint, a policy that denies one lets the other in.
 func (c *core) relative(dest string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(dest, c.config.Prefix)
-	if !ok || rest == "" {
+	if !ok || rest == "" || rest[0] != '/' {
 		return "", false
 	}
 	if c.config.Separator == destination.Slash {
-		return rest, rest[0] == '/'
+		return rest, true
 	}
-	return rest[1:], rest[0] == '/' || rest[0] == '.'
+	return rest[1:], true
 }
 
 func notFound(m message.Raw) error {

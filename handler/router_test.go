@@ -66,7 +66,7 @@ func TestRouterPrefixAndSeparator(t *testing.T) {
 		{"everything", "/", "/greeting", "/greeting", "/topic/greeting", destination.Slash},
 		{"dots", "", "red.blue.{green}", "/app/red.blue.green123", "/topic/red.blue.green123", destination.Dot},
 		{"dots, pattern with slash", "", "/red.{x}", "/app/red.blue", "/topic/red.blue", destination.Dot},
-		{"dots, prefix too", "app.", "red.{x}", "app.red.blue", "/topic.red.blue", destination.Dot},
+		{"dots, prefix too", "app.", "red.{x}", "app/red.blue", "/topic/red.blue", destination.Dot},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, sent := newRouter(handler.Config{Prefix: c.prefix, Separator: c.separator})
@@ -77,12 +77,14 @@ func TestRouterPrefixAndSeparator(t *testing.T) {
 	}
 }
 
-// TestPrefixEndsWithASeparator: what only begins like the prefix is not the router's.
-func TestPrefixEndsWithASeparator(t *testing.T) {
+// TestPrefixEndsWithASlash: what only begins like the prefix is not the router's, nor is
+// another spelling of what is.
+func TestPrefixEndsWithASlash(t *testing.T) {
 	for dest, sep := range map[string]destination.Separator{
 		"/apples/red":   destination.Slash,
 		"/app.les/red":  destination.Slash,
 		"/apple.red":    destination.Dot,
+		"/app.le.red":   destination.Dot,
 		"/app-le.x.red": destination.Dot,
 	} {
 		r, sent := newRouter(handler.Config{Separator: sep})

@@ -38,8 +38,7 @@ type PolicyConfig struct {
 // Destinations are compared as they are: "/room/kim/", "/room//kim" and "/room/%6Bim"
 // are others than "/room/kim". Where somebody behind the policy decodes, as the users
 // of a broker do with the name in "/user/{name}/...", a [Deny] of one spelling leaves
-// the others, as it does where a router divides by dots, to which "/app.x" is "/app/x":
-// allow what is meant instead.
+// the others: allow what is meant instead.
 //
 // A subscription whose destination has one of "*?{}", or of "#>", which are wildcards to
 // brokers behind a relay, is a pattern and is denied unless a rule has [Patterns], so
