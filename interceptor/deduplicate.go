@@ -60,10 +60,9 @@ var errUnderWay = message.Errorf(message.CodeConflict, "a message of this key is
 //
 // Handled means that the handler behind it returned nil. So mount it around the handler,
 // not in front of a queue, which returns before, nor around an endpoint of handler.Later.
-// A key is known again whatever the destination is: where one Deduplicate stands before
-// several endpoints, clients use no key twice. What is remembered is in the memory of
-// this process. Deduplicate panics when a number is negative, and when Key and Header
-// are both given.
+// A key is known again at the same destination only, where one Deduplicate stands before
+// several endpoints. What is remembered is in the memory of this process. Deduplicate
+// panics when a number is negative, and when Key and Header are both given.
 func Deduplicate[T any](config DeduplicateConfig[T]) message.Interceptor[T] {
 	config = config.withDefaults()
 	d := &duplicates{window: config.Window, limit: config.Max, known: make(map[uint64]*list.Element), seed: maphash.MakeSeed()}
@@ -80,7 +79,7 @@ func Deduplicate[T any](config DeduplicateConfig[T]) message.Interceptor[T] {
 			if !config.Shared {
 				from = senderOf(m.Session)
 			}
-			first, err := d.arrive(maphash.Comparable(d.seed, identity{from, key}))
+			first, err := d.arrive(maphash.Comparable(d.seed, identity{from, m.Destination, key}))
 			if first == nil {
 				return err
 			}
@@ -96,8 +95,8 @@ func Deduplicate[T any](config DeduplicateConfig[T]) message.Interceptor[T] {
 // identity is what makes a message the same as another. Only its hash is kept, under a
 // seed that no sender knows.
 type identity struct {
-	from sender
-	key  string
+	from             sender
+	destination, key string
 }
 
 // sender is a user, or a session of nobody.

@@ -17,6 +17,11 @@ func keyed(s *message.Session, key string) orderMessage {
 	return orderMessage{Session: s, Header: message.NewHeader(message.Field{Name: "idempotency-key", Value: key})}
 }
 
+func at(destination string, m orderMessage) orderMessage {
+	m.Destination = destination
+	return m
+}
+
 // handledBy sends messages through i and returns how many the handler saw.
 func handledBy(t *testing.T, i message.Interceptor[order], messages ...orderMessage) int {
 	t.Helper()
@@ -52,6 +57,7 @@ func TestDeduplicateHandlesOnce(t *testing.T) {
 		"two users":               {messages: []orderMessage{keyed(one, "a"), keyed(ann, "a")}, want: 2},
 		"two of nobody":           {messages: []orderMessage{keyed(nobody, "a"), keyed(stranger, "a"), keyed(nobody, "a")}, want: 2},
 		"named like a session":    {messages: []orderMessage{keyed(nobody, "a"), keyed(like, "a")}, want: 2},
+		"two destinations":        {messages: []orderMessage{at("/app/buy", keyed(one, "a")), at("/app/sell", keyed(one, "a")), at("/app/buy", keyed(one, "a"))}, want: 2},
 		"shared":                  {config: interceptor.DeduplicateConfig[order]{Shared: true}, messages: []orderMessage{keyed(one, "a"), keyed(ann, "a"), keyed(nil, "a")}, want: 1},
 		"the program's":           {messages: []orderMessage{keyed(nil, "a"), keyed(one, "a"), keyed(nil, "a")}, want: 2},
 		"another kind":            {messages: []orderMessage{subscribe, subscribe}, want: 2},
