@@ -71,7 +71,7 @@ func TestSec_S18_HeaderFlood(t *testing.T) {
 
 // The most that a frame which is not complete makes a connection hold.
 func TestSec_S18_MemoryOfAConnection(t *testing.T) {
-	const n = 100
+	const n = 300 // beside which what earlier tests leave is little
 	half := "SEND\n" + strings.Repeat("a:"+strings.Repeat("x", 250)+"\n", 63)
 	f := fortify(t, new(inbound), stompadapter.Config{})
 	ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})} // on which a Write returns when it was read
