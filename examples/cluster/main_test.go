@@ -210,7 +210,7 @@ func TestNodesAreOne(t *testing.T) {
 	for _, p := range []*person{ann, bob} {
 		hears(t, p.said, "they go on")
 	}
-	eventually(t, 5*time.Second, func() bool { return cem.at() != "node-3" }, func() string { return "cem is elsewhere" })
+	eventually(t, 20*time.Second, func() bool { return cem.at() != "node-3" }, func() string { return "cem is elsewhere" })
 	ann.send("/app/tell/cem", "wherever you are")
 	hears(t, cem.told, "wherever you are")
 	if err := c.start("node-3"); err != nil { // at once, as another process
