@@ -157,7 +157,7 @@ func TestHalfOpenConnectionsAreFound(t *testing.T) {
 
 // The same over sockets, with wide bounds.
 func TestHalfOpenSocketsAreFound(t *testing.T) {
-	const beat = 100 * time.Millisecond
+	const beat = 500 * time.Millisecond
 	var h halfOpen
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -65,9 +65,8 @@ func TestSilentClientIsGone(t *testing.T) {
 	})
 	other, c := s.connect(), s.dial()
 	other.subscribe("1", "/topic/a")
-	c.send("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:200,0\n\n\x00")
+	c.send("CONNECT\naccept-version:1.2\nhost:h\nheart-beat:200,0\n\n\x00", subscribeFrame("1", "/topic/a", "r"))
 	id := c.want("CONNECTED").header["session"]
-	c.send(subscribeFrame("1", "/topic/a", "r"))
 	c.wantReceipt("r")
 	if c.wantClosed(); c.code != websocket.ClosePolicyViolation {
 		t.Errorf("closed with %d", c.code)

@@ -49,11 +49,12 @@ func ExampleExpire() {
 	expire := interceptor.Expire(interceptor.ExpireConfig{})
 	inbound := expire(message.HandlerFunc[[]byte](func(context.Context, message.Raw) error { return nil }))
 
-	session := message.NewSession(nullSink{}, message.SessionInfo{Principal: ticket{"ann", time.Now().Add(20 * time.Millisecond)}})
+	session := message.NewSession(nullSink{}, message.SessionInfo{Principal: ticket{"ann", time.Now().Add(time.Hour)}})
+	fmt.Println(inbound.Handle(context.Background(), message.Raw{Session: session}))
+	session.SetUser(ticket{"ann", time.Now()}) // the hour is over
 	fmt.Println(inbound.Handle(context.Background(), message.Raw{Session: session}))
 	<-session.Done()
 	fmt.Println(session.Reason())
-	fmt.Println(inbound.Handle(context.Background(), message.Raw{Session: session}))
 	// Output:
 	// <nil>
 	// unauthenticated: the credentials have expired

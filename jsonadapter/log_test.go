@@ -41,7 +41,7 @@ func TestBlockedLogBlocksNoDelivery(t *testing.T) {
 		{name: "connect again", text: `{"type":"connect"}`},
 		{name: "no object", text: `hello`},
 		{name: "refused by the application", text: `{"type":"send","destination":"/a"}`},
-		{name: "login timeout", login: 500 * time.Millisecond},
+		{name: "login timeout", login: 3 * time.Second},
 		{name: "session close", end: func(s *message.Session) { s.Close(message.Errorf(message.CodeDenied, "not you")) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

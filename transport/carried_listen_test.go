@@ -137,7 +137,7 @@ func TestListenTellsOfTheSlow(t *testing.T) {
 		leave   func(*net.TCPConn)
 		reason  error
 	}{
-		{50 * time.Millisecond, func(*net.TCPConn) {}, transport.ErrSlow},
+		{500 * time.Millisecond, func(*net.TCPConn) {}, transport.ErrSlow},
 		{time.Hour, func(nc *net.TCPConn) { nc.SetLinger(0); nc.Close() }, transport.ErrLost},
 	} {
 		l := openLounge(t, transport.Config{WriteTimeout: tt.timeout, OutboxBytes: 8 << 20}, time.Millisecond, true)

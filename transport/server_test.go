@@ -253,18 +253,8 @@ func TestNothingLeaks(t *testing.T) {
 		<-p.closed
 		ws.Close()
 	}
-	for f.Stats().Open > 0 {
-		waitABit()
-	}
-	for range 100000 {
-		if runtime.NumGoroutine() <= before+2 {
-			break
-		}
-		waitABit()
-	}
-	if after := runtime.NumGoroutine(); after > before+2 {
-		t.Errorf("%d goroutines before, %d after", before, after)
-	}
+	settles(t, "connections", 0, func() int { return f.Stats().Open })
+	settles(t, "goroutines", before+2, runtime.NumGoroutine)
 	if st := f.Stats(); st.Total != cycles || st.QueuedBytes != 0 || st.Closed["client"]+st.Closed["transport"] != cycles {
 		t.Errorf("%+v", st)
 	}

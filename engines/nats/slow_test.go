@@ -16,10 +16,11 @@ import (
 func TestGroupWithoutRoom(t *testing.T) {
 	for name, holds := range map[string]bool{"it is held": true, "it is not taken": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := config(t, serve(t))
-			c.AckWait, c.InFlight = time.Second, 6
+			c.AckWait, c.InFlight = 4*time.Second, 6 // the last of six waits longer
 			a, b := connect(t, nats.JetStream, c), connect(t, nats.JetStream, c)
-			const tasks = 24
+			const tasks = 16
 			for i := range tasks {
 				publish(t, a, fmt.Sprint(i))
 			}
@@ -43,7 +44,7 @@ func TestGroupWithoutRoom(t *testing.T) {
 				}
 				var working sync.WaitGroup
 				working.Go(func() {
-					tick := time.NewTicker(300 * time.Millisecond)
+					tick := time.NewTicker(900 * time.Millisecond)
 					defer tick.Stop()
 					for e := range work {
 						<-tick.C

@@ -36,7 +36,7 @@ func each(t *testing.T, test func(t *testing.T, e engine, proxy *chaos.Proxy)) {
 // how much later he may be told.
 const (
 	patience = 200 * time.Millisecond
-	slack    = 2 * time.Second
+	slack    = 5 * time.Second
 )
 
 // unavailable calls the engine in vain: it is told so in time, by an error with a code.
@@ -233,12 +233,9 @@ func partition(t *testing.T, here, there closer, proxy *chaos.Proxy, cut func())
 	}
 	both()
 	cut()
-	for ends := time.Now().Add(form(time.Second, 20*time.Second)); time.Now().Before(ends); n++ {
+	for ends := time.Now().Add(form(time.Second, 20*time.Second)); time.Now().Before(ends) || refused.Load() == 0; n++ {
 		say(0, here, n)
 		say(1, there, n)
-	}
-	if refused.Load() == 0 {
-		t.Error("the run is void: nothing was refused")
 	}
 	proxy.Heal()
 	recovers(t, here, watch(t, here))

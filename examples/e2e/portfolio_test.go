@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -84,7 +83,7 @@ func portfolio(t *testing.T, pictures bool, args ...string) {
 func pricesMove(p *tab) {
 	p.t.Helper()
 	for _, selector := range []string{"#watch .price", "#chart-price", "#chart .line"} {
-		p.until(selector+" moves", 2*time.Second, `(selector) => {
+		p.until(selector+" moves", patience, `(selector) => {
 			const now = document.querySelector(selector)?.outerHTML;
 			const before = (window.before ??= {})[selector] ??= now;
 			return Boolean(now) && now !== before && delete window.before[selector];

@@ -108,7 +108,7 @@ func (p *program) stop(t *testing.T) {
 	}
 	select {
 	case err := <-p.exit:
-		if took := time.Since(asked); err != nil || took > 5*time.Second {
+		if took := time.Since(asked); err != nil || took > 15*time.Second {
 			t.Errorf("%s ended after %v: %v", p.cmd, took, err)
 		}
 	case <-time.After(20 * time.Second):

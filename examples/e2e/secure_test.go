@@ -11,7 +11,7 @@ import (
 // end.
 func TestSecure(t *testing.T) {
 	chrome := browser(t)
-	server := start(t, "secure", "localhost:0", "-life", "20s")
+	server := start(t, "secure", "localhost:0", "-life", "30s")
 	if door := <-server.said; !strings.Contains(door, "open door") || !strings.Contains(door, "who is not logged in may subscribe to /topic/announcements") {
 		t.Errorf("the program says %q", door)
 	}
@@ -49,9 +49,9 @@ func TestSecure(t *testing.T) {
 	ann.shows("#who", "ann (room:garden, room:workshop)")
 	enter(ann, "workshop")
 	ann.shows("#workshop h2", "inside")
-	ann.until("the token has less than 15 s", patience, `() => Number(document.getElementById("left").innerText.match(/\d+/)) < 15`)
+	ann.until("the token has less than 25 s", patience, `() => Number(document.getElementById("left").innerText.match(/\d+/)) < 25`)
 	ann.do(chromedp.Click(chromedp.ID("renew")))
-	ann.until("the token has more than 15 s", patience, `() => Number(document.getElementById("left").innerText.match(/\d+/)) > 15`)
+	ann.until("the token has more than 25 s", patience, `() => Number(document.getElementById("left").innerText.match(/\d+/)) > 25`)
 	says(bob, "workshop", "hello <i>all</i>")
 	ann.shows("#workshop ol", "bob hello <i>all</i>")
 

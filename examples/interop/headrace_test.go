@@ -51,7 +51,7 @@ func serve(web, plain, secure string) {
 	node.Inbound.Intercept(authenticate)
 	stomp := stompadapter.New(node.Inbound, stompadapter.Config{
 		Limits:    frame.Limits{Frame: 128 << 10},
-		Heartbeat: stompadapter.HeartbeatConfig{Send: time.Second, Receive: time.Second},
+		Heartbeat: stompadapter.HeartbeatConfig{Send: 3 * time.Second, Receive: 3 * time.Second},
 	})
 	shows, _ := certificate()
 	go func() { log.Fatal(stomp.ServeTCP(mustListen(plain))) }()

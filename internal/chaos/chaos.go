@@ -37,6 +37,7 @@ type Proxy struct {
 	links    map[*link]struct{}
 	accepted int
 	broken   int
+	lost     int
 }
 
 // state is what is done to connections.
@@ -82,6 +83,13 @@ func (p *Proxy) Broken() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.broken
+}
+
+// Lost is how many octets black holes took.
+func (p *Proxy) Lost() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost
 }
 
 // Pause lets nothing through: octets wait, and so does who sends too many.
@@ -226,11 +234,15 @@ func (p *Proxy) pass(ctx context.Context, l *link, d Direction, to *net.TCPConn,
 			octets = octets[:min(int64(len(octets)), cut)]
 			l.cut -= int64(len(octets))
 		}
+		swallowed := free && s.blackhole&d != 0
+		if swallowed {
+			p.lost += len(octets)
+		}
 		p.mu.Unlock()
+		if swallowed {
+			return true
+		}
 		if free {
-			if s.blackhole&d != 0 {
-				return true
-			}
 			_, err := to.Write(octets)
 			return err == nil && (cut < 0 || cut > int64(len(octets)))
 		}

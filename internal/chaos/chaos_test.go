@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -97,6 +98,16 @@ func (c client) silence() {
 	}
 }
 
+// loses waits until black holes have taken so many octets.
+func loses(t *testing.T, p *chaos.Proxy, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); p.Lost() < n; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d octets are lost, want %d", p.Lost(), n)
+		}
+	}
+}
+
 // ends hears that the connection is broken.
 func (c client) ends() {
 	c.t.Helper()
@@ -139,6 +150,7 @@ func TestBlackholeToClient(t *testing.T) {
 	p, c, heard := start(t)
 	p.Blackhole(chaos.ToClient)
 	c.say("one")
+	loses(t, p, len("one"))
 	c.silence()
 	if heard() != "helloone" {
 		t.Errorf("the server heard %q", heard())
@@ -152,6 +164,7 @@ func TestBlackholeToServer(t *testing.T) {
 	p, c, heard := start(t)
 	p.Blackhole(chaos.ToServer)
 	c.say("one")
+	loses(t, p, len("one"))
 	c.silence()
 	p.Heal()
 	c.say("two")

@@ -128,37 +128,45 @@ func heap() int64 {
 }
 
 // TestIndexStaysFast bounds, generously, what must not grow with the index: it is to
-// catch a scan or a copy of everything, not to measure.
+// catch a scan or a copy of everything, not to measure. A machine that is slow takes its
+// time for an index of a hundredth, too.
 func TestIndexStaysFast(t *testing.T) {
-	const n, limit = 20_000, 100 * time.Microsecond
+	const n, limit, most = 20_000, 100 * time.Microsecond, 20
 	for name, text := range map[string]string{
 		"distinct": "/topic/%d", "one destination": "/topic/x", "shared prefix": "/topic/%d/*",
 		"glob with its own prefix": "/topic/p%d.*", "deep": "/topic/**/%d/**",
 	} {
-		var ix destination.Index[int]
-		patterns := make([]destination.Pattern, n)
-		for i := range patterns {
-			patterns[i] = parse(t, text)
-			if name != "one destination" {
-				patterns[i] = parse(t, fmt.Sprintf(text, i))
-			}
-			ix.Add(patterns[i], i)
+		smallLook, smallChange := medians(t, name, text, n/100)
+		look, change := medians(t, name, text, n)
+		if look > max(limit, most*smallLook) {
+			t.Errorf("%s: a look-up takes %v, and %v among %d", name, look, smallLook, n/100)
 		}
-		var looks, changes []time.Duration
-		for i := range 1_001 {
-			changes = append(changes, timed(func() { ix.Remove(ix.Add(patterns[i], i)) }))
-			looks = append(looks, timed(func() {
-				for range ix.Match(fmt.Sprintf("/topic/p%d.q", i)) {
-				}
-			}))
-		}
-		slices.Sort(looks)
-		slices.Sort(changes)
-		if median := looks[500]; median > limit {
-			t.Errorf("%s: a look-up takes %v", name, median)
-		}
-		if median := changes[500]; median > limit {
-			t.Errorf("%s: Add and Remove take %v", name, median)
+		if change > max(limit, most*smallChange) {
+			t.Errorf("%s: Add and Remove take %v, and %v among %d", name, change, smallChange, n/100)
 		}
 	}
+}
+
+// medians returns how long a look-up, and an Add with its Remove, take among n patterns.
+func medians(t *testing.T, name, text string, n int) (look, change time.Duration) {
+	var ix destination.Index[int]
+	patterns := make([]destination.Pattern, n)
+	for i := range patterns {
+		patterns[i] = parse(t, text)
+		if name != "one destination" {
+			patterns[i] = parse(t, fmt.Sprintf(text, i))
+		}
+		ix.Add(patterns[i], i)
+	}
+	var looks, changes []time.Duration
+	for i := range 1_001 {
+		changes = append(changes, timed(func() { ix.Remove(ix.Add(patterns[i%n], i)) }))
+		looks = append(looks, timed(func() {
+			for range ix.Match(fmt.Sprintf("/topic/p%d.q", i%n)) {
+			}
+		}))
+	}
+	slices.Sort(looks)
+	slices.Sort(changes)
+	return looks[500], changes[500]
 }

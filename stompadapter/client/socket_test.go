@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,9 +26,9 @@ func accept(t *testing.T, l net.Listener, greeting string) *peer {
 	return p
 }
 
-func listenTCP(t *testing.T, addr string) net.Listener {
+func listenTCP(t *testing.T) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", addr)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func listenTCP(t *testing.T, addr string) net.Listener {
 // where time stands still meanwhile.
 func TestHeartbeatsOverASocket(t *testing.T) {
 	const beat = 100 * time.Millisecond
-	l := listenTCP(t, "127.0.0.1:0")
+	l := listenTCP(t)
 	dialed := in(func() *client.Client {
 		c, err := client.Dial(t.Context(), client.Config{
 			URL:       "tcp://" + l.Addr().String(),
@@ -71,13 +72,21 @@ func TestHeartbeatsOverASocket(t *testing.T) {
 	}
 }
 
-// TestReconnectOverASocket takes the server away, and the port with it.
+// TestReconnectOverASocket takes the server away, and the port with it, which anybody may
+// have got when it comes again: that is at another one.
 func TestReconnectOverASocket(t *testing.T) {
-	l := listenTCP(t, "127.0.0.1:0")
-	addr := l.Addr().String()
+	l := listenTCP(t)
+	var addr atomic.Value
+	addr.Store(l.Addr().String())
 	got := make(chan string, 1)
 	dialed := in(func() *client.Client {
-		c, err := client.Dial(t.Context(), client.Config{URL: "tcp://" + addr, Reconnect: client.ReconnectConfig{MinDelay: 10 * time.Millisecond, MaxDelay: 50 * time.Millisecond}})
+		c, err := client.Dial(t.Context(), client.Config{
+			URL:       "tcp://server",
+			Reconnect: client.ReconnectConfig{MinDelay: 10 * time.Millisecond, MaxDelay: 50 * time.Millisecond},
+			Dial: func(ctx context.Context) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", addr.Load().(string))
+			},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +115,9 @@ func TestReconnectOverASocket(t *testing.T) {
 	if err := c.Send(t.Context(), "/b", "meanwhile"); err != nil {
 		t.Fatal(err)
 	}
-	p = accept(t, listenTCP(t, addr), connected)
+	l = listenTCP(t)
+	addr.Store(l.Addr().String())
+	p = accept(t, l, connected)
 	defer p.conn.Close()
 	p.want(frame.Connect)
 	f := p.want(frame.Subscribe)
