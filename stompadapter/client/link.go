@@ -30,12 +30,16 @@ type link struct {
 func (c *Client) connect(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.ConnectTimeout)
 	defer cancel()
-	w, err := c.dialer.open(ctx)
+	g, err := c.dialer.greet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := c.dialer.open(ctx, g.http)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { w.Close() })
-	l, err := line.Login(w, c.dialer.login, c.dialer.hello, c.config.Limits)
+	l, err := line.Login(w, g.login, g.hello, c.config.Limits)
 	if !stop() {
 		err = context.Cause(ctx) // what Login says of it is that the connection is closed
 	}
