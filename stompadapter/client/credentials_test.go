@@ -324,3 +324,27 @@ func TestCredentialsBesideWhatIsFixed(t *testing.T) {
 		hangUp(c)
 	}
 }
+
+// An expired session is no refusal of the SUBSCRIBE that waits just then, which the
+// server would name.
+func TestSubscriptionOutlivesTheEndOfASession(t *testing.T) {
+	for _, code := range []message.Code{message.CodeUnauthenticated, message.CodeUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t, connected)
+			c, p := dial(t, s, client.Config{})
+			defer hangUp(c)
+			made := in(func() error {
+				_, err := c.Subscribe(t.Context(), "/topic/a", client.SubscribeConfig{}, nil)
+				return err
+			})
+			p.want(frame.Subscribe)
+			p.send("ERROR\nmessage:the credentials have expired\ncode:" + string(code) + "\n\n\x00")
+			p = <-s.peers
+			p.want(frame.Connect)
+			p.confirm(p.want(frame.Subscribe))
+			if err := <-made; err != nil {
+				t.Errorf("%s: %v", code, err)
+			}
+		})
+	}
+}
