@@ -40,6 +40,13 @@ type Config struct {
 	// HTTPHeader is sent with the WebSocket handshake, such as Origin and
 	// Authorization. Zero means none.
 	HTTPHeader http.Header
+	// Credentials is asked at each attempt to connect for credentials that are good
+	// now, such as a token that was renewed, and waited for: ctx ends with
+	// ConnectTimeout and when the client is closed. It runs once at a time. An error
+	// or a panic is a failed attempt: the first is Dial's, later ones are logged, so
+	// they must not quote secrets, and it is asked again. Zero (nil) means that
+	// Login, Passcode, Header and HTTPHeader are all there is.
+	Credentials func(ctx context.Context) (Credentials, error)
 	// TLS configures wss and tls. Zero means that the server's certificate is
 	// verified against the system's authorities and the host name of URL.
 	TLS *tls.Config
@@ -47,7 +54,7 @@ type Config struct {
 	// called again for every reconnection. Zero means TCP to the host of URL,
 	// for WebSocket through the proxy that the environment names.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// ConnectTimeout bounds each attempt to connect, up to CONNECTED. Zero
+	// ConnectTimeout bounds each attempt to connect, from Credentials to CONNECTED. Zero
 	// means 10 s.
 	ConnectTimeout time.Duration
 	// Heartbeat is what the client offers. Zero means 10 s both ways.

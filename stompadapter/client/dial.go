@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -24,14 +23,13 @@ import (
 // dialer opens wires. It is made once, so that a wrong Config shows before
 // anything is sent.
 type dialer struct {
-	url       *url.URL
-	dial      func(ctx context.Context) (net.Conn, error) // nil for the default
-	tls       *tls.Config
-	http      http.Header
-	protocols []string // the subprotocols of WebSocket, the best first
-	login     line.Hello
-	hello     []byte // its frame
-	limit     int    // Config.MessageBytes
+	url         *url.URL
+	dial        func(ctx context.Context) (net.Conn, error) // nil for the default
+	tls         *tls.Config
+	protocols   []string // the subprotocols of WebSocket, the best first
+	fixed       greeting // with what Config holds
+	credentials func(ctx context.Context) (Credentials, error)
+	limit       int // Config.MessageBytes
 }
 
 func newDialer(c Config) (*dialer, error) {
@@ -53,26 +51,20 @@ func newDialer(c Config) (*dialer, error) {
 	if u.Host == "" {
 		return nil, errors.New("client: the URL has no host")
 	}
-	for name, values := range c.HTTPHeader {
-		if strings.ContainsAny(name+strings.Join(values, ""), "\r\n\x00") {
-			return nil, errors.New("client: a header of the WebSocket handshake holds a line end or NUL")
-		}
-	}
-	login := line.Hello{
+	fixed, err := newGreeting(c.HTTPHeader, line.Hello{
 		Version:   c.Version,
 		Host:      cmp.Or(c.Host, u.Hostname()),
 		Heartbeat: frame.HeartBeat(c.Heartbeat),
 		Login:     c.Login,
 		Passcode:  c.Passcode,
 		Header:    c.Header,
-	}
-	hello, err := login.Frame()
+	})
 	if err != nil {
-		return nil, fmt.Errorf("client: CONNECT: %w", err)
+		return nil, fmt.Errorf("client: %w", err)
 	}
 	return &dialer{
-		url: u, dial: c.Dial, tls: c.TLS, http: c.HTTPHeader, protocols: subprotocols(c.Version),
-		login: login, hello: hello, limit: c.MessageBytes,
+		url: u, dial: c.Dial, tls: c.TLS, protocols: subprotocols(c.Version),
+		fixed: fixed, credentials: c.Credentials, limit: c.MessageBytes,
 	}, nil
 }
 
@@ -83,10 +75,11 @@ func subprotocols(highest frame.Version) []string {
 	return names[frame.V12-highest:]
 }
 
-func (d *dialer) open(ctx context.Context) (line.Wire, error) {
+// open opens a wire. Of the header HTTP alone has a use.
+func (d *dialer) open(ctx context.Context, header http.Header) (line.Wire, error) {
 	switch d.url.Scheme {
 	case "ws", "wss":
-		return d.webSocket(ctx)
+		return d.webSocket(ctx, header)
 	case "tls":
 		return d.secure(ctx)
 	}
@@ -125,7 +118,7 @@ func (d *dialer) secure(ctx context.Context) (line.Wire, error) {
 	return secure, nil
 }
 
-func (d *dialer) webSocket(ctx context.Context) (line.Wire, error) {
+func (d *dialer) webSocket(ctx context.Context, header http.Header) (line.Wire, error) {
 	w := websocket.Dialer{
 		TLSClientConfig: d.tls,
 		Subprotocols:    d.protocols,
@@ -135,7 +128,7 @@ func (d *dialer) webSocket(ctx context.Context) (line.Wire, error) {
 	} else {
 		w.NetDialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return d.dial(ctx) }
 	}
-	conn, response, err := w.DialContext(ctx, d.url.String(), d.http)
+	conn, response, err := w.DialContext(ctx, d.url.String(), header)
 	if err != nil {
 		if response != nil {
 			err = fmt.Errorf("%w: the server answered %s", err, response.Status)

@@ -32,6 +32,10 @@
 // end with their connection. A subscription with SubscribeConfig.Resume misses
 // nothing of a destination with a history.
 //
+// A server may refuse a client that comes back, since its token has expired
+// meanwhile. The client goes on trying, with what Config.Credentials returns each
+// time.
+//
 // # Concurrency
 //
 // A client has a goroutine that reads and one that writes, and one for each

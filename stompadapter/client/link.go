@@ -30,12 +30,16 @@ type link struct {
 func (c *Client) connect(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.ConnectTimeout)
 	defer cancel()
-	w, err := c.dialer.open(ctx)
+	g, err := c.dialer.greet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := c.dialer.open(ctx, g.http)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { w.Close() })
-	l, err := line.Login(w, c.dialer.login, c.dialer.hello, c.config.Limits)
+	l, err := line.Login(w, g.login, g.hello, c.config.Limits)
 	if !stop() {
 		err = context.Cause(ctx) // what Login says of it is that the connection is closed
 	}
@@ -160,10 +164,12 @@ func (l *link) receipt(id string, err error) {
 
 // refused settles the frame that an ERROR frame is about. Where the server does
 // not say which, it is a SUBSCRIBE that has waited longest, if one has: made
-// again and again, it would be refused again and again.
+// again and again, it would be refused again and again. But a server of this
+// module that names none, and has one of these codes, ends the session.
 func (l *link) refused(e *ServerError) {
 	id, named := e.Header.Lookup(frame.HeaderReceiptID)
-	if !named {
+	over := e.Code == message.CodeUnauthenticated || e.Code == message.CodeUnavailable
+	if !named && !over {
 		l.mu.Lock()
 		if len(l.waiting) > 0 && l.waiting[0].frame.Command == frame.Subscribe {
 			id = l.waiting[0].receipt
