@@ -21,7 +21,7 @@ type beside struct {
 	*broker.Memory
 	mu       sync.Mutex
 	got      []string
-	admit    func(m message.Raw) error // what becomes of KindConnect
+	admit    func(m message.Raw) error // what becomes of KindConnect and KindCommit
 	shutdown bool
 }
 
@@ -30,7 +30,7 @@ func (b *beside) Handle(ctx context.Context, m message.Raw) error {
 	b.got = append(b.got, strings.TrimSpace(m.Kind.String()+" "+m.Destination+" "+m.Header.Get(message.HeaderTransaction)))
 	admit := b.admit
 	b.mu.Unlock()
-	if m.Kind == message.KindConnect && admit != nil {
+	if (m.Kind == message.KindConnect || m.Kind == message.KindCommit) && admit != nil {
 		if err := admit(m); err != nil {
 			return err
 		}
@@ -301,6 +301,8 @@ func TestRelayRefusesAPart(t *testing.T) {
 				return message.Errorf(message.CodeFull, "too much waits")
 			case "/queue/none":
 				return message.ErrDropped
+			case "/queue/mad":
+				panic("mad")
 			}
 			return next.Handle(ctx, m)
 		})}
@@ -319,15 +321,38 @@ func TestRelayRefusesAPart(t *testing.T) {
 			}
 			return last
 		}
-		if err := transact("/topic/a", "/queue/a", "/queue/full"); message.Public(err) == nil || message.Public(err).Code != message.CodeNotFound {
-			t.Errorf("COMMIT is told %v", err)
+		for _, refused := range []string{"/queue/full", "/queue/mad"} {
+			if err := transact("/topic/a", "/queue/a", refused); message.Public(err) == nil || message.Public(err).Code != message.CodeNotFound {
+				t.Errorf("COMMIT is told %v behind %s", err, refused)
+			}
+			c.Refute(t)
 		}
-		c.Refute(t)
 		if err := transact("/topic/a", "/queue/a", "/queue/none"); err != nil {
 			t.Errorf("without what was dropped: COMMIT is told %v", err)
 		}
 		c.Next(t)
-		if got, want := b.took(), "connect, begin  t, data /queue/a t, abort  t, begin  t, data /queue/a t, commit  t"; got != want {
+		if got, want := b.took(), "connect, begin  t, data /queue/a t, abort  t, begin  t, data /queue/a t, abort  t, begin  t, data /queue/a t, commit  t"; got != want {
+			t.Errorf("the relay took\n%s, want\n%s", got, want)
+		}
+	})
+}
+
+// What a relay refuses to commit leaves nothing open there.
+func TestRelayLeavesNoTransactionOpen(t *testing.T) {
+	withRelay(t, func(t *testing.T, n *headrace.Node, b *beside) {
+		c := messagetest.Connect(t, n)
+		b.mu.Lock()
+		b.admit = func(message.Raw) error { return message.Errorf(message.CodeFull, "too much waits") }
+		b.mu.Unlock()
+		var err error
+		for _, m := range []message.Raw{{Kind: message.KindBegin}, {Destination: "/queue/a"}, {Kind: message.KindCommit}} {
+			m.Header = message.NewHeader(message.Field{Name: message.HeaderTransaction, Value: "t"})
+			err = c.Try(m)
+		}
+		if message.Public(err) == nil || message.Public(err).Code != message.CodeFull {
+			t.Errorf("COMMIT is told %v", err)
+		}
+		if got, want := b.took(), "connect, begin  t, data /queue/a t, commit  t, abort  t"; got != want {
 			t.Errorf("the relay took\n%s, want\n%s", got, want)
 		}
 	})

@@ -101,7 +101,10 @@ func (s *split) part(ctx context.Context, m message.Raw, r *relayed, stage, hand
 		err = r.broker.Handle(ctx, message.Raw{Kind: message.KindBegin, Session: m.Session, Header: id})
 	}
 	if err == nil {
-		err = handling.Handle(ctx, m)
+		err = func() (err error) {
+			defer message.Recover(&err)
+			return handling.Handle(ctx, m)
+		}()
 	}
 	if err != nil && !errors.Is(err, message.ErrDropped) {
 		_ = s.endTransaction(ctx, message.Raw{Kind: message.KindAbort, Session: m.Session, Header: id}, stage) // the sender is told of err
@@ -109,7 +112,8 @@ func (s *split) part(ctx context.Context, m message.Raw, r *relayed, stage, hand
 	return err
 }
 
-// endTransaction ends one at the stage, and as that says at the relays.
+// endTransaction ends one at the stage, and as that says at the relays. One that does not
+// commit it is told to forget it.
 func (s *split) endTransaction(ctx context.Context, m message.Raw, stage message.RawHandler) error {
 	relays := s.transacted.end(m)
 	err := stage.Handle(ctx, m)
@@ -117,7 +121,11 @@ func (s *split) endTransaction(ctx context.Context, m message.Raw, stage message
 		m = message.Raw{Kind: message.KindAbort, Session: m.Session, Header: m.Header}
 	}
 	for _, r := range relays {
-		err = errors.Join(err, r.broker.Handle(ctx, m))
+		failed := r.broker.Handle(ctx, m)
+		if failed != nil && m.Kind == message.KindCommit {
+			_ = r.broker.Handle(ctx, message.Raw{Kind: message.KindAbort, Session: m.Session, Header: m.Header})
+		}
+		err = errors.Join(err, failed)
 	}
 	return err
 }

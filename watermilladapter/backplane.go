@@ -147,9 +147,9 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 	return b.available.watch(changed)
 }
 
-// WatchMisses calls missed with the topic of a subscription without a group that is made
-// again, and where the subscriber hands out [Missed], until stop is called; missed must not
-// call the backplane.
+// WatchMisses calls missed with the topic of a subscription without a group when it is to be
+// made again and when it has been, and where the subscriber hands out [Missed], until stop is
+// called; missed must not call the backplane.
 func (b *Backplane) WatchMisses(missed func(topic string)) (stop func()) {
 	return b.misses.watch(missed)
 }

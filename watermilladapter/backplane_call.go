@@ -20,20 +20,20 @@ type caller interface {
 	Call(ctx context.Context, topic string, handle func(*wmessage.Message)) (over <-chan struct{}, err error)
 }
 
-func (c *connection) begin(ctx context.Context, s *subscription) (err error) {
+func (c *connection) begin(ctx context.Context, s *subscription, handle handleFunc) (err error) {
 	if sub, ok := c.sub.(caller); ok && s.group == "" {
-		c.over, err = sub.Call(ctx, s.topic, func(m *wmessage.Message) { s.insist(ctx, m) })
+		c.over, err = sub.Call(ctx, s.topic, func(m *wmessage.Message) { s.insist(ctx, m, handle) })
 		return err
 	}
-	if c.source, err = subscribe(ctx, c.sub, s.topic, s.config, s.handle); err == nil {
+	if c.source, err = subscribe(ctx, c.sub, s.topic, s.config, handle); err == nil {
 		c.over = c.source.idle
 	}
 	return err
 }
 
 // insist handles a message until that succeeds, or the subscription ends.
-func (s *subscription) insist(ctx context.Context, m *wmessage.Message) {
-	for err := s.handle(ctx, m, nil); err != nil && err != errEnded && !errors.Is(err, message.ErrDropped); err = s.handle(ctx, m, nil) {
+func (s *subscription) insist(ctx context.Context, m *wmessage.Message, handle handleFunc) {
+	for err := handle(ctx, m, nil); err != nil && err != errEnded && !errors.Is(err, message.ErrDropped); err = handle(ctx, m, nil) {
 		logMessage(ctx, s.config.logger(), s.topic, m, "message failed", err)
 		select {
 		case <-time.After(s.config.NackDelay):

@@ -85,7 +85,7 @@ type connection struct {
 func (s *subscription) run(first chan<- error) {
 	defer close(s.over)
 	defer s.cancel()
-	c, err := s.connect()
+	c, err := s.connect(func() {})
 	<-s.b.pending
 	first <- err
 	for pause := firstPause; err == nil; {
@@ -105,8 +105,9 @@ func (s *subscription) run(first chan<- error) {
 	}
 }
 
-// again connects until that succeeds, or the subscription ends. What is published before it
-// does may be missed.
+// again connects until that succeeds, or the subscription ends. What others publish before it
+// does may be missed. That is told at both ends of it: what the node publishes itself meanwhile
+// is received behind the beginning, and ahead of what is missed later.
 func (s *subscription) again(pause time.Duration) (connection, time.Duration, error) {
 	if s.ctx.Err() == nil {
 		s.missed()
@@ -118,7 +119,7 @@ func (s *subscription) again(pause time.Duration) (connection, time.Duration, er
 			continue
 		}
 		pause = min(2*pause, longestPause)
-		c, err := s.connect()
+		c, err := s.connect(sync.OnceFunc(s.missed))
 		if err == nil {
 			s.b.stats.rebuilt.Add(1)
 			s.log(slog.LevelInfo, "subscription was made again")
@@ -133,8 +134,9 @@ func (s *subscription) again(pause time.Duration) (connection, time.Duration, er
 }
 
 // connect is given up when the subscription ends; what it makes ends with close, for
-// the engine is to be told before what becomes of the last messages.
-func (s *subscription) connect() (c connection, err error) {
+// the engine is to be told before what becomes of the last messages. It calls back when the
+// engine has made it, before anything is received.
+func (s *subscription) connect(back func()) (c connection, err error) {
 	defer message.Recover(&err)
 	if c.sub, err = s.b.config.Subscriber(s.topic, s.group); err != nil {
 		return c, err
@@ -142,11 +144,16 @@ func (s *subscription) connect() (c connection, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	defer context.AfterFunc(s.ctx, cancel)()
-	if err = c.begin(ctx, s); err != nil {
+	err = c.begin(ctx, s, func(ctx context.Context, m *wmessage.Message, done *message.Completion) error {
+		back()
+		return s.handle(ctx, m, done)
+	})
+	if err != nil {
 		cancel()
 		_ = c.sub.Close() // that it is of no use is known
 		return c, err
 	}
+	back()
 	s.b.available.is(true)
 	return c, nil
 }

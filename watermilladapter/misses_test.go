@@ -27,7 +27,7 @@ func TestBackplaneTellsOfMisses(t *testing.T) {
 		unsubscribe := subscribe(t, b, "", ignore)
 		e.breakAll()
 		pass(time.Minute)
-		if want := []string{"/topic/a"}; !slices.Equal(missed, want) {
+		if want := []string{"/topic/a", "/topic/a"}; !slices.Equal(missed, want) {
 			t.Errorf("%q is told, want %q", missed, want)
 		}
 		stop()
@@ -35,7 +35,7 @@ func TestBackplaneTellsOfMisses(t *testing.T) {
 		pass(time.Minute)
 		unsubscribe()
 		pass(time.Minute)
-		if len(missed) != 1 {
+		if len(missed) != 2 {
 			t.Errorf("%q is told though nobody wants to know", missed)
 		}
 	})
@@ -60,6 +60,42 @@ func TestBackplaneTellsOfMissesInOrder(t *testing.T) {
 		}
 		if want := []string{"1", "/topic/a", "2"}; !slices.Equal(came, want) {
 			t.Errorf("%q came, want %q", came, want)
+		}
+	})
+}
+
+// caller is a subscriber that calls, at once when it has subscribed.
+type caller struct {
+	fakeSubscriber
+	greetings chan *wmessage.Message
+	over      chan struct{}
+}
+
+func (c caller) Call(_ context.Context, _ string, handle func(*wmessage.Message)) (over <-chan struct{}, err error) {
+	handle(<-c.greetings)
+	return c.over, nil
+}
+
+// TestBackplaneTellsOfMissesToTheirEnd: what others publish until a subscription is made again
+// is missed behind what its node publishes meanwhile, too. So it is told once more, ahead of
+// what comes next.
+func TestBackplaneTellsOfMissesToTheirEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sub := caller{fakeSubscriber{}, make(chan *wmessage.Message, 2), make(chan struct{})}
+		b := overSubscriber(t, sub, watermilladapter.BackplaneConfig{})
+		came := make(chan string, 8)
+		defer b.WatchMisses(func(topic string) { came <- topic })()
+		sub.greetings <- published(t, broker.Envelope{ID: "1"})
+		subscribe(t, b, "", func(_ context.Context, e broker.Envelope) error { came <- e.ID; return nil })
+		sub.over <- struct{}{}
+		synctest.Wait()
+		came <- "meanwhile"
+		sub.greetings <- published(t, broker.Envelope{ID: "2"})
+		pass(time.Second)
+		for _, want := range []string{"1", "/topic/a", "meanwhile", "/topic/a", "2"} {
+			if got := <-came; got != want {
+				t.Errorf("%q came, want %q", got, want)
+			}
 		}
 	})
 }

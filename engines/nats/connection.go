@@ -140,11 +140,18 @@ func refusal(err error) error {
 	return err
 }
 
-// denied is what the server said against a subject since before, which was its last error.
-// It says so before it answers a flush, and to nobody in particular.
-func (k *connection) denied(before error, subject string) error {
+// What the server says that it does not allow.
+const (
+	publishing  = "Publish to "
+	subscribing = "Subscription to "
+)
+
+// denied is what the server said since before, which was its last error, against doing that
+// with a subject. It says so before it answers a flush, and to nobody in particular: of what it
+// denies to two at the same time the last is known alone.
+func (k *connection) denied(before error, doing, subject string) error {
 	err := k.nc.LastError()
-	if errors.Is(err, natsgo.ErrPermissionViolation) && err != before && strings.Contains(err.Error(), strconv.Quote(subject)) {
+	if errors.Is(err, natsgo.ErrPermissionViolation) && err != before && strings.Contains(err.Error(), doing+strconv.Quote(subject)) {
 		return errTopic.WithCause(err)
 	}
 	return nil

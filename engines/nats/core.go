@@ -51,7 +51,7 @@ func (k *connection) publish(ctx context.Context, topic string, m *wmessage.Mess
 	case down.Err() != nil: // another connection answered
 		return pubsub.ErrAway
 	}
-	return k.denied(before, to)
+	return k.denied(before, publishing, to)
 }
 
 // subscriber subscribes as the client does: for ever, whatever becomes of the server.
@@ -70,7 +70,7 @@ func (k *connection) subscriber(topic, group string) (wmessage.Subscriber, error
 			return nil, err
 		}
 		if err = k.flush(ctx); err == nil {
-			err = k.denied(before, from)
+			err = k.denied(before, subscribing, from)
 		}
 		if err != nil {
 			_ = s.Unsubscribe() // the connection may be lost, or closed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,16 +16,10 @@ import (
 	"github.com/headrace/headrace/message"
 )
 
-// What the server does not allow to us is nobody's message and no subscription: it is said
-// to who asks, each time, and the rest goes on.
-func TestDenied(t *testing.T) {
-	options := func(p *server.Permissions) *server.Options {
-		return &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, Users: []*server.User{{Username: "node", Password: "secret", Permissions: p}}}
-	}
-	s, err := server.NewServer(options(&server.Permissions{
-		Publish:   &server.SubjectPermission{Deny: []string{"headrace._topic_sent"}},
-		Subscribe: &server.SubjectPermission{Deny: []string{"headrace._topic_read"}},
-	}))
+// guarded runs a server that allows its only user what p says.
+func guarded(t *testing.T, p *server.Permissions) (s *server.Server, url string) {
+	t.Helper()
+	s, err := server.NewServer(guard(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +28,21 @@ func TestDenied(t *testing.T) {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	b := connect(t, nats.Core, config(t, "nats://node:secret@"+s.Addr().String()))
+	return s, "nats://node:secret@" + s.Addr().String()
+}
+
+func guard(p *server.Permissions) *server.Options {
+	return &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, Users: []*server.User{{Username: "node", Password: "secret", Permissions: p}}}
+}
+
+// What the server does not allow to us is nobody's message and no subscription: it is said
+// to who asks, each time, and the rest goes on.
+func TestDenied(t *testing.T) {
+	s, url := guarded(t, &server.Permissions{
+		Publish:   &server.SubjectPermission{Deny: []string{"headrace._topic_sent"}},
+		Subscribe: &server.SubjectPermission{Deny: []string{"headrace._topic_read"}},
+	})
+	b := connect(t, nats.Core, config(t, url))
 	send := func() error {
 		return b.Publish(t.Context(), "/topic/sent", broker.Envelope{Destination: "/topic/sent"})
 	}
@@ -54,11 +63,43 @@ func TestDenied(t *testing.T) {
 		publish(t, b, "allowed")
 	}
 	eventually(t, "what is allowed came", func() bool { return n.Load() == 1 }) // the second has the id of the first
-	if err := s.ReloadOptions(options(nil)); err != nil {
+	if err := s.ReloadOptions(guard(nil)); err != nil {
 		t.Fatal(err)
 	}
 	if err := send(); err != nil {
 		t.Errorf("what is allowed by now: %v", err)
+	}
+}
+
+// Who may only send to a topic, or only subscribe to it, is told nothing of what others ask.
+func TestDeniedIsOneOfTwo(t *testing.T) {
+	const each = 200
+	_, url := guarded(t, &server.Permissions{
+		Publish:   &server.SubjectPermission{Deny: []string{"headrace._topic_read"}},
+		Subscribe: &server.SubjectPermission{Deny: []string{"headrace._topic_sent"}},
+	})
+	b := connect(t, nats.Core, config(t, url))
+	for _, topic := range []string{"/topic/sent", "/topic/read"} {
+		var both sync.WaitGroup
+		both.Go(func() {
+			for range each {
+				if err := b.Publish(t.Context(), topic, broker.Envelope{Destination: topic}); (err == nil) != (topic == "/topic/sent") {
+					t.Errorf("%s: published: %v", topic, err)
+				}
+			}
+		})
+		both.Go(func() {
+			for range each {
+				stop, err := b.Subscribe(t.Context(), topic, "", func(context.Context, broker.Envelope) error { return nil })
+				if (err == nil) != (topic == "/topic/read") {
+					t.Errorf("%s: subscribed: %v", topic, err)
+				}
+				if err == nil {
+					stop()
+				}
+			}
+		})
+		both.Wait()
 	}
 }
 

@@ -18,6 +18,7 @@ type outgoing struct {
 	admit   func() error // says, with the link's lock, why it is not taken after all; nil where nothing can be
 	once    bool         // it makes sense on one connection only
 	last    bool         // nothing may be written after it
+	squeeze bool         // it needs no room
 	suspect bool         // it may be what the broker ended a connection for
 	seq     uint64       // its place among all frames, and its receipt
 	since   time.Time    // it waits
@@ -108,7 +109,7 @@ func (l *link) push(o *outgoing) (room <-chan struct{}, err error) {
 	case l.idle != nil:
 		return nil, l.idle
 	}
-	if n := len(l.queue) + len(l.sent); n >= l.maxFrames || n > 0 && l.bytes+o.size > l.maxBytes {
+	if n := len(l.queue) + len(l.sent); !o.squeeze && (n >= l.maxFrames || n > 0 && l.bytes+o.size > l.maxBytes) {
 		if l.room == nil {
 			l.room = make(chan struct{})
 		}

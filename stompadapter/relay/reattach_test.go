@@ -228,3 +228,27 @@ func TestTransactionEndsWithItsConnection(t *testing.T) {
 		}
 	})
 }
+
+// Who finds no room for his COMMIT may end the transaction all the same.
+func TestAbortNeedsNoRoom(t *testing.T) {
+	bubble(t, relay.Config{SessionFrames: 2}, func(s *site) {
+		c := s.connect()
+		s.fake.set(func(b *fake) { b.answer = func(*peer, frame.Frame) {} })
+		tx := message.NewHeader(message.Field{Name: "transaction", Value: "t"})
+		s.want("begin", s.do(message.Raw{Kind: message.KindBegin, Session: c.Session(), Header: tx}), nil)
+		for range 2 {
+			s.do(message.Raw{Session: c.Session(), Destination: "/topic/a"})
+		}
+		if err := s.do(message.Raw{Kind: message.KindCommit, Session: c.Session(), Header: tx})(); message.Public(err) == nil || message.Public(err).Code != message.CodeFull {
+			t.Errorf("COMMIT is told %v", err)
+		}
+		told := s.do(message.Raw{Kind: message.KindAbort, Session: c.Session(), Header: tx})
+		synctest.Wait()
+		p := s.fake.peer(1)
+		if all := p.got(frame.Abort); len(all) != 1 || len(p.got(frame.Commit)) != 0 {
+			t.Fatalf("%d ABORT came", len(all))
+		}
+		p.confirm(p.got(frame.Abort)[0])
+		s.want("abort", told, nil)
+	})
+}

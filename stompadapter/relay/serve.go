@@ -16,10 +16,9 @@ import (
 // ERROR frame may tell why.
 const lastWords = time.Second
 
-// serve reads c and has a goroutine write it, until the connection ends. What first
-// returns is written before everything else.
-func (l *link) serve(c *line.Line, first func() []*outgoing) error {
-	l.begin(c, first)
+// serve reads c, with which the link has begun, and has a goroutine write it, until the
+// connection ends.
+func (l *link) serve(c *line.Line) error {
 	done, failed := make(chan struct{}), make(chan error, 1)
 	go func() {
 		err := l.write(c, done)
@@ -45,8 +44,8 @@ func (l *link) serve(c *line.Line, first func() []*outgoing) error {
 	return err
 }
 
-// begin puts the first frames before all that waits. What ifConnected is asked for
-// comes either with them or after them.
+// begin takes c for what is sent from now on, and puts the first frames before all that
+// waits. What ifConnected is asked for comes either with them or after them.
 func (l *link) begin(c *line.Line, frames func() []*outgoing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -61,6 +61,7 @@ func (s *session) run(connect message.Raw) {
 		err = errNotConnected
 	}
 	if err == nil {
+		s.link.begin(c, s.resubscribe) // now: the client may say goodbye as soon as it is told
 		err = s.broker.deliver(s.session.Context(), message.Raw{Kind: message.KindConnected, Session: s.session})
 		if err != nil {
 			c.Close()
@@ -80,7 +81,9 @@ func (s *session) run(connect message.Raw) {
 	for c != nil {
 		began := time.Now()
 		err = s.serve(c)
-		c, err = s.reattach(err, time.Since(began))
+		if c, err = s.reattach(err, time.Since(began)); c != nil {
+			s.link.begin(c, s.resubscribe)
+		}
 	}
 	s.link.close(err)
 	if !s.isLeaving() { // before the session ends, so that who waits learns why
@@ -115,7 +118,7 @@ func (s *session) serve(c *line.Line) error {
 	defer stop()
 	s.broker.counts.open.Add(1)
 	defer s.broker.counts.open.Add(-1)
-	return s.link.serve(c, s.resubscribe)
+	return s.link.serve(c)
 }
 
 // reattach returns another connection in place of one that had lasted, or why the session

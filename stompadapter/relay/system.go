@@ -133,7 +133,8 @@ func (s *system) serve(c *line.Line) error {
 	stop := context.AfterFunc(s.broker.ctx, func() { c.Close() })
 	defer stop()
 	s.set(up, nil)
-	err := s.link.serve(c, s.resubscribe)
+	s.link.begin(c, s.resubscribe)
+	err := s.link.serve(c)
 	resent, _ := s.link.again(away(err))
 	s.broker.counts.resent.Add(uint64(resent))
 	return err

@@ -405,6 +405,39 @@ func TestShutdownWaitsForGoodbyes(t *testing.T) {
 	})
 }
 
+// hasty is a client that sends something and goes in the moment that it is connected.
+type hasty struct {
+	sink
+	does func()
+}
+
+func (h *hasty) Deliver(_ context.Context, m message.Raw) error {
+	if m.Kind == message.KindConnected {
+		h.does()
+	}
+	return nil
+}
+
+// What it sends is sent on as well.
+func TestGoodbyeAtOnce(t *testing.T) {
+	bubble(t, relay.Config{}, func(s *site) {
+		client := &hasty{}
+		session := message.NewSession(client, message.SessionInfo{})
+		var sent, left func() error
+		client.does = func() {
+			sent = s.do(message.Raw{Session: session, Destination: "/topic/a"})
+			left = s.do(message.Raw{Kind: message.KindDisconnect, Session: session})
+		}
+		s.want("connect", s.do(message.Raw{Kind: message.KindConnect, Session: session}), nil)
+		pass(time.Second)
+		s.want("send", sent, nil)
+		s.want("goodbye", left, nil)
+		if n := len(s.fake.peer(1).got(frame.Send)); n != 1 {
+			t.Errorf("%d came, want 1", n)
+		}
+	})
+}
+
 // What was written and what was not yet keep their order over a loss.
 func TestOrderOverALoss(t *testing.T) {
 	bubble(t, relay.Config{}, func(s *site) {

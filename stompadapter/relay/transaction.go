@@ -34,6 +34,7 @@ func (s *session) transaction(ctx context.Context, m message.Raw) error {
 		o.admit = func() error { return s.complete(id, false) }
 	default:
 		o.frame.Command = frame.Abort
+		o.squeeze = true // there are no more of them than transactions
 		o.admit = func() error { return s.complete(id, true) }
 	}
 	return s.pushOnce(ctx, o, m.Done)
