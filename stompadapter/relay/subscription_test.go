@@ -217,7 +217,7 @@ func TestRefusedOnTheWayGoesBackLater(t *testing.T) {
 	bubble(t, relay.Config{}, func(s *site) {
 		client := &refuser{}
 		session := message.NewSession(client, message.SessionInfo{})
-		defer s.do(message.Raw{Kind: message.KindDisconnect, Session: session})
+		defer func() { s.do(message.Raw{Kind: message.KindDisconnect, Session: session})() }()
 		s.want("connect", s.do(message.Raw{Kind: message.KindConnect, Session: session}), nil)
 		individual := message.NewHeader(message.Field{Name: "ack", Value: "client-individual"})
 		s.want("subscribe", s.do(message.Raw{Kind: message.KindSubscribe, Session: session, Subscription: "1", Destination: "/queue/a", Header: individual}), nil)
