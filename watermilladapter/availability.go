@@ -1,12 +1,9 @@
 package watermilladapter
 
-import "sync"
-
 // availability is what the last calls of the engine tell of it.
 type availability struct {
-	mu       sync.Mutex
-	down     bool
-	watchers map[*func(bool)]struct{}
+	watchers[bool]
+	down bool
 }
 
 // is notes whether the engine is there.
@@ -17,22 +14,13 @@ func (a *availability) is(available bool) {
 		return
 	}
 	a.down = !available
-	for changed := range a.watchers {
-		(*changed)(available)
-	}
+	a.tell(available)
 }
 
 func (a *availability) watch(changed func(available bool)) (stop func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.watchers == nil {
-		a.watchers = make(map[*func(bool)]struct{})
-	}
-	a.watchers[&changed] = struct{}{}
+	stop = a.add(changed)
 	changed(!a.down)
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.watchers, &changed)
-	}
+	return stop
 }

@@ -84,7 +84,7 @@ type Backplane struct {
 	idle      chan func()   // to workers that wait for the next call
 	available availability
 	stats     backplaneCounts
-	misses    misses
+	misses    watchers[string] // by topic
 
 	ctx     context.Context // of all subscriptions
 	close   context.CancelFunc
@@ -151,7 +151,9 @@ func (b *Backplane) Watch(changed func(available bool)) (stop func()) {
 // made again and when it has been, and where the subscriber hands out [Missed], until stop is
 // called; missed must not call the backplane.
 func (b *Backplane) WatchMisses(missed func(topic string)) (stop func()) {
-	return b.misses.watch(missed)
+	b.misses.mu.Lock()
+	defer b.misses.mu.Unlock()
+	return b.misses.add(missed)
 }
 
 // Subscribe makes a subscription with a goroutine of its own, which makes it again

@@ -213,6 +213,8 @@ func (s *subscription) handle(ctx context.Context, m *wmessage.Message, done *me
 // missed tells of a gap. Groups have none: what one member does not get, another one does.
 func (s *subscription) missed() {
 	if s.group == "" {
+		s.b.misses.mu.Lock()
+		defer s.b.misses.mu.Unlock()
 		s.b.misses.tell(s.destination)
 	}
 }

@@ -168,21 +168,6 @@ func (b *Backplane) Subscribe(ctx context.Context, topic, group string, receive 
 	}), nil
 }
 
-// begin runs f, which Close and running wait for, unless the relay is closed.
-func (b *Broker) begin(f func(), running *sync.WaitGroup) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return false
-	}
-	b.running.Add(1)
-	running.Go(func() {
-		defer b.running.Done()
-		f()
-	})
-	return true
-}
-
 // inbox is where what comes to a subscription waits.
 type inbox struct {
 	queue   chan message.Raw

@@ -128,6 +128,21 @@ func (b *Broker) isClosed() bool {
 	return b.closed
 }
 
+// begin runs f, which Close and running wait for, unless the relay is closed.
+func (b *Broker) begin(f func(), running *sync.WaitGroup) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.running.Add(1)
+	running.Go(func() {
+		defer b.running.Done()
+		f()
+	})
+	return true
+}
+
 func (b *Broker) session(s *message.Session) *session {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
